@@ -1,0 +1,149 @@
+package mailer
+
+import (
+	"strconv"
+	"time"
+)
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }
+
+// Stage is the place of a notice in the course of telling people.
+type Stage string
+
+// The stages.
+const (
+	FirstWarning Stage = "first-warning" // 第一報
+	Formal       Stage = "formal"        // 通知
+	FollowUp     Stage = "follow-up"     // 続報
+	CorrectionOf Stage = "correction"    // 訂正
+)
+
+// Stages lists all stages, in order.
+var Stages = []Stage{FirstWarning, Formal, FollowUp, CorrectionOf}
+
+// Japanese returns the word for tables and reports.
+func (s Stage) Japanese() string {
+	switch s {
+	case FirstWarning:
+		return "第一報"
+	case Formal:
+		return "通知"
+	case FollowUp:
+		return "続報"
+	case CorrectionOf:
+		return "訂正"
+	}
+	return string(s)
+}
+
+// Phase is where a campaign stands.
+type Phase string
+
+// The phases. See docs/states.md.
+const (
+	Draft     Phase = "draft"     // created, or voided by a change: to be checked
+	Checked   Phase = "checked"   // frozen, rendered and hashed: to be approved
+	Approved  Phase = "approved"  // approved by enough people: may be started
+	Scheduled Phase = "scheduled" // approved, and starts by itself at its time
+	Overdue   Phase = "overdue"   // its time passed beyond the grace: started by hand only
+	Running   Phase = "running"
+	Paused    Phase = "paused"
+	Finished  Phase = "finished" // no delivery is open
+	Cancelled Phase = "cancelled"
+)
+
+// Japanese returns the word for tables and reports.
+func (p Phase) Japanese() string {
+	switch p {
+	case Draft:
+		return "作成中"
+	case Checked:
+		return "承認待ち"
+	case Approved:
+		return "承認済み"
+	case Scheduled:
+		return "開始待ち"
+	case Overdue:
+		return "時刻超過"
+	case Running:
+		return "送信中"
+	case Paused:
+		return "一時停止"
+	case Finished:
+		return "完了"
+	case Cancelled:
+		return "中止"
+	}
+	return string(p)
+}
+
+// Campaign is one notice to a frozen set of recipients of one merchant.
+type Campaign struct {
+	ID       string `json:"id"`
+	Name     string `json:"name"`
+	Incident string `json:"incident"`
+	Merchant string `json:"merchant"`
+	Stage    Stage  `json:"stage"`
+	// Exposures selects recipients with any of them; empty selects all.
+	Exposures []string `json:"exposures,omitempty"`
+	// Certainty selects recipients for whom some exposure is confirmed, or for
+	// whom all are only possible; empty selects both.
+	Certainty Certainty  `json:"certainty,omitempty"`
+	At        time.Time  `json:"at,omitzero"` // zero: started by hand
+	Window    WindowSpec `json:"window"`
+	PerHour   int        `json:"per_hour"` // 0 is no limit
+	Phase     Phase      `json:"phase"`
+	// Reason says why the campaign stands where it does, where that is not its own step
+	// (voided by a change, paused by the runner); English, empty otherwise.
+	Reason    string    `json:"reason,omitempty"`
+	CreatedAt time.Time `json:"created_at"`
+	// Digest covers the snapshot and every rendered notice; empty before the check.
+	Digest string `json:"digest,omitempty"`
+}
+
+// Snapshot is everything but the person that a notice is rendered from. It is
+// stored when a campaign is checked, and what is sent is rendered from it.
+type Snapshot struct {
+	Incident  Incident  `json:"incident"`
+	Merchant  Merchant  `json:"merchant"`
+	Stage     Stage     `json:"stage"`
+	Certainty Certainty `json:"certainty,omitempty"` // of the campaign's selection; empty is mixed
+	Exposures []string  `json:"exposures,omitempty"` // of the campaign's selection; empty is all
+	// NoticeOn is the date that the notice bears: the day of the check.
+	NoticeOn Date `json:"notice_on"`
+	// Templates is the digest of the built-in templates that the check used.
+	Templates string `json:"templates"`
+}
+
+// Approval is one person's consent to what was checked.
+type Approval struct {
+	By     string    `json:"by"`
+	Count  int64     `json:"count"`
+	Digest string    `json:"digest"`
+	At     time.Time `json:"at"`
+}
+
+// Finding is something that a check has to say.
+type Finding struct {
+	Severity Severity `json:"severity"`
+	Rule     string   `json:"rule"`    // name of the rule, as in docs/rules.md
+	Message  string   `json:"message"` // English, one line
+	// Ref is the reference number of the recipient concerned; empty: the campaign.
+	Ref string `json:"ref,omitempty"`
+}
+
+// Severity of a finding. An error forbids approval.
+type Severity string
+
+// The severities.
+const (
+	Error   Severity = "error"
+	Warning Severity = "warning"
+	Info    Severity = "info"
+)
+
+// Notice is one rendered notice.
+type Notice struct {
+	Subject string
+	Body    string // plain text, lines ended by LF, no line over 78 columns unless it is a URL
+}

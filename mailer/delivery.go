@@ -1,0 +1,188 @@
+package mailer
+
+import "time"
+
+// State is where the delivery of one notice to one recipient stands.
+type State string
+
+// The states. See docs/states.md for the diagram.
+const (
+	Queued     State = "queued"
+	Claimed    State = "claimed"  // in a leased batch; nothing said to a relay
+	Sending    State = "sending"  // committed before the last byte can leave
+	Accepted   State = "accepted" // 受付済み: a relay took custody
+	Deferred   State = "deferred" // refused temporarily; tried again at NextAt
+	Rejected   State = "rejected"
+	Unknown    State = "unknown" // the relay may or may not have it; held for a decision
+	Delivered  State = "delivered"
+	Bounced    State = "bounced"
+	Expired    State = "expired" // deferred beyond the deadline
+	Suppressed State = "suppressed"
+	Canceled   State = "cancelled"
+)
+
+// States lists all states in the order of reports.
+var States = []State{
+	Queued, Claimed, Sending, Accepted, Deferred, Rejected, Unknown,
+	Delivered, Bounced, Expired, Suppressed, Canceled,
+}
+
+// transitions is the whole of what may happen to a delivery. A refusal of the
+// envelope needs no intent (nothing that a relay could keep has left), hence
+// claimed → deferred and claimed → rejected; everything after the body passes
+// through sending.
+var transitions = map[State][]State{
+	Queued:   {Claimed, Canceled, Suppressed, Expired},
+	Claimed:  {Queued, Sending, Deferred, Rejected, Expired},
+	Sending:  {Accepted, Deferred, Rejected, Unknown, Expired},
+	Deferred: {Claimed, Expired, Canceled, Suppressed},
+	Unknown:  {Accepted, Queued, Deferred, Rejected},
+	Accepted: {Delivered, Bounced},
+}
+
+// CanBecome reports whether a delivery in state s may go to state t.
+func (s State) CanBecome(t State) bool {
+	for _, u := range transitions[s] {
+		if u == t {
+			return true
+		}
+	}
+	return false
+}
+
+// Open reports whether something is still to be sent or decided. A campaign
+// with open deliveries is never finished.
+func (s State) Open() bool {
+	switch s {
+	case Queued, Claimed, Sending, Deferred, Unknown:
+		return true
+	}
+	return false
+}
+
+// Pending reports whether the program itself still has to send something; an
+// unknown delivery is open but waits for a person.
+func (s State) Pending() bool { return s.Open() && s != Unknown }
+
+// Japanese returns the word for tables and reports.
+func (s State) Japanese() string {
+	switch s {
+	case Queued:
+		return "待機"
+	case Claimed:
+		return "準備中"
+	case Sending:
+		return "送信中"
+	case Accepted:
+		return "受付済み"
+	case Deferred:
+		return "再試行待ち"
+	case Rejected:
+		return "拒否"
+	case Unknown:
+		return "結果不明"
+	case Delivered:
+		return "配達確認"
+	case Bounced:
+		return "不達"
+	case Expired:
+		return "期限切れ"
+	case Suppressed:
+		return "対象外"
+	case Canceled:
+		return "取消"
+	}
+	return string(s)
+}
+
+// Delivery is one claimed row of the ledger with all that sending it needs.
+type Delivery struct {
+	ID       int64
+	Campaign string
+	// Epoch is the lease under which the row was claimed. Intents and outcomes
+	// are written only while it still matches.
+	Epoch     int64
+	Attempts  int       // finished before this one
+	FirstAt   time.Time // of the first attempt; zero before it
+	Hash      [32]byte  // of the approved notice
+	Recipient Recipient
+}
+
+// Lease is a batch of deliveries that one worker may send until a time.
+type Lease struct {
+	Epoch      int64
+	Campaign   string
+	Owner      string
+	Until      time.Time
+	Deliveries []Delivery
+}
+
+// Point is where in the SMTP dialogue an outcome was decided.
+type Point string
+
+// The points, in order of the dialogue.
+const (
+	AtConnect Point = "connect" // dial, TLS, EHLO, AUTH
+	AtMail    Point = "mail"
+	AtRcpt    Point = "rcpt"
+	AtData    Point = "data"
+	AtBody    Point = "body" // the body was being written, the final dot had not left
+	AtDot     Point = "dot"  // after the final dot (or BDAT LAST)
+)
+
+// Outcome is what one attempt came to.
+type Outcome struct {
+	State State // Accepted, Deferred, Rejected or Unknown
+	Point Point
+	// Code is the reply code, 0 where no reply came; Enhanced is the status
+	// code of RFC 3463 as text, empty where the reply had none.
+	Code     int
+	Enhanced string
+	// Text is the reply or the error; personal data is masked before it is stored.
+	Text  string
+	Relay string // name of the relay in the config
+	At    time.Time
+	// NextAt is when a deferred delivery is tried again.
+	NextAt time.Time
+}
+
+// Record is one thing that a worker asks the ledger to commit: an intent
+// (Outcome nil, claimed → sending) or the outcome of an attempt.
+type Record struct {
+	Delivery int64
+	Epoch    int64
+	Campaign string
+	At       time.Time
+	Outcome  *Outcome
+}
+
+// Counts is the number of deliveries per state.
+type Counts map[State]int64
+
+// Total is the number of all deliveries.
+func (c Counts) Total() (n int64) {
+	for _, k := range c {
+		n += k
+	}
+	return n
+}
+
+// Open is the number of open deliveries.
+func (c Counts) Open() (n int64) {
+	for s, k := range c {
+		if s.Open() {
+			n += k
+		}
+	}
+	return n
+}
+
+// Pending is the number of deliveries that the program still has to send.
+func (c Counts) Pending() (n int64) {
+	for s, k := range c {
+		if s.Pending() {
+			n += k
+		}
+	}
+	return n
+}

@@ -1,0 +1,267 @@
+package mailer
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Incident is one breach: the facts that every notice about it is composed
+// from. It is read from incidents/ID.toml; TOML keys are the tags below.
+type Incident struct {
+	ID string `toml:"id" json:"id"` // lower-case letters, digits and hyphens
+	// Title names the matter in Japanese, as used in subjects and headings:
+	// 不正アクセスによる個人情報漏えい.
+	Title string `toml:"title" json:"title"`
+
+	// Operator runs the system that was breached: the payment processor, or
+	// the shop itself.
+	Operator Organisation `toml:"operator" json:"operator"`
+	// System is what was breached, as the reader knows it: クレジットカード決済システム.
+	System string `toml:"system" json:"system"`
+
+	// AttackFrom and AttackTo bound the intrusion; AttackTo is inclusive.
+	AttackFrom Date `toml:"attack_from" json:"attack_from"`
+	AttackTo   Date `toml:"attack_to" json:"attack_to"`
+	// KnownOn is the day the operator learnt of it (day 1 of APPI Rule 8).
+	KnownOn Date `toml:"known_on" json:"known_on"`
+
+	// Outline is the merchant-neutral summary of what happened, one or more
+	// sentences in です・ます. Causes and countermeasures stand in Causes.
+	Outline string `toml:"outline" json:"outline"`
+	// Causes lists each cause with what was done about it.
+	Causes []Cause `toml:"causes" json:"causes"`
+	// Harm says what secondary harm (二次被害) is known or feared.
+	Harm Harm `toml:"harm" json:"harm"`
+
+	// Passphrase is what a cardholder says to the card company, identical in
+	// every notice of the incident; empty where no card data leaked.
+	Passphrase string `toml:"passphrase" json:"passphrase,omitempty"`
+	// ReissueFee says who bears the fee of reissuing a card, as a full
+	// sentence; empty where no card data leaked.
+	ReissueFee string `toml:"reissue_fee" json:"reissue_fee,omitempty"`
+	// Monitoring says what is done to watch for misuse, as a full sentence.
+	Monitoring string `toml:"monitoring" json:"monitoring,omitempty"`
+	// Prevention lists what is done so that it does not happen again.
+	Prevention []string `toml:"prevention" json:"prevention"`
+	// Delay explains why the notice comes only now; empty leaves the part out.
+	Delay string `toml:"delay" json:"delay,omitempty"`
+
+	Timeline    []TimelineEntry `toml:"timeline" json:"timeline"`
+	Authorities []Authority     `toml:"authorities" json:"authorities"`
+	Publication Publication     `toml:"publication" json:"publication"`
+	Desks       []Desk          `toml:"desks" json:"desks"`
+	Exposures   []Exposure      `toml:"exposures" json:"exposures"`
+
+	// Corrections are what correction notices set right, Additions what
+	// follow-up notices add (answers to questions, newly known facts).
+	Corrections []Correction `toml:"corrections" json:"corrections,omitempty"`
+	Additions   []Addition   `toml:"additions" json:"additions,omitempty"`
+}
+
+// Organisation is a company or body as notices name it.
+type Organisation struct {
+	Name string `toml:"name" json:"name"` // 株式会社ひかり決済
+	// Short is the name used after the first mention (以下「…」); empty repeats Name.
+	Short string `toml:"short" json:"short,omitempty"`
+	// Services are the operator's own services, for notices that it sends directly.
+	Services []string `toml:"services" json:"services,omitempty"`
+}
+
+// Cause is one cause of the breach and the measure taken against it.
+type Cause struct {
+	Text    string `toml:"text" json:"text"`       // what was done or exploited, one noun phrase or sentence
+	Measure string `toml:"measure" json:"measure"` // full sentence
+	DoneOn  Date   `toml:"done_on" json:"done_on"` // zero: not dated
+}
+
+// Harm is the secondary harm (Rule 10 item 4).
+type Harm struct {
+	// Known is true where misuse is confirmed or suspected.
+	Known bool   `toml:"known" json:"known"`
+	Text  string `toml:"text" json:"text"` // full sentences
+}
+
+// TimelineEntry is one dated line of the course of events.
+type TimelineEntry struct {
+	On   Date   `toml:"on" json:"on"`
+	Text string `toml:"text" json:"text"`
+}
+
+// Authority is a body that was told.
+type Authority struct {
+	Name string `toml:"name" json:"name"` // 個人情報保護委員会
+	// Kind is 報告 (report), 被害申告 (to the police) or 情報連携.
+	Kind string `toml:"kind" json:"kind"`
+	On   Date   `toml:"on" json:"on"` // zero: not dated
+}
+
+// Publication is where and when the matter was published on the web.
+type Publication struct {
+	On  Date   `toml:"on" json:"on"`
+	URL string `toml:"url" json:"url"`
+	// FormURL is the self-check or enquiry form; empty where there is none.
+	FormURL string `toml:"form_url" json:"form_url,omitempty"`
+}
+
+// Desk is somebody to call.
+type Desk struct {
+	// Audience is customers, merchants or press.
+	Audience string `toml:"audience" json:"audience"`
+	Name     string `toml:"name" json:"name"`
+	Phone    string `toml:"phone" json:"phone"` // hyphenated: 0120-000-000
+	// FreeCall marks a number that costs the caller nothing.
+	FreeCall bool   `toml:"free_call" json:"free_call,omitempty"`
+	Email    string `toml:"email" json:"email,omitempty"`
+	Hours    string `toml:"hours" json:"hours"` // 9:00-21:00
+	// Days is every-day, weekdays (not Saturdays, Sundays or holidays).
+	Days string `toml:"days" json:"days"`
+	// Answers says what the desk answers, each one noun phrase.
+	Answers []string `toml:"answers" json:"answers,omitempty"`
+}
+
+// Certainty says whether a leak is certain.
+type Certainty string
+
+// The certainties.
+const (
+	Possible  Certainty = "possible"  // the leak cannot be ruled out; the count is an upper bound
+	Confirmed Certainty = "confirmed" // the leak is established
+)
+
+// Item is one kind of leaked data.
+type Item string
+
+// The items that notices and advice know. Advice follows from them: card items
+// lead to card advice, a password to password advice, contact data to a warning
+// of fraud in our name.
+const (
+	ItemCardNumber   Item = "card-number"
+	ItemCardExpiry   Item = "card-expiry"
+	ItemCardCode     Item = "card-security-code"
+	ItemCardHolder   Item = "card-holder"
+	ItemLoginID      Item = "login-id"
+	ItemPassword     Item = "password"
+	ItemName         Item = "name"
+	ItemNameKana     Item = "name-kana"
+	ItemEmail        Item = "email"
+	ItemPostalCode   Item = "postal-code"
+	ItemAddress      Item = "address"
+	ItemPhone        Item = "phone"
+	ItemBirthDate    Item = "birth-date"
+	ItemPurchase     Item = "purchase-history"
+	ItemBankAccount  Item = "bank-account"
+	ItemMerchantName Item = "merchant-name"
+	ItemMerchantCode Item = "merchant-code"
+)
+
+var itemJapanese = map[Item]string{
+	ItemCardNumber: "クレジットカード番号", ItemCardExpiry: "有効期限", ItemCardCode: "セキュリティコード",
+	ItemCardHolder: "カード名義人名", ItemLoginID: "ログインID", ItemPassword: "パスワード",
+	ItemName: "氏名", ItemNameKana: "氏名（フリガナ）", ItemEmail: "メールアドレス",
+	ItemPostalCode: "郵便番号", ItemAddress: "住所", ItemPhone: "電話番号", ItemBirthDate: "生年月日",
+	ItemPurchase: "購入履歴", ItemBankAccount: "口座情報", ItemMerchantName: "加盟店名", ItemMerchantCode: "加盟店コード",
+}
+
+// Japanese returns the word that notices use, or "" for an unknown item.
+func (i Item) Japanese() string { return itemJapanese[i] }
+
+// Card reports whether the item is payment card data.
+func (i Item) Card() bool {
+	switch i {
+	case ItemCardNumber, ItemCardExpiry, ItemCardCode, ItemCardHolder:
+		return true
+	}
+	return false
+}
+
+// Contact reports whether the item lets a stranger write to or call the person.
+func (i Item) Contact() bool {
+	switch i {
+	case ItemEmail, ItemPhone, ItemAddress:
+		return true
+	}
+	return false
+}
+
+// Exposure is one affected group of an incident.
+type Exposure struct {
+	ID string `toml:"id" json:"id"` // A, B1, …: as lists name it
+	// Data names the data set as the reader may know it: トークン方式クレジットカード決済情報データベース.
+	Data string `toml:"data" json:"data"`
+	// Used says what the people of the group did: クレジットカード決済をご利用.
+	Used string `toml:"used" json:"used,omitempty"`
+	// From and To bound the usage period, inclusive; both zero where the group
+	// has none (merchant data).
+	From      Date      `toml:"from" json:"from"`
+	To        Date      `toml:"to" json:"to"`
+	Items     []Item    `toml:"items" json:"items"`
+	MaybeAlso []Item    `toml:"maybe_also" json:"maybe_also,omitempty"` // held for some of the people only
+	Certainty Certainty `toml:"certainty" json:"certainty"`
+	// Count is the declared total of the group over all merchants; 0 is not declared.
+	Count int64 `toml:"count" json:"count"`
+	// FirstTo is where the period ended when the first warning was sent; zero
+	// where it has not changed since.
+	FirstTo Date `toml:"first_to" json:"first_to"`
+}
+
+// Correction is what a correction notice sets right.
+type Correction struct {
+	// Kind is added, removed, misdirected or content.
+	Kind  string `toml:"kind" json:"kind"`
+	On    Date   `toml:"on" json:"on"` // day of the notice that is corrected
+	Wrong string `toml:"wrong" json:"wrong,omitempty"`
+	Right string `toml:"right" json:"right"`
+}
+
+// Addition is a question and its answer, or a newly known fact, for follow-ups.
+type Addition struct {
+	On       Date   `toml:"on" json:"on"`
+	Question string `toml:"question" json:"question,omitempty"`
+	Text     string `toml:"text" json:"text"`
+}
+
+// Exposure finds an exposure by ID.
+func (in *Incident) Exposure(id string) (Exposure, bool) {
+	for _, e := range in.Exposures {
+		if e.ID == id {
+			return e, true
+		}
+	}
+	return Exposure{}, false
+}
+
+// ExposureIDs lists the IDs in the order of the incident.
+func (in *Incident) ExposureIDs() []string {
+	ids := make([]string, len(in.Exposures))
+	for i, e := range in.Exposures {
+		ids[i] = e.ID
+	}
+	return ids
+}
+
+// Desk returns the first desk for an audience.
+func (in *Incident) Desk(audience string) (Desk, bool) {
+	for _, d := range in.Desks {
+		if d.Audience == audience {
+			return d, true
+		}
+	}
+	return Desk{}, false
+}
+
+// ValidID reports whether s may name an incident or a merchant.
+func ValidID(s string) bool {
+	if s == "" || len(s) > 64 || strings.HasPrefix(s, "-") {
+		return false
+	}
+	for _, r := range s {
+		if (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+func invalid(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrInvalid, fmt.Sprintf(format, args...))
+}

@@ -1,0 +1,63 @@
+package mailer
+
+// Merchant is who a notice comes from. It is read from merchants/ID.toml.
+type Merchant struct {
+	ID   string `toml:"id" json:"id"`
+	Name string `toml:"name" json:"name"` // 一般社団法人みなと住宅支援協会
+	// SelfName is how the sender calls itself: 弊社, 当社, 弊協会, 当協会.
+	SelfName string `toml:"self_name" json:"self_name"`
+	// Reader is how the sender calls its people: お客さま, 寄付者の皆さま.
+	Reader string `toml:"reader" json:"reader"`
+	// Service is the service that the reader used, as the reader knows it.
+	Service string `toml:"service" json:"service"`
+	// Operator is true where the sender runs the breached system itself.
+	Operator bool `toml:"operator" json:"operator,omitempty"`
+
+	// From is the address that the reader sees; ReplyTo may be empty.
+	From    string `toml:"from" json:"from"`
+	ReplyTo string `toml:"reply_to" json:"reply_to,omitempty"`
+	// FromName is the display name; empty uses Name.
+	FromName string `toml:"from_name" json:"from_name,omitempty"`
+	// BounceDomain is the domain of envelope senders; empty uses that of From.
+	BounceDomain string `toml:"bounce_domain" json:"bounce_domain,omitempty"`
+
+	// DateStyle is western (2021年10月14日), era (令和3年10月14日) or slash (2021/10/14).
+	DateStyle DateStyle `toml:"date_style" json:"date_style"`
+	// Charset is utf-8 (default) or iso-2022-jp.
+	Charset string `toml:"charset" json:"charset,omitempty"`
+	// Desk is the sender's own desk; without a phone the incident's desk is the only one.
+	Desk Desk `toml:"desk" json:"desk"`
+	// Address is the postal address for the signature block.
+	PostalAddress string `toml:"postal_address" json:"postal_address,omitempty"`
+	// Website is the sender's own page about the matter.
+	Website string `toml:"website" json:"website,omitempty"`
+
+	// Declared maps an exposure to the number of this merchant's people in it,
+	// as the operator declared it; the check compares it with the list.
+	Declared map[string]int64 `toml:"declared" json:"declared,omitempty"`
+
+	// Window and PerHour are the defaults of this merchant's campaigns.
+	Window  WindowSpec `toml:"window" json:"window"`
+	PerHour int        `toml:"per_hour" json:"per_hour,omitempty"` // messages an hour; 0 is no limit
+
+	// Parts replaces single parts of the notice: part name to text/template source.
+	Parts map[string]string `toml:"parts" json:"parts,omitempty"`
+
+	DKIM DKIM `toml:"dkim" json:"dkim"`
+}
+
+// DKIM says how a merchant's mail is signed; an empty Selector signs nothing.
+type DKIM struct {
+	Domain   string `toml:"domain" json:"domain,omitempty"`
+	Selector string `toml:"selector" json:"selector,omitempty"`
+	// KeyFile is a PEM file (PKCS #1 or #8; RSA or Ed25519), relative to the config file.
+	KeyFile string `toml:"key_file" json:"key_file,omitempty"`
+}
+
+// WindowSpec is a sending window as people write it.
+type WindowSpec struct {
+	// Hours is always, or HH:MM-HH:MM in Asia/Tokyo; empty is always.
+	Hours string `toml:"hours" json:"hours,omitempty"`
+	// Days is every-day (default) or weekdays (not Saturdays, Sundays or Japanese holidays).
+	Days string `toml:"days" json:"days,omitempty"`
+}

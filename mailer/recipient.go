@@ -1,0 +1,65 @@
+package mailer
+
+// Person is what a list says of one person. Any field may be empty.
+type Person struct {
+	CustomerID string `json:"customer_id,omitempty"`
+	Name       string `json:"name,omitempty"`
+	NameKana   string `json:"name_kana,omitempty"`
+	// Email is the address as the list has it: legacy forms such as a..b@ are kept.
+	Email      string `json:"email,omitempty"`
+	PostalCode string `json:"postal_code,omitempty"`
+	Address    string `json:"address,omitempty"`
+	Phone      string `json:"phone,omitempty"`
+	// Attributes are the further columns of the list: header to value.
+	Attributes map[string]string `json:"attributes,omitempty"`
+}
+
+// Row is one row of a list that was read and found good.
+type Row struct {
+	Number int64 // row in the file, 1 is the header
+	Person
+	Exposures []string // IDs, none twice
+}
+
+// Recipient is one person of one merchant in one incident.
+type Recipient struct {
+	ID       int64
+	Incident string
+	Merchant string
+	Ref      string // reference number (お問い合わせ番号), formatted for reading aloud
+	Person
+	Exposures []string // IDs, in the order of the incident
+	// Told lists earlier notices of the incident by this merchant that a relay
+	// accepted for the person when the campaign was frozen, oldest first.
+	Told []Told
+}
+
+// Told is one earlier notice to a person.
+type Told struct {
+	Stage Stage `json:"stage"`
+	On    Date  `json:"on"`
+	// Exposures that the notice named.
+	Exposures []string `json:"exposures"`
+}
+
+// RowError says why a row, or a value in it, was not taken.
+type RowError struct {
+	Row    int64  `json:"row"`    // row in the file, 1 is the header
+	Column string `json:"column"` // header of the column; empty where the whole row is meant
+	Reason string `json:"reason"` // English, without the value itself (it may be personal)
+}
+
+func (e *RowError) Error() string {
+	if e.Column == "" {
+		return "row " + itoa(e.Row) + ": " + e.Reason
+	}
+	return "row " + itoa(e.Row) + ", column " + e.Column + ": " + e.Reason
+}
+
+// ListInfo is what is known of a list file once it has been read to its end.
+type ListInfo struct {
+	Name     string `json:"name"` // base name of the file
+	SHA256   string `json:"sha256"`
+	Encoding string `json:"encoding"` // utf-8, cp932 or xlsx
+	Rows     int64  `json:"rows"`     // data rows, the header not counted
+}
