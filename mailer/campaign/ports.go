@@ -1,0 +1,175 @@
+// Package campaign checks campaigns and runs them: it freezes recipients,
+// claims batches, renders, hands to a relay and records what came of it, within
+// windows, paces and schedules.
+//
+// It knows the ledger, the notices and the relays only through the interfaces
+// below; cmd wires the concrete ones.
+package campaign
+
+import (
+	"context"
+	"time"
+
+	"oshirase/mailer"
+)
+
+// Ledger is what the runner needs of the store. All methods are safe for
+// concurrent use by goroutines and by processes on one database.
+type Ledger interface {
+	// Recover takes back what dead workers hold. A lease is dead when it lapsed
+	// at now or when its owner is known to be gone (see Claim): its claimed
+	// deliveries become queued, those in sending become unknown, or queued
+	// where resend is true.
+	Recover(ctx context.Context, now time.Time, resend bool) (Recovered, error)
+	// Wake moves scheduled campaigns whose time has come to running, and those
+	// whose time passed more than grace ago to overdue.
+	Wake(ctx context.Context, now time.Time, grace time.Duration) error
+	// Running lists the campaigns in phase running, oldest first.
+	Running(ctx context.Context) ([]mailer.Campaign, error)
+	// Snapshot returns what the campaign was checked with.
+	Snapshot(ctx context.Context, campaign string) (mailer.Snapshot, error)
+	// Claim leases up to n due deliveries of a running campaign (queued, or
+	// deferred with its time come), in order of their IDs, until the given time.
+	// It returns nil where nothing is due, ErrNotRunning where the campaign is
+	// not running. The owner is this DB handle: while its process lives, the
+	// lease is dead only when it lapses.
+	Claim(ctx context.Context, campaign string, now, until time.Time, n int) (*mailer.Lease, error)
+	// Renew extends this handle's leases.
+	Renew(ctx context.Context, epochs []int64, until time.Time) error
+	// Release puts what is still claimed under a lease back to queued (deferred
+	// where it had been tried before) and ends the lease.
+	Release(ctx context.Context, epoch int64) error
+	// Record commits intents and outcomes and returns when they are durable.
+	// Records of concurrent callers go into one transaction (group commit). The
+	// result has one error per record: ErrLeaseLost where state or epoch do not
+	// match, ErrNotRunning for an intent of a campaign that is not running; nil
+	// where it is committed. Outcomes are taken in any phase. A late outcome also
+	// settles a delivery that became unknown under the same epoch.
+	Record(ctx context.Context, records ...mailer.Record) []error
+	// Expire ends deferred and queued deliveries first tried before the given time.
+	Expire(ctx context.Context, campaign string, firstBefore time.Time) (int64, error)
+	// Settle moves a running campaign without open deliveries to finished.
+	Settle(ctx context.Context, campaign string) error
+	// Pause moves a running campaign to paused, with a reason for people.
+	Pause(ctx context.Context, campaign, reason string) error
+	// Void takes a campaign back to draft and its approvals away, with the reason.
+	Void(ctx context.Context, campaign, reason string) error
+	// NextDue is the earliest time at which a delivery of the campaign is due;
+	// false where none is queued or deferred.
+	NextDue(ctx context.Context, campaign string) (time.Time, bool, error)
+	// Reserve takes up to n messages out of every limit at once; the limits are
+	// shared by all processes. With granted == 0, wait says how long until one
+	// would be granted.
+	Reserve(ctx context.Context, now time.Time, n int, limits []Limit) (granted int, wait time.Duration, err error)
+	// Counts returns the deliveries per state.
+	Counts(ctx context.Context, campaign string) (mailer.Counts, error)
+}
+
+// Limit is a pace: N messages in each Per, smoothly (GCRA), at most Burst at once.
+type Limit struct {
+	Key   string // merchant:ID, campaign:ID or total
+	N     int
+	Per   time.Duration
+	Burst int
+}
+
+// Recovered counts what Recover took back.
+type Recovered struct {
+	Requeued int64
+	Unknown  int64
+}
+
+// Freezer is what the check needs of the store.
+type Freezer interface {
+	Campaign(ctx context.Context, id string) (mailer.Campaign, error)
+	Incident(ctx context.Context, id string) (mailer.Incident, error)
+	Merchant(ctx context.Context, id string) (mailer.Merchant, error)
+	// BeginCheck takes the campaign to draft, drops its approvals, findings and
+	// the deliveries that were never tried, and returns the revision of
+	// everything the check depends on. A delivery that was tried (or is held)
+	// stays; its recipient is passed over by Recipients. Refused with ErrConflict
+	// while the campaign is running, finished or cancelled.
+	BeginCheck(ctx context.Context, campaign string) (revision int64, err error)
+	// Recipients streams the recipients that the campaign selects, in order of
+	// their IDs, in pages; yield is called on one goroutine and may keep the page.
+	Recipients(ctx context.Context, campaign string, yield func([]mailer.Recipient) error) error
+	// Freeze adds deliveries in one transaction.
+	Freeze(ctx context.Context, campaign string, rows []Frozen) error
+	// EndCheck stores what the check came to; with sendable errors absent the
+	// campaign becomes checked, else it stays draft. ErrConflict where anything
+	// the check depends on changed since BeginCheck.
+	EndCheck(ctx context.Context, campaign string, revision int64, snap mailer.Snapshot, result Result) error
+}
+
+// Frozen is one delivery as the check freezes it.
+type Frozen struct {
+	Recipient int64
+	Hash      [32]byte // of the rendered notice; zero where suppressed
+	// Suppressed says why nothing is sent; empty: it is queued.
+	Suppressed string
+	Told       []mailer.Told // as the notice was rendered with
+	Exposures  []string      // that the notice names
+}
+
+// Renderer turns snapshots into templates.
+type Renderer interface {
+	// Digest identifies the built-in templates.
+	Digest() string
+	// Compile prepares the notice of a snapshot. An error names the part and line.
+	Compile(snap *mailer.Snapshot) (Template, error)
+}
+
+// Template renders and checks the notices of one campaign; it is safe for
+// concurrent use.
+type Template interface {
+	Render(r *mailer.Recipient) (mailer.Notice, error)
+	// CheckFacts lints what is the same for every recipient.
+	CheckFacts() []mailer.Finding
+	// CheckNotice lints one rendered notice.
+	CheckNotice(r *mailer.Recipient, n *mailer.Notice) []mailer.Finding
+}
+
+// Composer makes the bytes of a message (RFC 5322, MIME, DKIM).
+type Composer interface {
+	Compose(h *mailer.Header, n *mailer.Notice) ([]byte, error)
+}
+
+// Relays hands out connections to the configured relays.
+type Relays interface {
+	// Get returns an open connection, from the pool or new. It blocks while the
+	// pool is at its size. ErrNoRelay (wrapped) where no relay takes connections
+	// now; RetryAt of the error says when one is tried again.
+	Get(ctx context.Context) (Conn, error)
+	// Put gives a connection back; a broken or worn one is closed.
+	Put(Conn)
+	// Size is the number of connections that may be open at once.
+	Size() int
+}
+
+// Conn is one open connection to a relay. Messages go through it strictly in
+// order: Begin, Ready, Finish, Outcome for each. Begin of the next message may
+// come between Finish and Outcome of the one before: its envelope then travels
+// behind that body (RFC 2920). A Conn is used by one goroutine.
+type Conn interface {
+	// Relay is the name of the relay in the config.
+	Relay() string
+	// Pipelining reports whether Begin may come before the Outcome of the
+	// message before.
+	Pipelining() bool
+	// Usable reports whether another message may begin: the connection is whole
+	// and below its number of messages.
+	Usable() bool
+	// Begin says MAIL, RCPT and DATA for m. Nothing has left that a relay could
+	// take as a message.
+	Begin(ctx context.Context, m *mailer.Message)
+	// Ready reads the replies to the envelope of the message last begun. With ok
+	// false the outcome is final (Deferred or Rejected) and neither Finish nor
+	// Outcome follow.
+	Ready(ctx context.Context) (out mailer.Outcome, ok bool)
+	// Finish lets the body and the final dot leave. The caller has committed the
+	// intent before.
+	Finish(ctx context.Context)
+	// Outcome reads the reply to the oldest finished message. After a cut behind
+	// the dot it is Unknown.
+	Outcome(ctx context.Context) mailer.Outcome
+}
