@@ -36,3 +36,13 @@ var (
 	// ErrRenderedDifferently: a notice is not what was approved; it is not sent.
 	ErrRenderedDifferently = errors.New("notice differs from the approved one")
 )
+
+// RelayDown says that no relay takes connections now.
+type RelayDown struct {
+	RetryAt time.Time // when one is tried again
+	Err     error     // the last failure
+}
+
+func (e *RelayDown) Error() string { return "no relay takes connections: " + e.Err.Error() }
+
+func (e *RelayDown) Unwrap() error { return e.Err }

@@ -20,7 +20,7 @@ type Ledger interface {
 	// at now or when its owner is known to be gone (see Claim): its claimed
 	// deliveries become queued, those in sending become unknown, or queued
 	// where resend is true.
-	Recover(ctx context.Context, now time.Time, resend bool) (Recovered, error)
+	Recover(ctx context.Context, now time.Time, resend bool) (mailer.Recovered, error)
 	// Wake moves scheduled campaigns whose time has come to running, and those
 	// whose time passed more than grace ago to overdue.
 	Wake(ctx context.Context, now time.Time, grace time.Duration) error
@@ -60,23 +60,9 @@ type Ledger interface {
 	// Reserve takes up to n messages out of every limit at once; the limits are
 	// shared by all processes. With granted == 0, wait says how long until one
 	// would be granted.
-	Reserve(ctx context.Context, now time.Time, n int, limits []Limit) (granted int, wait time.Duration, err error)
+	Reserve(ctx context.Context, now time.Time, n int, limits []mailer.Limit) (granted int, wait time.Duration, err error)
 	// Counts returns the deliveries per state.
 	Counts(ctx context.Context, campaign string) (mailer.Counts, error)
-}
-
-// Limit is a pace: N messages in each Per, smoothly (GCRA), at most Burst at once.
-type Limit struct {
-	Key   string // merchant:ID, campaign:ID or total
-	N     int
-	Per   time.Duration
-	Burst int
-}
-
-// Recovered counts what Recover took back.
-type Recovered struct {
-	Requeued int64
-	Unknown  int64
 }
 
 // Freezer is what the check needs of the store.
@@ -94,21 +80,11 @@ type Freezer interface {
 	// their IDs, in pages; yield is called on one goroutine and may keep the page.
 	Recipients(ctx context.Context, campaign string, yield func([]mailer.Recipient) error) error
 	// Freeze adds deliveries in one transaction.
-	Freeze(ctx context.Context, campaign string, rows []Frozen) error
+	Freeze(ctx context.Context, campaign string, rows []mailer.Frozen) error
 	// EndCheck stores what the check came to; with sendable errors absent the
 	// campaign becomes checked, else it stays draft. ErrConflict where anything
 	// the check depends on changed since BeginCheck.
-	EndCheck(ctx context.Context, campaign string, revision int64, snap mailer.Snapshot, result Result) error
-}
-
-// Frozen is one delivery as the check freezes it.
-type Frozen struct {
-	Recipient int64
-	Hash      [32]byte // of the rendered notice; zero where suppressed
-	// Suppressed says why nothing is sent; empty: it is queued.
-	Suppressed string
-	Told       []mailer.Told // as the notice was rendered with
-	Exposures  []string      // that the notice names
+	EndCheck(ctx context.Context, campaign string, revision int64, snap mailer.Snapshot, result mailer.CheckResult) error
 }
 
 // Renderer turns snapshots into templates.
@@ -137,8 +113,8 @@ type Composer interface {
 // Relays hands out connections to the configured relays.
 type Relays interface {
 	// Get returns an open connection, from the pool or new. It blocks while the
-	// pool is at its size. ErrNoRelay (wrapped) where no relay takes connections
-	// now; RetryAt of the error says when one is tried again.
+	// pool is at its size. Where no relay takes connections now, the error is a
+	// *mailer.RelayDown.
 	Get(ctx context.Context) (Conn, error)
 	// Put gives a connection back; a broken or worn one is closed.
 	Put(Conn)

@@ -1,0 +1,33 @@
+package mailer
+
+// CheckResult is what a check came to. JSON keys are the contract of `campaign check`.
+type CheckResult struct {
+	Recipients int64            `json:"recipients"`
+	Sendable   int64            `json:"sendable"`
+	Suppressed map[string]int64 `json:"suppressed"`
+	// Declared is the sum of the declared counts of the selected exposures; nil
+	// where one of them is not declared.
+	Declared *int64    `json:"declared"`
+	Digest   string    `json:"digest"`
+	Findings []Finding `json:"findings"`
+}
+
+// Errors counts the findings that forbid approval.
+func (r *CheckResult) Errors() (n int) {
+	for _, f := range r.Findings {
+		if f.Severity == Error {
+			n++
+		}
+	}
+	return n
+}
+
+// Frozen is one delivery as the check freezes it.
+type Frozen struct {
+	Recipient int64
+	Hash      [32]byte // of the rendered notice; zero where suppressed
+	// Suppressed says why nothing is sent; empty: it is queued.
+	Suppressed string
+	Told       []Told   // as the notice was rendered with
+	Exposures  []string // that the notice names
+}
