@@ -2,6 +2,14 @@ package mailer
 
 import "strings"
 
+// Limits of RFC 5321 section 4.5.3.1 and RFC 1035 section 2.3.4, in octets.
+const (
+	maxLocal   = 64
+	maxDomain  = 253
+	maxLabel   = 63
+	maxMailbox = 254 // a path of 256 without its angle brackets
+)
+
 // Address is an e-mail address that can be sent to.
 type Address struct {
 	Local  string // as written in the list, unquoted
@@ -13,25 +21,278 @@ type Address struct {
 // refuses, saying why: none or several addresses, a display name, control
 // characters, blanks, a local part that is not ASCII (RFC 6531 is never used),
 // a local part beyond 64 octets, a domain that is no host name (RFC 1035).
+// Errors wrap ErrInvalid and never contain the address.
 func ParseAddress(s string) (Address, error) {
-	local, domain, ok := strings.Cut(s, "@")
-	if !ok {
-		return Address{}, invalid("no @ in address")
+	if s == "" {
+		return Address{}, invalid("no address")
 	}
-	return Address{Local: local, Domain: strings.ToLower(domain)}, nil
+	if err := addressCharacters(s); err != nil {
+		return Address{}, err
+	}
+	local, domain, err := splitAddress(s)
+	if err != nil {
+		return Address{}, err
+	}
+	if local == "" {
+		return Address{}, invalid("nothing before the @")
+	}
+	if err := checkDomain(domain); err != nil {
+		return Address{}, err
+	}
+	a := Address{Local: local, Domain: strings.ToLower(domain)}
+	mailbox := a.Mailbox()
+	if len(mailbox)-len(domain)-1 > maxLocal {
+		return Address{}, invalid("local part longer than %d characters", maxLocal)
+	}
+	if len(mailbox) > maxMailbox {
+		return Address{}, invalid("address longer than %d characters", maxMailbox)
+	}
+	return a, nil
+}
+
+// addressCharacters refuses what no part of an address may hold.
+func addressCharacters(s string) error {
+	at := strings.LastIndexByte(s, '@')
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c < ' ' || c == 0x7F:
+			return invalid("control character in address")
+		case c == ' ':
+			return invalid("blank in address")
+		case c >= 0x80 && i > at && at >= 0:
+			return invalid("domain is not ASCII (write an international domain in its xn-- form)")
+		case c >= 0x80:
+			return invalid("local part is not ASCII")
+		}
+	}
+	return nil
+}
+
+// splitAddress takes apart local part and domain and unquotes the local part.
+func splitAddress(s string) (local, domain string, err error) {
+	if s[0] == '"' {
+		return splitQuoted(s)
+	}
+	if strings.ContainsAny(s, "<>") {
+		return "", "", invalid("display name or angle brackets: write the address alone")
+	}
+	at := strings.IndexByte(s, '@')
+	if at < 0 {
+		return "", "", invalid("no @ in address")
+	}
+	if strings.IndexByte(s[at+1:], '@') >= 0 {
+		return "", "", invalid("more than one @, or more than one address")
+	}
+	local, domain = s[:at], s[at+1:]
+	for i := 0; i < len(local); i++ {
+		if c := local[i]; c != '.' && !isAtext(c) {
+			return "", "", invalid("character %q in the local part", c)
+		}
+	}
+	return local, domain, nil
+}
+
+// splitQuoted reads a quoted local part (RFC 5321 Quoted-string).
+func splitQuoted(s string) (local, domain string, err error) {
+	var b []byte
+	for i := 1; i < len(s); i++ {
+		switch c := s[i]; c {
+		case '\\':
+			if i++; i == len(s) {
+				return "", "", invalid("quote in address is not closed")
+			}
+			b = append(b, s[i])
+		case '"':
+			rest := s[i+1:]
+			if rest == "" || rest[0] != '@' {
+				return "", "", invalid("no @ behind the quoted local part")
+			}
+			if strings.IndexByte(rest[1:], '@') >= 0 {
+				return "", "", invalid("more than one @, or more than one address")
+			}
+			return string(b), rest[1:], nil
+		default:
+			b = append(b, c)
+		}
+	}
+	return "", "", invalid("quote in address is not closed")
+}
+
+// checkDomain holds a domain to a host name of at least two labels.
+func checkDomain(d string) error {
+	switch {
+	case d == "":
+		return invalid("nothing behind the @")
+	case d[0] == '[':
+		return invalid("IP address instead of a domain")
+	case len(d) > maxDomain:
+		return invalid("domain longer than %d characters", maxDomain)
+	case strings.IndexByte(d, '.') < 0:
+		return invalid("domain has no dot")
+	}
+	var label string
+	for rest, more := d, true; more; {
+		label, rest, more = strings.Cut(rest, ".")
+		switch {
+		case label == "":
+			return invalid("domain has an empty part (a dot too many)")
+		case len(label) > maxLabel:
+			return invalid("part of the domain longer than %d characters", maxLabel)
+		case label[0] == '-' || label[len(label)-1] == '-':
+			return invalid("part of the domain begins or ends with a hyphen")
+		}
+		for i := 0; i < len(label); i++ {
+			if c := label[i]; c != '-' && !isAlnum(c) {
+				return invalid("character %q in the domain", c)
+			}
+		}
+	}
+	if strings.Trim(label, "0123456789") == "" { // no top-level domain is numeric (RFC 3696)
+		return invalid("IP address instead of a domain")
+	}
+	return nil
+}
+
+func isAlnum(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+}
+
+// isAtext is atext of RFC 5322 section 3.2.3.
+func isAtext(c byte) bool {
+	return isAlnum(c) || strings.IndexByte("!#$%&'*+-/=?^_`{|}~", c) >= 0
+}
+
+// dotString reports whether a local part may stand without quotes.
+func dotString(s string) bool {
+	if s == "" || s[0] == '.' || s[len(s)-1] == '.' || strings.Contains(s, "..") {
+		return false
+	}
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c != '.' && !isAtext(c) {
+			return false
+		}
+	}
+	return true
 }
 
 // Mailbox is the address as it goes on the wire (RFC 5321 Mailbox): the local
 // part is quoted where it is no dot-string.
-func (a Address) Mailbox() string { return a.Local + "@" + a.Domain }
+func (a Address) Mailbox() string {
+	if dotString(a.Local) {
+		return a.Local + "@" + a.Domain
+	}
+	return `"` + escapeLocal(a.Local) + `"@` + a.Domain
+}
 
-// Key is the form under which two spellings of one address are the same.
+func escapeLocal(s string) string {
+	if !strings.ContainsAny(s, `"\`) {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '"' || s[i] == '\\' {
+			b.WriteByte('\\')
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+// Key is the form under which two spellings of one address are the same. The
+// local part is lower-cased too: no provider in use tells the cases apart, and
+// one person must not get two copies.
 func (a Address) Key() string { return strings.ToLower(a.Local) + "@" + a.Domain }
 
 // Mask shows enough of an address to tell it apart in a log, and not more:
 // t***@example.jp.
-func (a Address) Mask() string { return a.Local[:1] + "***@" + a.Domain }
+func (a Address) Mask() string {
+	if a.Local == "" {
+		return "***@" + a.Domain
+	}
+	return a.Local[:1] + "***@" + a.Domain
+}
+
+const masked = "***"
 
 // MaskText replaces every occurrence of the address, in any case and quoted or
-// not, and of its local part within another address, in text from a relay.
-func MaskText(text string, a Address) string { return text }
+// not, and of its local part within another address, in text from a relay. A
+// local part of three characters or more is replaced also where it stands alone
+// in brackets or quotes: <taro>, 'taro'.
+func MaskText(text string, a Address) string {
+	if a.Local == "" {
+		return text
+	}
+	text = maskLocal(text, a.Local, a.Domain)
+	if esc := escapeLocal(a.Local); esc != a.Local {
+		text = maskLocal(text, esc, a.Domain)
+	}
+	return text
+}
+
+func maskLocal(text, local, domain string) string {
+	low, local, domain := asciiLower(text), asciiLower(local), asciiLower(domain)
+	var b strings.Builder
+	done := 0
+	for i := 0; ; {
+		k := strings.Index(low[i:], local)
+		if k < 0 {
+			break
+		}
+		from := i + k
+		to := from + len(local)
+		i = from + 1
+		quoted := from > done && low[from-1] == '"' && to < len(low) && low[to] == '"'
+		if quoted {
+			from, to = from-1, to+1
+		}
+		until, ok := maskedUntil(low, from, to, domain, len(local) >= 3, quoted)
+		if !ok {
+			continue
+		}
+		b.WriteString(text[done:from])
+		b.WriteString(masked)
+		done, i = until, until
+	}
+	if done == 0 {
+		return text
+	}
+	b.WriteString(text[done:])
+	return b.String()
+}
+
+// maskedUntil decides how far the text from the local part at [from, to) on is
+// masked, and whether it is at all.
+func maskedUntil(low string, from, to int, domain string, long, quoted bool) (int, bool) {
+	if to < len(low) && strings.IndexByte("@%=", low[to]) >= 0 {
+		if domain != "" && strings.HasPrefix(low[to+1:], domain) {
+			return to + 1 + len(domain), true
+		}
+		if low[to] == '@' && (from == 0 || low[from-1] != '.' && !isAtext(low[from-1])) {
+			return to, true
+		}
+	}
+	if quoted {
+		return to, long
+	}
+	if long && from > 0 && to < len(low) {
+		open := strings.IndexByte("<([{'`", low[from-1])
+		return to, open >= 0 && ">)]}''"[open] == low[to]
+	}
+	return 0, false
+}
+
+// asciiLower keeps the length, which strings.ToLower does not promise.
+func asciiLower(s string) string {
+	for i := 0; i < len(s); i++ {
+		if 'A' <= s[i] && s[i] <= 'Z' {
+			b := []byte(s)
+			for ; i < len(b); i++ {
+				if 'A' <= b[i] && b[i] <= 'Z' {
+					b[i] += 'a' - 'A'
+				}
+			}
+			return string(b)
+		}
+	}
+	return s
+}
