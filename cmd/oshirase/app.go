@@ -1,0 +1,221 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"oshirase/config"
+	"oshirase/mailer"
+)
+
+// Exit codes. They are a contract.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2 // wrong flags, arguments or command
+	exitCheck  = 3 // a check ran and found errors
+)
+
+// app is what all commands share: streams, clock, config. Commands read the
+// clock and randomness from here and from nowhere else.
+type app struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	now            func() time.Time
+	random         io.Reader
+
+	configFile string // --config; empty: OSHIRASE_CONFIG or oshirase.toml
+	json       bool   // --json
+	quiet      bool   // --quiet
+
+	cfg     *config.Config
+	log     *slog.Logger
+	closers []func() error
+}
+
+// config loads the config on first use.
+func (a *app) config() (*config.Config, error) {
+	if a.cfg != nil {
+		return a.cfg, nil
+	}
+	cfg, err := config.Load(a.configPath())
+	if err != nil {
+		return nil, err
+	}
+	a.cfg = cfg
+	return cfg, nil
+}
+
+// configPath is the config file that is meant.
+func (a *app) configPath() string {
+	if a.configFile != "" {
+		return a.configFile
+	}
+	if env := os.Getenv("OSHIRASE_CONFIG"); env != "" {
+		return env
+	}
+	return "oshirase.toml"
+}
+
+// logger writes to standard error as the config says; before the config is
+// loaded it writes text from info upwards.
+func (a *app) logger() *slog.Logger {
+	if a.log != nil {
+		return a.log
+	}
+	opts := &slog.HandlerOptions{Level: slog.LevelInfo}
+	if a.cfg == nil {
+		return slog.New(slog.NewTextHandler(a.stderr, opts))
+	}
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(a.cfg.Log.Level)); err == nil {
+		opts.Level = level
+	}
+	if a.cfg.Log.Format == "json" {
+		a.log = slog.New(slog.NewJSONHandler(a.stderr, opts))
+	} else {
+		a.log = slog.New(slog.NewTextHandler(a.stderr, opts))
+	}
+	return a.log
+}
+
+// onClose has something closed when the command is over, latest first.
+func (a *app) onClose(f func() error) { a.closers = append(a.closers, f) }
+
+func (a *app) close() error {
+	var errs []error
+	for i := len(a.closers) - 1; i >= 0; i-- {
+		errs = append(errs, a.closers[i]())
+	}
+	a.closers = nil
+	return errors.Join(errs...)
+}
+
+// usageError is wrong usage: nothing was done.
+type usageError struct {
+	err     error
+	command string // whose help to read; empty: oshirase
+}
+
+func usagef(format string, args ...any) error {
+	return usageError{err: fmt.Errorf(format, args...)}
+}
+
+func (e usageError) Error() string { return e.err.Error() }
+func (e usageError) Unwrap() error { return e.err }
+
+func (e usageError) Hint() string {
+	command := e.command
+	if command == "" {
+		command = "oshirase"
+	}
+	return "read `" + command + " --help`"
+}
+
+// checkError says that a check ran to its end and found errors. The findings
+// are the command's result and have been printed.
+type checkError struct {
+	errors int
+	hint   string
+}
+
+func (e checkError) Error() string {
+	if e.errors == 1 {
+		return "the check found 1 error"
+	}
+	return fmt.Sprintf("the check found %s errors", number(int64(e.errors)))
+}
+
+func (e checkError) Hint() string { return e.hint }
+
+// hintError adds to an error what to do about it.
+type hintError struct {
+	err  error
+	hint string
+}
+
+// withHint adds what to do about an error; a nil error stays nil.
+func withHint(err error, format string, args ...any) error {
+	if err == nil {
+		return nil
+	}
+	return hintError{err: err, hint: fmt.Sprintf(format, args...)}
+}
+
+func (e hintError) Error() string { return e.err.Error() }
+func (e hintError) Unwrap() error { return e.err }
+func (e hintError) Hint() string  { return e.hint }
+
+// exitCode is the exit code for an error.
+func exitCode(err error) int {
+	if _, ok := errors.AsType[usageError](err); ok {
+		return exitUsage
+	}
+	if _, ok := errors.AsType[checkError](err); ok {
+		return exitCheck
+	}
+	return exitFailed
+}
+
+// printError writes what went wrong and what to do about it to standard error.
+func (a *app) printError(err error) {
+	msg := strings.TrimRight(err.Error(), "\n")
+	for _, line := range strings.Split(msg, "\n") {
+		fmt.Fprintln(a.stderr, "oshirase:", line)
+	}
+	for _, hint := range hints(err) {
+		fmt.Fprintln(a.stderr, "  hint:", hint)
+	}
+}
+
+// hints gathers what to do about an error and what is joined in it, none twice;
+// errors that say nothing themselves have theirs from what they are.
+func hints(err error) []string {
+	var found []string
+	add := func(hint string) {
+		for _, h := range found {
+			if h == hint {
+				return
+			}
+		}
+		if hint != "" {
+			found = append(found, hint)
+		}
+	}
+	var walk func(error)
+	walk = func(err error) {
+		if h, ok := err.(interface{ Hint() string }); ok && h.Hint() != "" {
+			add(h.Hint())
+			return
+		}
+		switch u := err.(type) {
+		case interface{ Unwrap() error }:
+			walk(u.Unwrap())
+		case interface{ Unwrap() []error }:
+			for _, e := range u.Unwrap() {
+				walk(e)
+			}
+		}
+	}
+	walk(err)
+	if len(found) > 0 {
+		return found
+	}
+	switch {
+	case errors.Is(err, mailer.ErrWrongKey):
+		add("the database was made with another master key: look at [key] in the config, or restore the key from its copy")
+	case errors.Is(err, mailer.ErrKeyDestroyed):
+		add("the personal data of this incident was destroyed and cannot be read again; counts and references remain")
+	case errors.Is(err, context.Canceled):
+		add("it was stopped; what was recorded stays recorded")
+	case errors.Is(err, os.ErrPermission):
+		add("look at the owner and mode of the file and its folder")
+	}
+	return found
+}

@@ -1,0 +1,144 @@
+// Command oshirase tells people by e-mail that their data was breached.
+//
+// The package holds flags, wiring, output and exit codes, one file per command.
+// Rules live below: what this package decides is only what to call and how to
+// say what came of it.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// commands are the commands, in the order of the help text.
+var commands = []func(*app) *cobra.Command{
+	newVersionCommand,
+}
+
+// run is the whole program; the result is the exit code.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, now: time.Now, random: rand.Reader}
+	return a.run(ctx, args)
+}
+
+func (a *app) run(ctx context.Context, args []string) int {
+	root := a.rootCommand()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if closeErr := a.close(); err == nil {
+		err = closeErr
+	}
+	if err == nil {
+		return exitDone
+	}
+	a.printError(err)
+	return exitCode(err)
+}
+
+func (a *app) rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "oshirase",
+		Short: "Tell every affected person about a data breach, once, provably",
+		Long: `oshirase reads lists of people affected by a data breach, composes and checks a
+Japanese notice for each of them, has it approved, sends it in batches through an
+SMTP relay, and keeps in a ledger what became of every single one.
+
+A first try, without network:   oshirase demo
+A working folder of your own:   oshirase init DIR
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a check found errors.`,
+		Example: `  oshirase init first && cd first
+  oshirase apply
+  oshirase import --incident pay --merchant housing lists/housing.csv
+  oshirase campaign create --incident pay --merchant housing --stage formal`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.ArbitraryArgs,
+		RunE:          needsCommand,
+	}
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usageError{err: err, command: c.CommandPath()}
+	})
+	flags := root.PersistentFlags()
+	flags.StringVar(&a.configFile, "config", "", "config `FILE` (default oshirase.toml, or OSHIRASE_CONFIG)")
+	flags.BoolVar(&a.json, "json", false, "print the result as JSON, alone on standard output")
+	flags.BoolVarP(&a.quiet, "quiet", "q", false, "show no progress")
+	root.CompletionOptions.HiddenDefaultCmd = true
+	for _, newCommand := range commands {
+		root.AddCommand(newCommand(a))
+	}
+	asUsageErrors(root)
+	return root
+}
+
+// needsCommand is what a command that only groups others does: it helps when it
+// is called bare, and refuses words that it does not know.
+func needsCommand(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return c.Help()
+	}
+	msg := fmt.Sprintf("unknown command %q", strings.TrimSpace(c.CommandPath()+" "+args[0]))
+	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+		msg += fmt.Sprintf(" (did you mean %q?)", near[0])
+	}
+	return usageError{err: errors.New(msg), command: c.CommandPath()}
+}
+
+// asUsageErrors makes wrong arguments and missing flags of every command exit
+// with the code for wrong usage: cobra returns them as plain errors.
+func asUsageErrors(c *cobra.Command) {
+	if check := c.Args; check != nil {
+		c.Args = func(c *cobra.Command, args []string) error {
+			if err := check(c, args); err != nil {
+				return usageError{err: err, command: c.CommandPath()}
+			}
+			return nil
+		}
+	}
+	c.PreRunE = requireFlags(c.PreRunE)
+	for _, sub := range c.Commands() {
+		if sub.SuggestionsMinimumDistance == 0 {
+			sub.SuggestionsMinimumDistance = 2
+		}
+		asUsageErrors(sub)
+	}
+	c.SuggestionsMinimumDistance = 2
+}
+
+// requireFlags checks the required flags and flag groups before cobra does, so
+// that what they find is wrong usage.
+func requireFlags(next func(*cobra.Command, []string) error) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) error {
+		err := c.ValidateRequiredFlags()
+		if err == nil {
+			err = c.ValidateFlagGroups()
+		}
+		if err != nil {
+			return usageError{err: err, command: c.CommandPath()}
+		}
+		if next != nil {
+			return next(c, args)
+		}
+		return nil
+	}
+}

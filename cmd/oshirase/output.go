@@ -1,0 +1,225 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rivo/uniseg"
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+)
+
+// printJSON writes a result as JSON, alone on standard output.
+func (a *app) printJSON(v any) error {
+	enc := json.NewEncoder(a.stdout)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return fmt.Errorf("write result: %w", err)
+	}
+	return nil
+}
+
+// printf writes a line for people to standard output.
+func (a *app) printf(format string, args ...any) {
+	fmt.Fprintf(a.stdout, format, args...)
+}
+
+// terminal reports whether a stream is a terminal.
+func terminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// number writes an integer as people read it: 460,395.
+func number(n int64) string {
+	s := strconv.FormatInt(n, 10)
+	sign := ""
+	if n < 0 {
+		sign, s = "-", s[1:]
+	}
+	var b strings.Builder
+	b.WriteString(sign)
+	for i, digit := range s {
+		if i > 0 && (len(s)-i)%3 == 0 {
+			b.WriteByte(',')
+		}
+		b.WriteRune(digit)
+	}
+	return b.String()
+}
+
+// table is rows of text for people. On a terminal it is aligned, with the width
+// that East Asian characters have there; elsewhere it is one line per row with
+// tabs between the cells, for cut and awk.
+type table struct {
+	header []string
+	right  map[int]bool // columns of numbers
+	rows   [][]string
+}
+
+func newTable(header ...string) *table {
+	return &table{header: header, right: map[int]bool{}}
+}
+
+// alignRight marks columns, from 0, as numbers.
+func (t *table) alignRight(columns ...int) *table {
+	for _, c := range columns {
+		t.right[c] = true
+	}
+	return t
+}
+
+func (t *table) add(cells ...string) {
+	t.rows = append(t.rows, cells)
+}
+
+// printTable writes a table to standard output.
+func (a *app) printTable(t *table) {
+	if terminal(a.stdout) {
+		t.aligned(a.stdout)
+	} else {
+		t.plain(a.stdout)
+	}
+}
+
+func (t *table) plain(w io.Writer) {
+	clean := strings.NewReplacer("\t", " ", "\r", "", "\n", " ")
+	for _, row := range append([][]string{t.header}, t.rows...) {
+		cells := make([]string, len(row))
+		for i, cell := range row {
+			cells[i] = clean.Replace(cell)
+		}
+		fmt.Fprintln(w, strings.Join(cells, "\t"))
+	}
+}
+
+func (t *table) aligned(w io.Writer) {
+	width := make([]int, len(t.header))
+	all := append([][]string{t.header}, t.rows...)
+	for _, row := range all {
+		for i, cell := range row {
+			width[i] = max(width[i], uniseg.StringWidth(cell))
+		}
+	}
+	for n, row := range all {
+		var b strings.Builder
+		for i, cell := range row {
+			if i > 0 {
+				b.WriteString("  ")
+			}
+			pad := strings.Repeat(" ", width[i]-uniseg.StringWidth(cell))
+			if t.right[i] {
+				b.WriteString(pad + cell)
+			} else {
+				b.WriteString(cell + pad)
+			}
+		}
+		fmt.Fprintln(w, strings.TrimRight(b.String(), " "))
+		if n == 0 {
+			rule := 2 * (len(width) - 1)
+			for _, n := range width {
+				rule += n
+			}
+			fmt.Fprintln(w, strings.Repeat("─", max(rule, 0)))
+		}
+	}
+}
+
+// progress shows on standard error how far something is: a bar on a terminal, a
+// plain line every few seconds elsewhere, nothing with --quiet. It is safe for
+// concurrent use.
+type progress struct {
+	a     *app
+	label string
+	unit  string
+
+	mu          sync.Mutex
+	done, total int64
+	bar         *progressbar.ProgressBar
+	next        time.Time // of the next plain line
+}
+
+// plainEvery is how often progress is said where there is no terminal.
+const plainEvery = 5 * time.Second
+
+// newProgress begins; unit is what is counted (rows, notices, bytes), and a
+// total below 1 is not known.
+func (a *app) newProgress(label, unit string, total int64) *progress {
+	p := &progress{a: a, label: label, unit: unit, total: total, next: a.now().Add(plainEvery)}
+	if a.quiet || !terminal(a.stderr) {
+		return p
+	}
+	if total < 1 {
+		total = -1
+	}
+	p.bar = progressbar.NewOptions64(total,
+		progressbar.OptionSetWriter(a.stderr),
+		progressbar.OptionSetDescription(label),
+		progressbar.OptionShowCount(),
+		progressbar.OptionShowIts(),
+		progressbar.OptionSetItsString(unit),
+		progressbar.OptionSetWidth(30),
+		progressbar.OptionThrottle(100*time.Millisecond),
+		progressbar.OptionUseANSICodes(true),
+		progressbar.OptionClearOnFinish(),
+	)
+	return p
+}
+
+// set says how much is done of how much; a total below 1 leaves it as it was.
+func (p *progress) set(done, total int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.show(done, total)
+}
+
+// add says that n more are done.
+func (p *progress) add(n int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.show(p.done+n, 0)
+}
+
+func (p *progress) show(done, total int64) {
+	p.done = done
+	if total > 0 {
+		p.total = total
+	}
+	switch {
+	case p.a.quiet:
+	case p.bar != nil:
+		if total > 0 && p.bar.GetMax64() != total {
+			p.bar.ChangeMax64(total)
+		}
+		_ = p.bar.Set64(done) // a bar that cannot be drawn is no reason to stop
+	default:
+		if now := p.a.now(); !now.Before(p.next) {
+			p.next = now.Add(plainEvery)
+			p.line()
+		}
+	}
+}
+
+// end clears the bar.
+func (p *progress) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.bar != nil {
+		_ = p.bar.Clear()
+	}
+}
+
+func (p *progress) line() {
+	if p.total > 0 {
+		fmt.Fprintf(p.a.stderr, "%s: %s of %s %s (%d %%)\n", p.label, number(p.done), number(p.total), p.unit, 100*p.done/p.total)
+		return
+	}
+	fmt.Fprintf(p.a.stderr, "%s: %s %s\n", p.label, number(p.done), p.unit)
+}

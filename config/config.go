@@ -1,0 +1,292 @@
+// Package config reads oshirase.toml, the one file that says how this
+// installation runs, and the facts of incidents and merchants beside it.
+//
+// It is imported by cmd alone. It must not open the database, a relay or any
+// other part of the house: packages take their own options, and cmd hands them
+// what stands here.
+package config
+
+import (
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/robfig/cron/v3"
+
+	"oshirase/mailer"
+)
+
+// Config is the whole of oshirase.toml. Every field is documented with its
+// unit, its default and what its absence means; `oshirase config example` is
+// made from these comments (run the tests of this package with -update).
+//
+// Paths may be relative: they are meant from the folder of the config file.
+type Config struct {
+	// Database is the SQLite file of the ledger. Default: oshirase.db. It is made
+	// on first use; keep it on a local disk, never on a network share.
+	Database string `toml:"database" json:"database"`
+	// Incidents is the folder of the incidents' facts, one ID.toml each.
+	// Default: incidents.
+	Incidents string `toml:"incidents" json:"incidents"`
+	// Merchants is the folder of the merchants' facts, one ID.toml each; parts
+	// of a merchant's own notices may stand beside them as ID/PART.tmpl.
+	// Default: merchants.
+	Merchants string `toml:"merchants" json:"merchants"`
+
+	Key       Key        `toml:"key" json:"key"`
+	Approval  Approval   `toml:"approval" json:"approval"`
+	Ledger    Ledger     `toml:"ledger" json:"ledger"`
+	Relays    []Relay    `toml:"relay" json:"relay"`
+	Sending   Sending    `toml:"sending" json:"sending"`
+	Schedules []Schedule `toml:"schedule" json:"schedule"`
+	Log       Log        `toml:"log" json:"log"`
+
+	// dir is the folder that relative paths are meant from.
+	dir string
+	// doc knows the lines of the file, for errors; nil for Default.
+	doc *document
+}
+
+// Key says where the master key is. It seals the keys of the incidents, and
+// they the personal data: without it the database is unreadable, and with it
+// and the database everything is readable. Keep a copy apart from both.
+type Key struct {
+	// File holds the master key: 32 bytes in base64 or hex, readable by its
+	// owner alone (mode 0600 or 0400). Default: master.key. Not read where env is
+	// set.
+	File string `toml:"file" json:"file"`
+	// Env names an environment variable that holds the master key instead of a
+	// file. Default: empty, the file is read.
+	Env string `toml:"env" json:"env"`
+}
+
+// Approval says what it takes to let a campaign go out.
+type Approval struct {
+	// People is how many different people must approve a campaign, each typing
+	// the count. Default: 2. 1 lets one person send to everybody alone.
+	People int `toml:"people" json:"people"`
+}
+
+// Ledger says how the database keeps what happened.
+type Ledger struct {
+	// Durability is what a commit survives: full (a power cut) or normal (a crash
+	// of the program, faster; after a power cut the last commits may be missing,
+	// and people may then get a second copy). Default: full.
+	Durability string `toml:"durability" json:"durability"`
+	// Unknown is what becomes of a delivery whose outcome is unknown (cut after
+	// the final dot, or a crash): hold waits for a person (`oshirase resolve`),
+	// resend sends again with the same Message-ID, so that a few people may get
+	// two copies. Default: hold.
+	Unknown string `toml:"unknown" json:"unknown"`
+}
+
+// Relay is an SMTP server that mail is handed to. Several may be given; mail is
+// shared among them by weight, and one that fails is set aside and tried again.
+type Relay struct {
+	// Name is how status, logs and the ledger call the relay. Required, unique.
+	Name string `toml:"name" json:"name"`
+	// Address is HOST:PORT. Required. Usual ports: 25, 587 (STARTTLS), 465
+	// (implicit TLS).
+	Address string `toml:"address" json:"address"`
+	// TLS is required (STARTTLS, or nothing is sent), implicit (TLS from the first
+	// byte) or none (plain text: for a relay on this machine; `config check` warns
+	// of any other). Default: required. Certificates are always verified.
+	TLS string `toml:"tls" json:"tls"`
+	// CAFile is a PEM file of the authorities that may have signed the relay's
+	// certificate. Default: empty, those of the system.
+	CAFile string `toml:"ca_file" json:"ca_file"`
+	// ServerName is the name that the certificate must bear. Default: empty, the
+	// host of the address.
+	ServerName string `toml:"server_name" json:"server_name"`
+	// EHLO is the name that we give ourselves: a host name that resolves to this
+	// machine. Default: empty, the sender's own default, which does not tell the
+	// name of this machine; set it where the relay checks it.
+	EHLO string `toml:"ehlo" json:"ehlo"`
+	// Username is the name for SMTP AUTH. Default: empty, no AUTH.
+	Username string `toml:"username" json:"username"`
+	// PasswordFile holds the password for SMTP AUTH on its first line, readable
+	// by its owner alone. Default: empty.
+	PasswordFile string `toml:"password_file" json:"password_file"`
+	// PasswordEnv names an environment variable that holds the password instead
+	// of a file. Default: empty.
+	PasswordEnv string `toml:"password_env" json:"password_env"`
+	// Connections is how many connections are open at once, at most. Default: 10.
+	// After a crash at most as many deliveries are unknown.
+	Connections int `toml:"connections" json:"connections"`
+	// MessagesPerConnection closes a connection after so many messages. Default:
+	// 1000. 0 is no limit; relays that have a limit of their own say 421.
+	MessagesPerConnection int `toml:"messages_per_connection" json:"messages_per_connection"`
+	// Idle closes a connection that was not used for so long. Default: 30s.
+	Idle Duration `toml:"idle" json:"idle"`
+	// DialTimeout bounds connecting, TLS, EHLO and AUTH together. Default: 30s.
+	DialTimeout Duration `toml:"dial_timeout" json:"dial_timeout"`
+	// CommandTimeout bounds the wait for the reply to MAIL, RCPT and DATA.
+	// Default: 5m (RFC 5321, 4.5.3.2).
+	CommandTimeout Duration `toml:"command_timeout" json:"command_timeout"`
+	// DataTimeout bounds the wait for the reply to the final dot. Default: 10m
+	// (RFC 5321, 4.5.3.2.6). Who gives up earlier does not know whether the relay
+	// took the message: the delivery becomes unknown.
+	DataTimeout Duration `toml:"data_timeout" json:"data_timeout"`
+	// Pipelining sends commands in groups where the relay offers it (RFC 2920).
+	// Default: true. Switch it off for a relay that offers it wrongly.
+	Pipelining bool `toml:"pipelining" json:"pipelining"`
+	// Weight is the relay's share of the connections, in proportion to the other
+	// relays' weights. Default: 1. 0 keeps the relay in the file unused.
+	Weight int `toml:"weight" json:"weight"`
+}
+
+// Sending says in what portions, how fast and how long it is tried. Merchants
+// and campaigns have windows and paces of their own, which apply beside these.
+type Sending struct {
+	// Batch is how many deliveries a worker leases at once. Default: 500.
+	Batch int `toml:"batch" json:"batch"`
+	// BatchPause is the rest after each batch. Default: 0s, none.
+	BatchPause Duration `toml:"batch_pause" json:"batch_pause"`
+	// PerSecond is the limit in messages a second, all merchants and all workers
+	// together. Default: 0, no limit.
+	PerSecond int `toml:"per_second" json:"per_second"`
+	// PerHour is the limit in messages an hour, all merchants and all workers
+	// together. Default: 0, no limit. 3840 lets a call centre keep up with
+	// 460,395 notices in ten days of twelve hours.
+	PerHour int `toml:"per_hour" json:"per_hour"`
+	// Lease is how long a worker that no longer says anything keeps its batch.
+	// Default: 60s. Working batches are renewed.
+	Lease Duration `toml:"lease" json:"lease"`
+	// Retry is the wait before each further attempt after a temporary refusal;
+	// the last repeats. Default: 1m, 5m, 15m, 30m, 1h, 2h.
+	Retry []Duration `toml:"retry" json:"retry"`
+	// Deadline ends the attempts so long after the first. Default: 48h.
+	Deadline Duration `toml:"deadline" json:"deadline"`
+	// Grace is how late a campaign may start by itself when the program was down
+	// at its time; later it waits for a person. Default: 1h.
+	Grace Duration `toml:"grace" json:"grace"`
+	// StopGrace is how long a stop waits for the replies to what is on the wire.
+	// Default: 10s. What has no reply by then is unknown.
+	StopGrace Duration `toml:"stop_grace" json:"stop_grace"`
+}
+
+// Schedule is a cron entry of `oshirase serve`: at each of its times, what is
+// due is sent, as `oshirase run` would.
+type Schedule struct {
+	// Name is how status and logs call the entry. Required, unique.
+	Name string `toml:"name" json:"name"`
+	// Cron is minute, hour, day of month, month and day of week, in Asia/Tokyo.
+	// Required. "0 9 * * 1-5" is nine o'clock from Monday to Friday.
+	Cron string `toml:"cron" json:"cron"`
+	// Campaign is the ID of the one campaign that is sent. Default: empty, all
+	// that are running.
+	Campaign string `toml:"campaign" json:"campaign"`
+}
+
+// Log says what is written to standard error.
+type Log struct {
+	// Level is debug, info, warn or error. Default: info. Names and addresses of
+	// recipients are masked at every level.
+	Level string `toml:"level" json:"level"`
+	// Format is text or json. Default: text.
+	Format string `toml:"format" json:"format"`
+}
+
+// Duration is a time.Duration that is written as Go writes it: 90s, 1h30m.
+type Duration time.Duration
+
+// Std is the duration as the standard library has it.
+func (d Duration) Std() time.Duration { return time.Duration(d) }
+
+// String leaves out what is zero: 1h instead of 1h0m0s.
+func (d Duration) String() string {
+	t := time.Duration(d)
+	switch {
+	case t == 0:
+		return "0s"
+	case t%time.Hour == 0:
+		return fmt.Sprintf("%dh", t/time.Hour)
+	case t%time.Minute == 0 && t < time.Hour:
+		return fmt.Sprintf("%dm", t/time.Minute)
+	}
+	return t.String()
+}
+
+// MarshalText writes the duration as String does.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText reads a duration as time.ParseDuration does; a bare number has
+// no unit and is refused.
+func (d *Duration) UnmarshalText(b []byte) error {
+	t, err := time.ParseDuration(string(b))
+	if err != nil {
+		return fmt.Errorf(`%q is not a duration: write a number with its unit, such as "90s" or "1h30m"`, b)
+	}
+	*d = Duration(t)
+	return nil
+}
+
+// Default is the config of an empty file, in the current folder. It has no relay.
+func Default() *Config {
+	return &Config{
+		Database:  "oshirase.db",
+		Incidents: "incidents",
+		Merchants: "merchants",
+		Key:       Key{File: "master.key"},
+		Approval:  Approval{People: 2},
+		Ledger:    Ledger{Durability: "full", Unknown: "hold"},
+		Sending: Sending{
+			Batch: 500,
+			Lease: Duration(time.Minute),
+			Retry: []Duration{
+				Duration(time.Minute), Duration(5 * time.Minute), Duration(15 * time.Minute),
+				Duration(30 * time.Minute), Duration(time.Hour), Duration(2 * time.Hour),
+			},
+			Deadline:  Duration(48 * time.Hour),
+			Grace:     Duration(time.Hour),
+			StopGrace: Duration(10 * time.Second),
+		},
+		Log: Log{Level: "info", Format: "text"},
+		dir: ".",
+	}
+}
+
+// DefaultRelay is what a [[relay]] without any key would be, if it were valid.
+func DefaultRelay() Relay {
+	return Relay{
+		TLS:                   "required",
+		Connections:           10,
+		MessagesPerConnection: 1000,
+		Idle:                  Duration(30 * time.Second),
+		DialTimeout:           Duration(30 * time.Second),
+		CommandTimeout:        Duration(5 * time.Minute),
+		DataTimeout:           Duration(10 * time.Minute),
+		Pipelining:            true,
+		Weight:                1,
+	}
+}
+
+// Path makes a path of the config file absolute or relative to the current
+// folder; "" stays "".
+func (c *Config) Path(p string) string {
+	if p == "" || filepath.IsAbs(p) {
+		return p
+	}
+	return filepath.Join(c.dir, p)
+}
+
+// DatabasePath is the database as the current folder sees it.
+func (c *Config) DatabasePath() string { return c.Path(c.Database) }
+
+// IncidentsPath is the incidents' folder as the current folder sees it.
+func (c *Config) IncidentsPath() string { return c.Path(c.Incidents) }
+
+// MerchantsPath is the merchants' folder as the current folder sees it.
+func (c *Config) MerchantsPath() string { return c.Path(c.Merchants) }
+
+// Next is the entry's first time after t, in Asia/Tokyo. The entry is valid.
+func (s Schedule) Next(t time.Time) time.Time {
+	sched, err := cronParser.Parse(s.Cron)
+	if err != nil {
+		return time.Time{}
+	}
+	return sched.Next(t.In(mailer.JST))
+}
+
+// cronParser reads the five fields of cron(8), and no descriptors or zones.
+var cronParser = cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
