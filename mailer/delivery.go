@@ -101,10 +101,13 @@ type Delivery struct {
 	Campaign string
 	// Epoch is the lease under which the row was claimed. Intents and outcomes
 	// are written only while it still matches.
-	Epoch     int64
-	Attempts  int       // finished before this one
-	FirstAt   time.Time // of the first attempt; zero before it
-	Hash      [32]byte  // of the approved notice
+	Epoch    int64
+	Attempts int       // finished before this one
+	FirstAt  time.Time // of the first attempt; zero before it
+	Hash     [32]byte  // of the approved notice
+	// Token names the delivery in envelope senders and Message-IDs; it is opaque
+	// (lower-case letters and digits) and always the same for one delivery.
+	Token     string
 	Recipient Recipient
 }
 

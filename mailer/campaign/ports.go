@@ -46,8 +46,6 @@ type Ledger interface {
 	// where it is committed. Outcomes are taken in any phase. A late outcome also
 	// settles a delivery that became unknown under the same epoch.
 	Record(ctx context.Context, records ...mailer.Record) []error
-	// Expire ends deferred and queued deliveries first tried before the given time.
-	Expire(ctx context.Context, campaign string, firstBefore time.Time) (int64, error)
 	// Settle moves a running campaign without open deliveries to finished.
 	Settle(ctx context.Context, campaign string) error
 	// Pause moves a running campaign to paused, with a reason for people.
@@ -61,6 +59,12 @@ type Ledger interface {
 	// shared by all processes. With granted == 0, wait says how long until one
 	// would be granted.
 	Reserve(ctx context.Context, now time.Time, n int, limits []mailer.Limit) (granted int, wait time.Duration, err error)
+	// Wait notes why nothing of a running campaign is sent now, for people to
+	// see; empty: it is being sent.
+	Wait(ctx context.Context, campaign, why string) error
+	// FireOnce reports whether this process may act on a schedule's fire time;
+	// of all processes on the ledger exactly one may.
+	FireOnce(ctx context.Context, schedule string, at time.Time) (bool, error)
 	// Counts returns the deliveries per state.
 	Counts(ctx context.Context, campaign string) (mailer.Counts, error)
 }
@@ -116,7 +120,8 @@ type Relays interface {
 	// pool is at its size. Where no relay takes connections now, the error is a
 	// *mailer.RelayDown.
 	Get(ctx context.Context) (Conn, error)
-	// Put gives a connection back; a broken or worn one is closed.
+	// Put gives a connection back. One that is broken, worn, or on which a
+	// message is begun and not over is closed.
 	Put(Conn)
 	// Size is the number of connections that may be open at once.
 	Size() int

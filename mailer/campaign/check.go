@@ -1,0 +1,352 @@
+package campaign
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"runtime"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"oshirase/mailer"
+)
+
+// Reasons for which a recipient is suppressed.
+const (
+	NoEmail         = "no-email"         // the list has no address: a letter is needed
+	BadAddress      = "bad-address"      // the address cannot be sent to
+	AlreadyNotified = "already-notified" // an earlier campaign of this stage said the same
+)
+
+// findingsPerRule bounds how many findings of one rule a result carries one by
+// one; the rest is counted in a last one.
+const findingsPerRule = 20
+
+// Check freezes the recipients of a campaign, renders and lints every notice
+// and stores its hash.
+type Check struct {
+	Store    Freezer
+	Notices  Renderer
+	Now      func() time.Time
+	Progress func(done int64) // called on one goroutine; may be nil
+	// AllowRepeat also takes people who already got a notice of this stage that
+	// said the same.
+	AllowRepeat bool
+}
+
+// Run checks one campaign. Memory does not grow with the number of recipients:
+// pages are read, rendered on all cores and written in order.
+func (c *Check) Run(ctx context.Context, id string) (mailer.CheckResult, error) {
+	camp, err := c.Store.Campaign(ctx, id)
+	if err != nil {
+		return mailer.CheckResult{}, err
+	}
+	snap, err := c.snapshot(ctx, camp)
+	if err != nil {
+		return mailer.CheckResult{}, err
+	}
+	revision, err := c.Store.BeginCheck(ctx, id)
+	if err != nil {
+		return mailer.CheckResult{}, err
+	}
+	tally := newTally()
+	env, err := newEnvelope(&snap.Merchant)
+	if err != nil {
+		tally.find(mailer.Finding{Severity: mailer.Error, Rule: "sender-address", Message: err.Error()})
+	}
+	tmpl, err := c.Notices.Compile(&snap)
+	if err != nil {
+		tally.find(mailer.Finding{Severity: mailer.Error, Rule: "template", Message: err.Error()})
+	}
+	if tally.errors == 0 {
+		tally.find(tmpl.CheckFacts()...)
+		if err := tally.digestSnapshot(&snap); err != nil {
+			return mailer.CheckResult{}, err
+		}
+		r := &renderer{tmpl: tmpl, env: &env, stage: camp.Stage, repeat: c.AllowRepeat}
+		if err := c.freeze(ctx, id, r, tally); err != nil {
+			return mailer.CheckResult{}, err
+		}
+		tally.count(&snap)
+	}
+	result := tally.result()
+	if err := c.Store.EndCheck(ctx, id, revision, snap, result); err != nil {
+		return mailer.CheckResult{}, err
+	}
+	return result, nil
+}
+
+func (c *Check) snapshot(ctx context.Context, camp mailer.Campaign) (mailer.Snapshot, error) {
+	in, err := c.Store.Incident(ctx, camp.Incident)
+	if err != nil {
+		return mailer.Snapshot{}, err
+	}
+	m, err := c.Store.Merchant(ctx, camp.Merchant)
+	if err != nil {
+		return mailer.Snapshot{}, err
+	}
+	return mailer.Snapshot{
+		Incident: in, Merchant: m, Stage: camp.Stage, Certainty: camp.Certainty, Exposures: camp.Exposures,
+		NoticeOn: mailer.DateOf(c.Now()), Templates: c.Notices.Digest(),
+	}, nil
+}
+
+// page is one page of recipients on its way through the check.
+type page struct {
+	recipients []mailer.Recipient
+	done       chan []rendered // one value, then nothing
+}
+
+// freeze streams the recipients: one goroutine reads, the workers render, and
+// this one writes the pages in the order in which they were read.
+func (c *Check) freeze(ctx context.Context, id string, r *renderer, tally *tally) error {
+	workers := runtime.GOMAXPROCS(0)
+	todo := make(chan page)
+	ordered := make(chan page, 2*workers)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		defer close(todo)
+		defer close(ordered)
+		return c.Store.Recipients(ctx, id, func(rs []mailer.Recipient) error {
+			p := page{recipients: rs, done: make(chan []rendered, 1)}
+			for _, ch := range []chan page{ordered, todo} {
+				select {
+				case ch <- p:
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}
+			return nil
+		})
+	})
+	for range workers {
+		g.Go(func() error {
+			for p := range todo {
+				p.done <- r.page(p.recipients)
+			}
+			return nil
+		})
+	}
+	g.Go(func() error {
+		for p := range ordered {
+			var out []rendered
+			select {
+			case out = <-p.done:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			frozen := make([]mailer.Frozen, len(out))
+			for i := range out {
+				tally.add(&p.recipients[i], &out[i])
+				frozen[i] = out[i].frozen
+			}
+			if err := c.Store.Freeze(ctx, id, frozen); err != nil {
+				return err
+			}
+			if c.Progress != nil {
+				c.Progress(tally.recipients)
+			}
+		}
+		return nil
+	})
+	return g.Wait()
+}
+
+// renderer renders for the check; it is safe for concurrent use.
+type renderer struct {
+	tmpl   Template
+	env    *envelope
+	stage  mailer.Stage
+	repeat bool
+}
+
+// rendered is what the check knows of one recipient.
+type rendered struct {
+	frozen   mailer.Frozen
+	findings []mailer.Finding
+}
+
+func (r *renderer) page(rs []mailer.Recipient) []rendered {
+	out := make([]rendered, len(rs))
+	for i := range rs {
+		out[i] = r.one(&rs[i])
+	}
+	return out
+}
+
+func (r *renderer) one(rec *mailer.Recipient) (out rendered) {
+	out.frozen = mailer.Frozen{Recipient: rec.ID, Told: rec.Told, Exposures: rec.Exposures}
+	if rec.Email == "" {
+		out.frozen.Suppressed = NoEmail
+		return out
+	}
+	to, err := mailer.ParseAddress(rec.Email)
+	if err != nil {
+		out.frozen.Suppressed = BadAddress
+		return out
+	}
+	if !r.repeat && alreadyTold(r.stage, rec) {
+		out.frozen.Suppressed = AlreadyNotified
+		return out
+	}
+	n, err := r.tmpl.Render(rec)
+	if err != nil {
+		out.findings = []mailer.Finding{{Severity: mailer.Error, Rule: "template", Message: err.Error(), Ref: rec.Ref}}
+		return out
+	}
+	out.findings = r.tmpl.CheckNotice(rec, &n)
+	out.frozen.Hash = r.env.noticeHash(to, &n)
+	return out
+}
+
+// tally adds up what a check finds.
+type tally struct {
+	recipients int64
+	sendable   int64
+	suppressed map[string]int64
+	exposed    map[string]int64 // recipients by exposure, suppressed or not
+	declared   *int64
+	digest     hash.Hash
+	findings   []mailer.Finding
+	perRule    map[string]int64
+	errors     int
+}
+
+func newTally() *tally {
+	return &tally{
+		suppressed: map[string]int64{}, exposed: map[string]int64{},
+		digest: sha256.New(), perRule: map[string]int64{},
+	}
+}
+
+func (t *tally) find(fs ...mailer.Finding) {
+	for _, f := range fs {
+		if f.Severity == mailer.Error {
+			t.errors++
+		}
+		t.perRule[f.Rule]++
+		if t.perRule[f.Rule] <= findingsPerRule {
+			t.findings = append(t.findings, f)
+		}
+	}
+}
+
+func (t *tally) digestSnapshot(snap *mailer.Snapshot) error {
+	b, err := json.Marshal(snap)
+	if err != nil {
+		return fmt.Errorf("encode snapshot: %w", err)
+	}
+	writeField(t.digest, string(b))
+	return nil
+}
+
+func (t *tally) add(r *mailer.Recipient, out *rendered) {
+	t.recipients++
+	for _, e := range r.Exposures {
+		t.exposed[e]++
+	}
+	if s := out.frozen.Suppressed; s != "" {
+		t.suppressed[s]++
+	} else {
+		t.sendable++
+	}
+	writeField(t.digest, r.Ref)
+	writeField(t.digest, out.frozen.Suppressed)
+	t.digest.Write(out.frozen.Hash[:])
+	t.find(out.findings...)
+}
+
+// count holds the recipients against the declared counts, exposure by exposure:
+// groups overlap, so their sum says little about people.
+func (t *tally) count(snap *mailer.Snapshot) {
+	if t.recipients == 0 {
+		t.find(mailer.Finding{
+			Severity: mailer.Error, Rule: "no-recipients",
+			Message: "nobody is selected: import a list for this incident and merchant, or widen --exposure and --certainty",
+		})
+	}
+	selected := snap.Exposures
+	if len(selected) == 0 {
+		for id := range t.exposed {
+			selected = append(selected, id)
+		}
+		slices.Sort(selected)
+	}
+	var sum int64
+	known := len(selected) > 0
+	for _, id := range selected {
+		n, ok := snap.Merchant.Declared[id]
+		if !ok {
+			known = false
+			continue
+		}
+		sum += n
+		if snap.Certainty != "" {
+			continue // only a part of the group is selected
+		}
+		if listed := t.exposed[id]; listed != n {
+			side := "people may be left out"
+			if listed > n {
+				side = "people who are not affected may be told"
+			}
+			t.find(mailer.Finding{
+				Severity: mailer.Warning, Rule: "declared-count",
+				Message: fmt.Sprintf("exposure %s: the lists hold %d people, declared are %d: %s", id, listed, n, side),
+			})
+		}
+	}
+	if known {
+		t.declared = &sum
+	}
+}
+
+func (t *tally) result() mailer.CheckResult {
+	for rule, n := range t.perRule {
+		if n > findingsPerRule {
+			i := slices.IndexFunc(t.findings, func(f mailer.Finding) bool { return f.Rule == rule })
+			t.findings = append(t.findings, mailer.Finding{
+				Severity: t.findings[i].Severity, Rule: rule,
+				Message: fmt.Sprintf("%d more findings of this rule", n-findingsPerRule),
+			})
+		}
+	}
+	order := map[mailer.Severity]int{mailer.Error: 0, mailer.Warning: 1, mailer.Info: 2}
+	slices.SortStableFunc(t.findings, func(a, b mailer.Finding) int {
+		return cmp.Or(cmp.Compare(order[a.Severity], order[b.Severity]), cmp.Compare(a.Rule, b.Rule))
+	})
+	if t.findings == nil {
+		t.findings = []mailer.Finding{}
+	}
+	return mailer.CheckResult{
+		Recipients: t.recipients, Sendable: t.sendable, Suppressed: t.suppressed, Declared: t.declared,
+		Digest: hex.EncodeToString(t.digest.Sum(nil)), Findings: t.findings,
+	}
+}
+
+// Preview renders one notice of a campaign without touching anything: from the
+// snapshot of the check where there is one, else from the facts as they are.
+func (c *Check) Preview(ctx context.Context, id string, snap func(context.Context, string) (mailer.Snapshot, error), r *mailer.Recipient) (mailer.Snapshot, mailer.Notice, error) {
+	s, err := snap(ctx, id)
+	if errors.Is(err, mailer.ErrNotFound) {
+		var camp mailer.Campaign
+		if camp, err = c.Store.Campaign(ctx, id); err == nil {
+			s, err = c.snapshot(ctx, camp)
+		}
+	}
+	if err != nil {
+		return mailer.Snapshot{}, mailer.Notice{}, err
+	}
+	tmpl, err := c.Notices.Compile(&s)
+	if err != nil {
+		return s, mailer.Notice{}, err
+	}
+	n, err := tmpl.Render(r)
+	return s, n, err
+}

@@ -1,0 +1,286 @@
+package campaign
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"oshirase/mailer"
+)
+
+// lane sends jobs over one connection at a time: envelope, intent, body,
+// outcome. With pipelining the envelope of the next message travels behind the
+// body of this one, and the outcome of this one is committed together with the
+// intent of the next. At most one delivery of a lane is in sending.
+type lane struct {
+	*session
+	ctx  context.Context // of the work: outlives a stop by the grace
+	conn Conn
+	// past is the outcome that is not yet committed, with its job.
+	past *settled
+}
+
+// settled is a job whose outcome is known.
+type settled struct {
+	job *job
+	out mailer.Outcome
+}
+
+// run sends until the queue closes.
+func (l *lane) run() {
+	defer l.hangUp()
+	var cur *job // begun on the connection
+	for {
+		if cur == nil {
+			if cur = l.take(); cur == nil {
+				return
+			}
+			if !l.begin(cur) {
+				cur = nil
+				continue
+			}
+		}
+		out, ok := l.conn.Ready(l.ctx)
+		if !ok {
+			l.refused(cur, out)
+			cur = nil
+			continue
+		}
+		if !l.intend(cur) {
+			cur = nil
+			continue
+		}
+		l.conn.Finish(l.ctx)
+		next := l.takeBehind()
+		l.past = &settled{cur, l.conn.Outcome(l.ctx)}
+		cur = next
+	}
+}
+
+// take returns the next prepared job, or nil when the queue is closed. Nothing
+// waits uncommitted while it blocks.
+func (l *lane) take() *job {
+	for {
+		j := l.queue.tryPop()
+		if j == nil {
+			l.commit(nil)
+			if j = l.queue.pop(); j == nil {
+				return nil
+			}
+		}
+		if l.prepared(j) {
+			return j
+		}
+	}
+}
+
+// takeBehind begins the next message behind the body of the present one, where
+// the relay allows it and a job waits.
+func (l *lane) takeBehind() *job {
+	if !l.conn.Pipelining() || !l.conn.Usable() {
+		return nil
+	}
+	j := l.queue.tryPop()
+	if j == nil || !l.prepared(j) {
+		return nil
+	}
+	l.conn.Begin(l.ctx, j.msg)
+	return j
+}
+
+// prepared renders and composes; a job that may not be sent is dropped, and its
+// campaign with it.
+func (l *lane) prepared(j *job) bool {
+	if !l.mayLeave(j) {
+		l.queue.drop(j.delivery.Campaign)
+		l.queue.done(j)
+		return false
+	}
+	if j.msg != nil {
+		return true
+	}
+	var err error
+	j.to, j.msg, err = j.work.message(j.delivery, l.Options.Now())
+	if err == nil {
+		return true
+	}
+	l.cannotSend(j.work, j.delivery.Recipient.Ref, err)
+	l.queue.done(j)
+	return false
+}
+
+// begin gets a connection and says the envelope. False: the job went back or
+// was dropped.
+func (l *lane) begin(j *job) bool {
+	if l.conn != nil && !l.conn.Usable() {
+		l.hangUp()
+	}
+	if l.conn == nil {
+		// Getting a connection may take long: what is known is committed first.
+		l.commit(nil)
+		conn, err := l.Relays.Get(l.running)
+		if err != nil {
+			l.queue.pushFront(j)
+			if !l.stopping() {
+				l.relayDown(err)
+			}
+			return false
+		}
+		l.relayUp()
+		l.conn = conn
+	}
+	l.conn.Begin(l.ctx, j.msg)
+	return true
+}
+
+// refused takes the outcome of an envelope that the relay did not accept.
+func (l *lane) refused(j *job, out mailer.Outcome) {
+	if out.Code == 0 && (j.redials == 0 || l.stopping()) {
+		// The connection broke before anything was certain, perhaps an idle one
+		// that the relay had closed: once more on a new one. After a stop the
+		// delivery simply stays queued.
+		j.redials++
+		l.hangUp()
+		l.queue.pushFront(j)
+		return
+	}
+	l.commit(nil)
+	l.past = &settled{j, out}
+	if !l.conn.Usable() {
+		l.hangUp()
+	}
+}
+
+// intend commits that the body of j is about to leave, and with it the outcome
+// of the message before. False: it must not leave; the connection, on which DATA
+// is open, is given up.
+func (l *lane) intend(j *job) bool {
+	if l.mayLeave(j) && l.commit(j) {
+		return true
+	}
+	l.commit(nil)
+	l.hangUp()
+	l.queue.done(j)
+	return false
+}
+
+// mayLeave reports whether neither a stop nor the end of the window came
+// meanwhile.
+func (l *lane) mayLeave(j *job) bool {
+	return !l.stopping() && j.work.window.Open(l.Options.Now())
+}
+
+// commit records the outcome at hand and, with j, the intent of j. It reports
+// whether the intent is durable.
+func (l *lane) commit(j *job) bool {
+	var records [2]mailer.Record
+	n := 0
+	now := l.Options.Now()
+	past := l.past
+	if past != nil {
+		l.classify(past, now)
+		records[n] = mailer.Record{Delivery: past.job.delivery.ID, Epoch: past.job.delivery.Epoch, Campaign: past.job.delivery.Campaign, At: now, Outcome: &past.out}
+		n++
+	}
+	if j != nil {
+		records[n] = mailer.Record{Delivery: j.delivery.ID, Epoch: j.delivery.Epoch, Campaign: j.delivery.Campaign, At: now}
+		n++
+	}
+	if n == 0 {
+		return false
+	}
+	errs := l.Ledger.Record(l.ctx, records[:n]...)
+	intended := j != nil
+	if past != nil {
+		l.past = nil
+		l.recorded(past, l.insist(records[0], errs[0]))
+	}
+	if j != nil {
+		if err := errs[n-1]; err != nil {
+			intended = false
+			l.notIntended(j, err)
+		}
+	}
+	return intended
+}
+
+// insist tries again to record an outcome that the ledger could not take (a
+// full disk, say), for as long as a stop may take: what is not recorded becomes
+// unknown. Meanwhile nothing new is sent.
+func (l *lane) insist(r mailer.Record, err error) error {
+	if err == nil || errors.Is(err, mailer.ErrLeaseLost) {
+		return err
+	}
+	l.fail(err)
+	deadline := time.NewTimer(l.Options.StopGrace / 2)
+	defer deadline.Stop()
+	again := time.NewTicker(200 * time.Millisecond)
+	defer again.Stop()
+	for {
+		select {
+		case <-deadline.C:
+			return err
+		case <-l.ctx.Done():
+			return err
+		case <-again.C:
+			if err = l.Ledger.Record(l.ctx, r)[0]; err == nil || errors.Is(err, mailer.ErrLeaseLost) {
+				return err
+			}
+		}
+	}
+}
+
+// classify completes an outcome: when to try again, or that there is no time left.
+func (l *lane) classify(s *settled, now time.Time) {
+	s.out.Text = mailer.MaskText(s.out.Text, s.job.to)
+	if s.out.At.IsZero() {
+		s.out.At = now
+	}
+	if s.out.State != mailer.Deferred {
+		return
+	}
+	at, inTime := l.Options.retryAt(s.job.delivery, now)
+	if !inTime {
+		s.out.State = mailer.Expired
+		return
+	}
+	s.out.NextAt = at
+}
+
+// recorded counts an outcome, or says that the ledger did not take it: then the
+// delivery stays in sending and becomes unknown, never a second copy.
+func (l *lane) recorded(s *settled, err error) {
+	defer l.queue.done(s.job)
+	d := s.job.delivery
+	switch {
+	case err == nil:
+		l.count(s.out.State)
+	case errors.Is(err, mailer.ErrLeaseLost):
+		l.log.Warn("outcome after the lease was lost", "campaign", d.Campaign, "ref", d.Recipient.Ref, "state", s.out.State, "code", s.out.Code)
+	default:
+		l.fail(err)
+	}
+	if s.out.State != mailer.Accepted {
+		l.log.Info("not accepted", "campaign", d.Campaign, "ref", d.Recipient.Ref, "state", s.out.State,
+			"point", s.out.Point, "code", s.out.Code, "enhanced", s.out.Enhanced, "relay", s.out.Relay, "text", s.out.Text)
+	}
+}
+
+func (l *lane) notIntended(j *job, err error) {
+	switch {
+	case errors.Is(err, mailer.ErrNotRunning):
+		l.queue.drop(j.delivery.Campaign)
+	case errors.Is(err, mailer.ErrLeaseLost):
+		l.log.Warn("lease lost before sending", "campaign", j.delivery.Campaign, "ref", j.delivery.Recipient.Ref)
+	default:
+		l.fail(err)
+	}
+}
+
+// hangUp gives the connection back; one on which a message is open is closed.
+func (l *lane) hangUp() {
+	if l.conn != nil {
+		l.Relays.Put(l.conn)
+		l.conn = nil
+	}
+}
