@@ -29,6 +29,7 @@ func main() {
 
 // commands are the commands, in the order of the help text.
 var commands = []func(*app) *cobra.Command{
+	newConfigCommand,
 	newVersionCommand,
 }
 
