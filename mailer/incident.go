@@ -1,12 +1,19 @@
 package mailer
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
 // Incident is one breach: the facts that every notice about it is composed
 // from. It is read from incidents/ID.toml; TOML keys are the tags below.
+//
+// Sentences speak of the operator by its name and never as 弊社 or 当社: they are
+// used by every sender. Where the sender is the operator itself, its name
+// outside 「」 is written as the sender's self-name. Dates in sentences are written
+// in full (2021年10月14日 or 2021-10-14) and come out in the sender's style.
 type Incident struct {
 	ID string `toml:"id" json:"id"` // lower-case letters, digits and hyphens
 	// Title names the matter in Japanese, as used in subjects and headings:
@@ -174,6 +181,9 @@ func (i Item) Card() bool {
 	return false
 }
 
+// Merchant reports whether the item is data of a merchant, not of a person.
+func (i Item) Merchant() bool { return i == ItemMerchantName || i == ItemMerchantCode }
+
 // Contact reports whether the item lets a stranger write to or call the person.
 func (i Item) Contact() bool {
 	switch i {
@@ -213,6 +223,14 @@ type Correction struct {
 	Right string `toml:"right" json:"right"`
 }
 
+// The kinds of corrections.
+const (
+	Added       = "added"       // the person belongs to those affected after all
+	Removed     = "removed"     // the person was told and is not affected
+	Misdirected = "misdirected" // the person got a notice that was meant for somebody else
+	Content     = "content"     // something in the notice was wrong
+)
+
 // Addition is a question and its answer, or a newly known fact, for follow-ups.
 type Addition struct {
 	On       Date   `toml:"on" json:"on"`
@@ -247,6 +265,104 @@ func (in *Incident) Desk(audience string) (Desk, bool) {
 		}
 	}
 	return Desk{}, false
+}
+
+// Merchants reports whether the group is made of merchants, not of people.
+func (e *Exposure) Merchants() bool {
+	for _, i := range e.Items {
+		if !i.Merchant() {
+			return false
+		}
+	}
+	return len(e.Items) > 0
+}
+
+// Validate says what makes the facts unusable whatever is sent. What a notice
+// of some stage lacks is for the checker of templates to say.
+func (in *Incident) Validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, invalid(format, args...)) }
+	if !ValidID(in.ID) {
+		bad("id %q: use lower-case letters, digits and hyphens", in.ID)
+	}
+	if strings.TrimSpace(in.Title) == "" {
+		bad("title is missing")
+	}
+	if strings.TrimSpace(in.Operator.Name) == "" {
+		bad("operator.name is missing")
+	}
+	if !in.AttackFrom.IsZero() && !in.AttackTo.IsZero() && in.AttackTo.Before(in.AttackFrom) {
+		bad("attack_to %s is before attack_from %s", in.AttackTo, in.AttackFrom)
+	}
+	if len(in.Exposures) == 0 {
+		bad("exposures: name at least one affected group")
+	}
+	seen := make(map[string]bool)
+	for i := range in.Exposures {
+		e := &in.Exposures[i]
+		if seen[e.ID] {
+			bad("exposures: %s stands twice", e.ID)
+		}
+		seen[e.ID] = true
+		if err := e.validate(); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	for i := range in.Desks {
+		d := &in.Desks[i]
+		if err := d.validate(fmt.Sprintf("desks[%d]", i), false); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	for i, c := range in.Corrections {
+		if !slices.Contains([]string{Added, Removed, Misdirected, Content}, c.Kind) {
+			bad("corrections[%d].kind %q: use added, removed, misdirected or content", i, c.Kind)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (e *Exposure) validate() error {
+	var errs []error
+	bad := func(format string, args ...any) {
+		errs = append(errs, invalid("exposure %s: %s", e.ID, fmt.Sprintf(format, args...)))
+	}
+	if strings.TrimSpace(e.ID) == "" {
+		bad("id is missing")
+	}
+	for _, i := range slices.Concat(e.Items, e.MaybeAlso) {
+		if i.Japanese() == "" {
+			bad("item %q is not known", i)
+		}
+	}
+	if e.Certainty != Possible && e.Certainty != Confirmed {
+		bad("certainty %q: use possible or confirmed", e.Certainty)
+	}
+	if e.From.IsZero() != e.To.IsZero() {
+		bad("give both from and to, or neither")
+	}
+	if e.To.Before(e.From) {
+		bad("to %s is before from %s", e.To, e.From)
+	}
+	if e.Count < 0 {
+		bad("count is negative: 0 is not declared")
+	}
+	return errors.Join(errs...)
+}
+
+// validate checks a desk; a merchant's own desk may be absent and needs no audience.
+func (d *Desk) validate(where string, own bool) error {
+	audiences := []string{"customers", "merchants", "press"}
+	if own {
+		audiences = append(audiences, "")
+	}
+	if !slices.Contains(audiences, d.Audience) {
+		return invalid("%s.audience %q: use customers, merchants or press", where, d.Audience)
+	}
+	if !slices.Contains([]string{"", "every-day", "weekdays"}, d.Days) {
+		return invalid("%s.days %q: use every-day or weekdays", where, d.Days)
+	}
+	return nil
 }
 
 // ValidID reports whether s may name an incident or a merchant.

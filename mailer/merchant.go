@@ -1,15 +1,27 @@
 package mailer
 
+import (
+	"errors"
+	"slices"
+	"strings"
+)
+
 // Merchant is who a notice comes from. It is read from merchants/ID.toml.
 type Merchant struct {
 	ID   string `toml:"id" json:"id"`
 	Name string `toml:"name" json:"name"` // 一般社団法人みなと住宅支援協会
+	// Short is the name that subjects use; empty takes Name without its legal
+	// form (株式会社, 一般社団法人 …).
+	Short string `toml:"short" json:"short,omitempty"`
 	// SelfName is how the sender calls itself: 弊社, 当社, 弊協会, 当協会.
 	SelfName string `toml:"self_name" json:"self_name"`
 	// Reader is how the sender calls its people: お客さま, 寄付者の皆さま.
 	Reader string `toml:"reader" json:"reader"`
 	// Service is the service that the reader used, as the reader knows it.
 	Service string `toml:"service" json:"service"`
+	// Entrusts is what the sender entrusts to the operator, as the reader knows
+	// it (クレジットカード決済); empty: 決済業務. Unused where the sender is the operator.
+	Entrusts string `toml:"entrusts" json:"entrusts,omitempty"`
 	// Operator is true where the sender runs the breached system itself.
 	Operator bool `toml:"operator" json:"operator,omitempty"`
 
@@ -60,4 +72,66 @@ type WindowSpec struct {
 	Hours string `toml:"hours" json:"hours,omitempty"`
 	// Days is every-day (default) or weekdays (not Saturdays, Sundays or Japanese holidays).
 	Days string `toml:"days" json:"days,omitempty"`
+}
+
+// legalForms are the forms of organisations that a name begins or ends with.
+var legalForms = []string{
+	"株式会社", "有限会社", "合同会社", "合名会社", "合資会社",
+	"一般社団法人", "一般財団法人", "公益社団法人", "公益財団法人", "特定非営利活動法人",
+	"独立行政法人", "国立大学法人", "学校法人", "医療法人", "社会福祉法人", "宗教法人",
+}
+
+// ShortName is the name that subjects use.
+func (m *Merchant) ShortName() string {
+	if m.Short != "" {
+		return m.Short
+	}
+	name := m.Name
+	for _, form := range legalForms {
+		name = strings.TrimPrefix(name, form)
+		name = strings.TrimSuffix(name, form)
+	}
+	return strings.TrimSpace(name)
+}
+
+// Validate says what makes the facts unusable whatever is sent. What a notice
+// of some stage lacks is for the checker of templates to say.
+func (m *Merchant) Validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, invalid(format, args...)) }
+	if !ValidID(m.ID) {
+		bad("id %q: use lower-case letters, digits and hyphens", m.ID)
+	}
+	if strings.TrimSpace(m.Name) == "" {
+		bad("name is missing")
+	}
+	if _, err := ParseAddress(m.From); err != nil {
+		bad("from: %v", err)
+	}
+	if m.ReplyTo != "" {
+		if _, err := ParseAddress(m.ReplyTo); err != nil {
+			bad("reply_to: %v", err)
+		}
+	}
+	if !slices.Contains([]DateStyle{"", Western, Era, Slash}, m.DateStyle) {
+		bad("date_style %q: use western, era or slash", m.DateStyle)
+	}
+	if !slices.Contains([]string{"", "utf-8", "iso-2022-jp"}, m.Charset) {
+		bad("charset %q: use utf-8 or iso-2022-jp", m.Charset)
+	}
+	if err := m.Desk.validate("desk", true); err != nil {
+		errs = append(errs, err)
+	}
+	for id, n := range m.Declared {
+		if n < 0 {
+			bad("declared.%s is negative", id)
+		}
+	}
+	if m.PerHour < 0 {
+		bad("per_hour is negative: 0 is no limit")
+	}
+	if _, err := ParseWindow(m.Window); err != nil {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
