@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"hash"
 	"runtime"
@@ -328,25 +327,4 @@ func (t *tally) result() mailer.CheckResult {
 		Recipients: t.recipients, Sendable: t.sendable, Suppressed: t.suppressed, Declared: t.declared,
 		Digest: hex.EncodeToString(t.digest.Sum(nil)), Findings: t.findings,
 	}
-}
-
-// Preview renders one notice of a campaign without touching anything: from the
-// snapshot of the check where there is one, else from the facts as they are.
-func (c *Check) Preview(ctx context.Context, id string, snap func(context.Context, string) (mailer.Snapshot, error), r *mailer.Recipient) (mailer.Snapshot, mailer.Notice, error) {
-	s, err := snap(ctx, id)
-	if errors.Is(err, mailer.ErrNotFound) {
-		var camp mailer.Campaign
-		if camp, err = c.Store.Campaign(ctx, id); err == nil {
-			s, err = c.snapshot(ctx, camp)
-		}
-	}
-	if err != nil {
-		return mailer.Snapshot{}, mailer.Notice{}, err
-	}
-	tmpl, err := c.Notices.Compile(&s)
-	if err != nil {
-		return s, mailer.Notice{}, err
-	}
-	n, err := tmpl.Render(r)
-	return s, n, err
 }

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"oshirase/mailer/campaign"
+)
+
+func newCampaignCheckCommand(a *app) *cobra.Command {
+	var repeat bool
+	c := &cobra.Command{
+		Use:   "check ID",
+		Short: "Freeze the recipients, render and lint every notice",
+		Long: `check freezes the recipients of a campaign, renders the notice of every one of
+them, lints it and stores its hash: what differs from it later is not sent. Any
+approval given before is void. Exit code 3 means that errors were found; they
+forbid approval.
+
+People who already got a notice of this stage that said the same are suppressed,
+unless --allow-repeat is given.`,
+		Example: "  oshirase campaign check c-20261201-7f3a",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			db, err := a.store(cmd.Context())
+			if err != nil {
+				return err
+			}
+			notices, err := a.notices()
+			if err != nil {
+				return err
+			}
+			bar := a.newProgress("checking", "notices", 0)
+			check := campaign.Check{
+				Store: db, Notices: notices, Now: a.now, AllowRepeat: repeat,
+				Progress: func(done int64) { bar.set(done, 0) },
+			}
+			result, err := check.Run(cmd.Context(), args[0])
+			bar.end()
+			if err != nil {
+				return err
+			}
+			if a.json {
+				err = a.printJSON(result)
+			} else {
+				t := newTable("項目", "件数").alignRight(1)
+				t.add("対象者", number(result.Recipients))
+				t.add("送信対象", number(result.Sendable))
+				for _, reason := range sortedKeys(result.Suppressed) {
+					t.add("対象外（"+suppressedJapanese(reason)+"）", number(result.Suppressed[reason]))
+				}
+				declared := "申告なし"
+				if result.Declared != nil {
+					declared = number(*result.Declared)
+				}
+				t.add("申告件数", declared)
+				a.printTable(t)
+				a.printf("照合値 %s\n", result.Digest)
+				a.printFindings(result.Findings)
+			}
+			if err != nil {
+				return err
+			}
+			if n := result.Errors(); n > 0 {
+				return checkError{errors: n, hint: "mend the facts, the list or the merchant's parts, then check again"}
+			}
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&repeat, "allow-repeat", false, "also take people who already got a notice of this stage that said the same")
+	return c
+}
+
+// suppressedJapanese says why somebody is passed over.
+func suppressedJapanese(reason string) string {
+	switch reason {
+	case campaign.NoEmail:
+		return "メールアドレスなし"
+	case campaign.BadAddress:
+		return "メールアドレス不備"
+	case campaign.AlreadyNotified:
+		return "通知済み"
+	}
+	return reason
+}

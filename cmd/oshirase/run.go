@@ -1,0 +1,69 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"oshirase/mailer"
+)
+
+func newRunCommand(a *app) *cobra.Command {
+	var id string
+	c := &cobra.Command{
+		Use:   "run",
+		Short: "Send what is due, then return",
+		Long: `run sends the started campaigns, and retries what is due again, until nothing is
+due now: everything is sent, the window closed, or the next attempts are later. A
+campaign with a pace is sent at that pace, however long it takes. Two runs at once, or
+a run beside serve, are safe. SIGTERM finishes what is on the wire and returns.
+
+remaining counts what the program still has to send, deferred deliveries among them;
+run again, or serve, to send it. unknown deliveries wait for oshirase resolve.`,
+		Example: `  oshirase run
+  oshirase run --campaign c-20261201-7f3a --json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx := cmd.Context()
+			db, err := a.store(ctx)
+			if err != nil {
+				return err
+			}
+			var total int64
+			if id != "" {
+				counts, err := db.Counts(ctx, id)
+				if err != nil {
+					return err
+				}
+				total = counts.Pending()
+			} else if total, err = pending(ctx, db); err != nil {
+				return err
+			}
+			runner, err := a.runner(ctx)
+			if err != nil {
+				return err
+			}
+			bar := a.newProgress("sending", "notices", total)
+			runner.Options.Progress = func(done int64) { bar.set(done, 0) }
+			sum, err := runner.Run(ctx, id)
+			bar.end()
+			if a.json {
+				if jsonErr := a.printJSON(sum); err == nil {
+					err = jsonErr
+				}
+				return err
+			}
+			t := newTable("結果", "件数").alignRight(1)
+			t.add(mailer.Accepted.Japanese(), number(sum.Accepted))
+			t.add(mailer.Deferred.Japanese(), number(sum.Deferred))
+			t.add(mailer.Rejected.Japanese(), number(sum.Rejected))
+			t.add(mailer.Unknown.Japanese(), number(sum.Unknown))
+			t.add("残り", number(sum.Remaining))
+			a.printTable(t)
+			for _, id := range sortedKeys(sum.Waiting) {
+				a.printf("%s: %s\n", id, sum.Waiting[id])
+			}
+			return err
+		},
+	}
+	c.Flags().StringVar(&id, "campaign", "", "send only this campaign (`ID`)")
+	return c
+}
