@@ -1,0 +1,3 @@
+package templates
+
+type variantCheck struct{}

@@ -1,0 +1,165 @@
+package templates
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"text/template"
+
+	"oshirase/mailer"
+)
+
+// variant is a notice but for what is personal: everything that follows from a
+// set of exposures, what the reader was told before, and the correction kind.
+type variant struct {
+	base        *base
+	subject     string
+	subjectPart *template.Template // not nil: the subject is personal
+	segments    []segment
+	size        int // bytes of all texts
+	checked     variantCheck
+}
+
+// segment is text that is the same for every reader of the variant, or a part
+// to be rendered for each.
+type segment struct {
+	text string
+	part *template.Template
+}
+
+// errFacts marks an incident that lacks what a recipient's notice needs.
+var errFacts = errors.New("facts and recipient do not fit")
+
+// variant finds or composes the variant of a recipient.
+func (t *Template) variant(r *mailer.Recipient) (*variant, error) {
+	var space [128]byte
+	key := appendKey(space[:0], r)
+	if v, ok := (*t.variants.Load())[string(key)]; ok {
+		return v, nil
+	}
+	v, err := t.compose(r)
+	if err != nil {
+		return nil, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	old := *t.variants.Load()
+	if w, ok := old[string(key)]; ok {
+		return w, nil
+	}
+	if len(old) < maxVariants {
+		grown := maps.Clone(old)
+		grown[string(key)] = v
+		t.variants.Store(&grown)
+	}
+	return v, nil
+}
+
+// appendKey writes what a variant depends on.
+func appendKey(b []byte, r *mailer.Recipient) []byte {
+	for _, e := range r.Exposures {
+		b = append(append(b, e...), 0)
+	}
+	b = append(b, 1)
+	for _, told := range r.Told {
+		b = append(append(b, told.Stage...), 0)
+		b = append(b, byte(told.On.Year>>8), byte(told.On.Year), byte(told.On.Month), byte(told.On.Day))
+		for _, e := range told.Exposures {
+			b = append(append(b, e...), 0)
+		}
+	}
+	b = append(b, 1)
+	return append(b, correctionOf(r)...)
+}
+
+// compose renders every part once for the recipient; a part that asked for
+// something personal meanwhile is kept as a part, the others as text.
+func (t *Template) compose(r *mailer.Recipient) (*variant, error) {
+	b, err := t.facts.of(r)
+	if err != nil {
+		return nil, err
+	}
+	v := &variant{base: b}
+	var buf bytes.Buffer
+	render := func(name string) (string, *template.Template, error) {
+		part := t.root.Lookup(name)
+		data := &Data{base: b, person: person{r: r}}
+		text, err := t.execute(&buf, part, data)
+		if err != nil {
+			return "", nil, err
+		}
+		if data.asked {
+			return "", part, nil
+		}
+		return text, nil, nil
+	}
+	if v.subject, v.subjectPart, err = render("subject"); err != nil {
+		return nil, err
+	}
+	if v.subject, err = oneLine(v.subject); err != nil {
+		return nil, err
+	}
+	for _, name := range layout(t.snap.Stage, b.Kind) {
+		text, part, err := render(name)
+		if err != nil {
+			return nil, err
+		}
+		if n := len(v.segments); part == nil && n > 0 && v.segments[n-1].part == nil && text != "" {
+			v.segments[n-1].text += "\n\n" + text
+		} else if part != nil || text != "" {
+			v.segments = append(v.segments, segment{text, part})
+		}
+		v.size += len(text) + 2
+	}
+	return v, nil
+}
+
+// correctionAttribute is the list column that says which correction a person
+// gets; 訂正区分 is its Japanese name.
+const correctionAttribute = "correction"
+
+var correctionWords = map[string]string{
+	"added": mailer.Added, "追加": mailer.Added,
+	"removed": mailer.Removed, "対象外": mailer.Removed, "除外": mailer.Removed,
+	"misdirected": mailer.Misdirected, "誤送信": mailer.Misdirected, "誤配信": mailer.Misdirected,
+	"content": mailer.Content, "内容": mailer.Content, "内容訂正": mailer.Content,
+}
+
+// correctionOf is the kind that the list gives a person, empty where it gives none.
+func correctionOf(r *mailer.Recipient) string {
+	for _, name := range [...]string{correctionAttribute, "訂正区分"} {
+		if v := strings.TrimSpace(r.Attributes[name]); v != "" {
+			if kind, ok := correctionWords[v]; ok {
+				return kind
+			}
+			return v
+		}
+	}
+	return ""
+}
+
+// correctionKind decides which correction a recipient gets.
+func correctionKind(in *mailer.Incident, r *mailer.Recipient) (string, error) {
+	var kinds []string
+	for _, c := range in.Corrections {
+		if !slices.Contains(kinds, c.Kind) {
+			kinds = append(kinds, c.Kind)
+		}
+	}
+	switch kind := correctionOf(r); {
+	case len(kinds) == 0:
+		return "", fmt.Errorf("%w: incident %s has no corrections: fill in [[corrections]]", errFacts, in.ID)
+	case kind == "" && len(kinds) == 1:
+		return kinds[0], nil
+	case kind == "":
+		return "", fmt.Errorf("%w: incident %s has corrections of several kinds: the list needs a column %s or 訂正区分",
+			errFacts, in.ID, correctionAttribute)
+	case !slices.Contains(kinds, kind):
+		return "", fmt.Errorf("%w: incident %s has no correction of the kind that the list names", errFacts, in.ID)
+	default:
+		return kind, nil
+	}
+}
