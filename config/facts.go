@@ -101,26 +101,25 @@ func loadFact(file string, v any, id func() string) (*document, error) {
 	return doc, nil
 }
 
-// invalid places the errors of a fact's own Validate in its file. A message
-// that begins with a key (exposures[2].items: …) gets that key's line.
+// invalid places the errors of a fact's own Validate in its file: a message
+// begins with the key that it is about (date_style "x": …, desks[0].days …), or
+// with the exposure (exposure B1: …).
 func (d *document) invalid(err error) error {
-	if many, ok := err.(interface{ Unwrap() []error }); ok {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		var errs []error
-		for _, e := range many.Unwrap() {
-			if e != mailer.ErrInvalid {
-				errs = append(errs, d.invalid(e))
-			}
+		for _, e := range joined.Unwrap() {
+			errs = append(errs, d.invalid(e))
 		}
-		if len(errs) > 0 {
-			return errors.Join(errs...)
-		}
+		return errors.Join(errs...)
 	}
-	msg := strings.TrimPrefix(err.Error(), mailer.ErrInvalid.Error()+": ")
-	key, problem, ok := strings.Cut(msg, ": ")
-	if !ok || strings.ContainsAny(key, " \"") {
-		key, problem = "", msg
+	msg := strings.ReplaceAll(": "+err.Error(), ": "+mailer.ErrInvalid.Error()+": ", ": ")[2:]
+	word, rest, _ := strings.Cut(msg, " ")
+	key := strings.TrimSuffix(word, ":")
+	if id, _, ok := strings.Cut(rest, ":"); ok && key == "exposure" {
+		key = d.ids["exposures "+id]
 	}
-	e := d.errorf(key, "mend the file and apply again", "%s", problem)
+	e := d.errorf(key, "mend the file and apply again", "%s", msg)
+	e.Key = "" // the message names it
 	return e
 }
 

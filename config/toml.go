@@ -39,6 +39,8 @@ func (e *Error) Hint() string { return e.Advice }
 type document struct {
 	file  string
 	lines map[string]int // relay[0].tls → 17
+	// ids finds a table by the value of its key id: "exposures B1" → exposures[1].
+	ids map[string]string
 }
 
 // errorf is an error at a key, at the key's line, or at the line of the nearest
@@ -72,7 +74,7 @@ func parent(key string) string {
 // decode reads data strictly into v: unknown keys, wrong types and broken
 // syntax are refused, all unknown keys at once, each with its line.
 func decode(file string, data []byte, v any) (*document, error) {
-	doc := &document{file: file, lines: map[string]int{}}
+	doc := &document{file: file, lines: map[string]int{}, ids: map[string]string{}}
 	quoted, err := doc.scan(data)
 	if err != nil {
 		return doc, err
@@ -146,6 +148,10 @@ func (d *document) scan(data []byte) ([]byte, error) {
 				key = join(key, part)
 			}
 			d.note(key, n.Key(), &p)
+			if array, ok := strings.CutSuffix(table, "]"); ok && key == table+".id" {
+				array = array[:strings.LastIndexByte(array, '[')]
+				d.ids[array+" "+string(n.Value().Data)] = table
+			}
 			dates = append(dates, localDates(n.Value(), data)...)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"oshirase/config"
 	"oshirase/mailer"
+	"oshirase/store"
 )
 
 // Exit codes. They are a contract.
@@ -35,6 +36,7 @@ type app struct {
 	quiet      bool   // --quiet
 
 	cfg     *config.Config
+	db      *store.DB // see store
 	log     *slog.Logger
 	closers []func() error
 }

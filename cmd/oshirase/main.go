@@ -29,6 +29,8 @@ func main() {
 
 // commands are the commands, in the order of the help text.
 var commands = []func(*app) *cobra.Command{
+	newInitCommand,
+	newApplyCommand,
 	newConfigCommand,
 	newVersionCommand,
 }
