@@ -216,7 +216,11 @@ func keyPath(it unstable.Iterator) (path []string) {
 func localDates(n *unstable.Node, data []byte) (at []int) {
 	switch n.Kind {
 	case unstable.LocalDate:
-		return []int{cap(data) - cap(n.Data)}
+		// The parser has not looked closer: 0000- is one, too. What is no date is
+		// left as it is, and the decoder refuses it.
+		if len(n.Data) == dateLength {
+			return []int{cap(data) - cap(n.Data)}
+		}
 	case unstable.Array, unstable.InlineTable:
 		for it := n.Children(); it.Next(); {
 			at = append(at, localDates(it.Node(), data)...)

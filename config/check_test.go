@@ -1,0 +1,94 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"oshirase/mailer"
+)
+
+// working makes a working folder in which nothing is wrong, and loads it with
+// more text at the end of its config.
+func working(t *testing.T, more string) *Config {
+	t.Helper()
+	dir := factsDir(t, map[string]string{
+		"incidents/pay.toml":     incidentFile,
+		"merchants/housing.toml": merchantFile,
+		"master.key":             string(FormatKey(testKey)),
+		"oshirase.toml":          "[[relay]]\nname = \"main\"\naddress = \"mail.example:587\"\n" + more,
+	})
+	c, err := Load(filepath.Join(dir, "oshirase.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestCheckFindsNothing(t *testing.T) {
+	if found := working(t, "").Check(); len(found) > 0 {
+		t.Errorf("got %v", found)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	write := func(name, text string, mode os.FileMode) func(*testing.T, *Config) {
+		return func(t *testing.T, c *Config) {
+			path := c.Path(name)
+			if err := os.WriteFile(path, []byte(text), mode); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chmod(path, mode); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	tests := []struct {
+		name     string
+		more     string // config
+		change   func(*testing.T, *Config)
+		severity mailer.Severity
+		want     string
+	}{
+		{"no folder for the database", "", func(_ *testing.T, c *Config) { c.Database = "nowhere/x.db" }, mailer.Error, "make the folder"},
+		{"a file for a folder", "", func(_ *testing.T, c *Config) { c.Database = "master.key/x.db" }, mailer.Error, "database"},
+		{"a folder for a database", "", func(_ *testing.T, c *Config) { c.Database = "incidents" }, mailer.Error, "is not a file"},
+		{"database for all", "", write("oshirase.db", "", 0o644), mailer.Warning, "chmod 600"},
+		{"key for all", "", write("master.key", "", 0o644), mailer.Error, "mode 0644"},
+		{"no facts", "", func(_ *testing.T, c *Config) { c.Merchants = "nowhere" }, mailer.Error, "no such folder of merchants"},
+		{"broken facts", "", write("incidents/pay.toml", "id = 1", 0o600), mailer.Error, "pay.toml:1"},
+		{"no DKIM key", "", write("merchants/housing.toml", merchantFile+"[dkim]\nkey_file = \"dkim.pem\"\n", 0o600), mailer.Error, "merchant housing: dkim.key_file"},
+		{"no relay", "weight = 0\n", nil, mailer.Error, "no relay to send through"},
+		{"no password", "username = \"u\"\npassword_file = \"nothing\"\n", nil, mailer.Error, "nothing: no such file"},
+		{"no certificates", "ca_file = \"ca.pem\"\n", nil, mailer.Error, "ca.pem: no such file"},
+		{"not certificates", "ca_file = \"oshirase.toml\"\n", nil, mailer.Error, "holds no certificate"},
+		{"plain text to elsewhere", "tls = \"none\"\n", nil, mailer.Warning, "notices travel unencrypted"},
+		{"one person", "[approval]\npeople = 1\n", nil, mailer.Warning, "one person alone"},
+		{"resend", "[ledger]\nunknown = \"resend\"\n", nil, mailer.Warning, "two copies"},
+		{"normal durability", "[ledger]\ndurability = \"normal\"\n", nil, mailer.Warning, "power cut"},
+		{"retry after the deadline", "[sending]\ndeadline = \"1m\"\n", nil, mailer.Warning, "nothing is tried twice"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c := working(t, tt.more)
+			if tt.change != nil {
+				tt.change(t, c)
+			}
+			found := c.Check()
+			if len(found) != 1 || found[0].Severity != tt.severity || !strings.Contains(found[0].Message, tt.want) {
+				t.Errorf("got %v, want one %s with %q", found, tt.severity, tt.want)
+			}
+		})
+	}
+}
+
+func TestPlainTextOnThisMachineIsNoFinding(t *testing.T) {
+	for _, address := range []string{"127.0.0.1:25", "[::1]:25", "localhost:25"} {
+		c := working(t, "tls = \"none\"\n")
+		c.Relays[0].Address = address
+		if found := c.Check(); len(found) > 0 {
+			t.Errorf("%s: %v", address, found)
+		}
+	}
+}
