@@ -106,7 +106,7 @@ func (k *checking) relays() {
 	for i, r := range k.c.Relays {
 		weight += r.Weight
 		at := func(key string) string { return fmt.Sprintf("relay[%d].%s", i, key) }
-		if _, err := k.c.Password(r); err != nil {
+		if _, err := k.c.RelayPassword(r); err != nil {
 			k.fail("relay", err)
 		}
 		if r.CAFile != "" {

@@ -67,8 +67,8 @@ func parseKey(data []byte) ([]byte, error) {
 	return key, nil
 }
 
-// Password reads the password for SMTP AUTH; "" where the relay has none.
-func (c *Config) Password(r Relay) (string, error) {
+// RelayPassword reads the password for SMTP AUTH; "" where the relay has none.
+func (c *Config) RelayPassword(r Relay) (string, error) {
 	table := "relay"
 	for i := range c.Relays {
 		if c.Relays[i].Name == r.Name {

@@ -120,7 +120,7 @@ func TestPassword(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.relay.Name, func(t *testing.T) {
-			got, err := c.Password(tt.relay)
+			got, err := c.RelayPassword(tt.relay)
 			if got != tt.want || (err == nil) != (tt.fail == "") || err != nil && !strings.Contains(err.Error(), tt.fail) {
 				t.Errorf("got %q, %v", got, err)
 			}
@@ -129,7 +129,7 @@ func TestPassword(t *testing.T) {
 	if err := os.Chmod(path, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Password(tests[1].relay); err == nil || !strings.Contains(err.Error(), "mode 0644") {
+	if _, err := c.RelayPassword(tests[1].relay); err == nil || !strings.Contains(err.Error(), "mode 0644") {
 		t.Errorf("a password that all can read is taken: %v", err)
 	}
 }
