@@ -1,0 +1,305 @@
+package smtp
+
+import (
+	"bytes"
+	"crypto"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/wneessen/go-mail"
+
+	"oshirase/mailer"
+)
+
+// ComposerOptions say how the messages of one merchant are made.
+type ComposerOptions struct {
+	// Key signs (DKIM, RFC 6376) for Domain under Selector; nil signs nothing.
+	Key      crypto.Signer
+	Domain   string
+	Selector string
+}
+
+// Composer makes messages; it is safe for concurrent use. For the same input it
+// makes the same bytes, besides the signature.
+//
+// A message is plain text for exactly one recipient. It names no program, no
+// host and no other recipient, and carries nothing that tracks. The charset is
+// UTF-8 in base64, or ISO-2022-JP in 7bit where the header asks for it; a
+// message with a character that ISO-2022-JP (RFC 1468) lacks is made in UTF-8.
+type Composer struct {
+	sign *signing // nil: unsigned
+
+	mu    sync.RWMutex
+	heads map[headKey]head
+}
+
+// headKey is all that makes one head differ from another, besides the slots.
+type headKey struct {
+	charset                 string
+	from, fromName, replyTo string
+}
+
+// NewComposer returns a composer. With a key, Domain and Selector are required.
+func NewComposer(opt ComposerOptions) (*Composer, error) {
+	c := &Composer{heads: make(map[headKey]head)}
+	if opt.Key != nil {
+		var err error
+		if c.sign, err = newSigning(opt); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// charset is one of the two ways in which a message is written.
+type charset struct {
+	label    string // as MIME has it
+	encoding mail.Encoding
+	jis      bool
+}
+
+var (
+	utf8Base64 = charset{label: "UTF-8", encoding: mail.EncodingB64}
+	jis7bit    = charset{label: "ISO-2022-JP", encoding: mail.EncodingUSASCII, jis: true}
+)
+
+// Compose makes the bytes of a message, with CRLF line ends. Errors wrap
+// mailer.ErrInvalid: a header value or text that must not leave.
+func (c *Composer) Compose(h *mailer.Header, n *mailer.Notice) ([]byte, error) {
+	if err := check(h, n); err != nil {
+		return nil, err
+	}
+	cs := utf8Base64
+	switch strings.ToLower(h.Charset) {
+	case "", "utf-8":
+	case "iso-2022-jp":
+		cs = jis7bit
+	default:
+		return nil, fmt.Errorf("%w: charset %q: use utf-8 or iso-2022-jp", mailer.ErrInvalid, h.Charset)
+	}
+	msg, err := c.compose(h, n, cs)
+	if errors.Is(err, errNotInCharset) {
+		msg, err = c.compose(h, n, utf8Base64)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if c.sign != nil {
+		return c.sign.sign(msg)
+	}
+	return msg, nil
+}
+
+func check(h *mailer.Header, n *mailer.Notice) error {
+	for _, a := range []struct {
+		field, value string
+		optional     bool
+	}{{"From", h.From, false}, {"To", h.To, false}, {"Reply-To", h.ReplyTo, true}} {
+		if a.value == "" && a.optional {
+			continue
+		}
+		if err := checkMailbox(a.field, a.value); err != nil {
+			return err
+		}
+	}
+	if err := checkText("From", h.FromName); err != nil {
+		return err
+	}
+	if err := checkText("Subject", n.Subject); err != nil {
+		return err
+	}
+	if h.MessageID == "" {
+		return invalidHeader("Message-ID", "empty")
+	}
+	if err := checkMessageID(h.MessageID); err != nil {
+		return err
+	}
+	if h.Date.IsZero() {
+		return invalidHeader("Date", "zero")
+	}
+	if !utf8.ValidString(n.Body) {
+		return fmt.Errorf("%w: body is not UTF-8", mailer.ErrInvalid)
+	}
+	if strings.IndexByte(n.Body, 0) >= 0 {
+		return fmt.Errorf("%w: NUL in body", mailer.ErrInvalid)
+	}
+	return nil
+}
+
+func (c *Composer) compose(h *mailer.Header, n *mailer.Notice, cs charset) ([]byte, error) {
+	hd, err := c.head(h, cs)
+	if err != nil {
+		return nil, err
+	}
+	subject, err := encodeText("Subject", n.Subject, cs)
+	if err != nil {
+		return nil, err
+	}
+	var values [slots]string
+	values[slotDate] = date(h.Date)
+	values[slotMessageID] = "<" + h.MessageID + ">"
+	values[slotSubject] = subject
+	values[slotTo] = "<" + h.To + ">"
+
+	body := n.Body
+	if cs.jis {
+		var ok bool
+		if body, ok = normalizeJIS(body); !ok {
+			return nil, errNotInCharset
+		}
+	}
+	size := hd.size + len(subject)*5/4 + 256
+	if cs.jis {
+		size += len(body) * 4 / 3
+	} else {
+		size += len(body)*4/3 + len(body)/20 + 256
+	}
+	msg := hd.append(make([]byte, 0, size), &values)
+	if cs.jis {
+		return appendJISBody(msg, body)
+	}
+	return appendBase64(msg, body), nil
+}
+
+// date is in Japan's time: what the sender's own people would write.
+func date(t time.Time) string { return t.In(mailer.JST).Format(time.RFC1123Z) }
+
+// appendJISBody writes the text in ISO-2022-JP with CRLF line ends; each line
+// begins and ends in ASCII.
+func appendJISBody(dst []byte, body string) ([]byte, error) {
+	for body != "" {
+		line, rest, _ := strings.Cut(body, "\n")
+		line = strings.TrimSuffix(line, "\r")
+		if strings.IndexByte(line, '\r') >= 0 {
+			return nil, errNotInCharset
+		}
+		before := len(dst)
+		var err error
+		if dst, _, err = appendJIS(dst, line, 0); err != nil {
+			return nil, err
+		}
+		if len(dst)-before > maxLine {
+			return nil, errNotInCharset // base64 has no long lines
+		}
+		dst = append(dst, "\r\n"...)
+		body = rest
+	}
+	return dst, nil
+}
+
+const base64Line = 57 // octets that make a line of 76
+
+var canonPool = sync.Pool{New: func() any { return new([]byte) }}
+
+// appendBase64 writes the text with CRLF line ends (RFC 2045 section 6.8 wants
+// the canonical form encoded), in lines of 76.
+func appendBase64(dst []byte, body string) []byte {
+	buf := canonPool.Get().(*[]byte)
+	*buf = canonical((*buf)[:0], body)
+	for text := *buf; len(text) > 0; {
+		n := min(base64Line, len(text))
+		dst = base64.StdEncoding.AppendEncode(dst, text[:n])
+		dst = append(dst, "\r\n"...)
+		text = text[n:]
+	}
+	canonPool.Put(buf)
+	return dst
+}
+
+// canonical ends lines by CRLF, whatever ended them, and ends the last one.
+func canonical(dst []byte, s string) []byte {
+	for s != "" {
+		i := strings.IndexByte(s, '\n')
+		line := s
+		if i >= 0 {
+			line, s = s[:i], s[i+1:]
+		} else {
+			s = ""
+		}
+		dst = append(dst, strings.TrimSuffix(line, "\r")...)
+		dst = append(dst, "\r\n"...)
+	}
+	return dst
+}
+
+// writeWithMail composes with go-mail. Every head is made by it; a whole
+// message is made from a head and a body in append, and a test proves both the
+// same.
+func writeWithMail(w io.Writer, h *mailer.Header, values *[slots]string, body string, cs charset) error {
+	m := mail.NewMsg(mail.WithCharset(mail.Charset(cs.label)), mail.WithEncoding(cs.encoding), mail.WithNoDefaultUserAgent())
+	from := "<" + h.From + ">"
+	if h.FromName != "" {
+		name, err := encodePhrase("From", h.FromName, cs)
+		if err != nil {
+			return err
+		}
+		from = name + " " + from
+	}
+	// The values are ASCII, which go-mail writes as they are, folded at blanks.
+	m.SetGenHeader("From", from)
+	m.SetGenHeader("To", values[slotTo])
+	if h.ReplyTo != "" {
+		m.SetGenHeader("Reply-To", "<"+h.ReplyTo+">")
+	}
+	m.SetGenHeader(mail.HeaderSubject, values[slotSubject])
+	m.SetGenHeader(mail.HeaderDate, values[slotDate])
+	m.SetGenHeader(mail.HeaderMessageID, values[slotMessageID])
+	m.SetGenHeader("Auto-Submitted", "auto-generated")
+	m.SetGenHeader("X-Auto-Response-Suppress", "All")
+	m.SetGenHeader("Content-Language", "ja")
+	if cs.jis {
+		// go-mail would quote the escape sequences of a 7bit body: it writes the
+		// head alone, and the body is appended.
+		m.SetBodyString(mail.TypeTextPlain, "")
+	} else {
+		m.SetBodyString(mail.TypeTextPlain, string(canonical(nil, body)))
+	}
+	if _, err := m.WriteTo(w); err != nil {
+		return err
+	}
+	if cs.jis {
+		text, err := appendJISBody(nil, body)
+		if err != nil {
+			return err
+		}
+		_, err = w.Write(text)
+		return err
+	}
+	return nil
+}
+
+// head returns the head for a header, made once for all messages that share it.
+func (c *Composer) head(h *mailer.Header, cs charset) (head, error) {
+	key := headKey{cs.label, h.From, h.FromName, h.ReplyTo}
+	c.mu.RLock()
+	hd, ok := c.heads[key]
+	c.mu.RUnlock()
+	if ok {
+		return hd, nil
+	}
+	var buf bytes.Buffer
+	var values [slots]string
+	for s, name := range slotNames {
+		values[s] = "x" + name // found again below
+	}
+	if err := writeWithMail(&buf, h, &values, "", cs); err != nil {
+		return head{}, err
+	}
+	hd, err := parseHead(buf.String())
+	if err != nil {
+		return head{}, err
+	}
+	c.mu.Lock()
+	if len(c.heads) >= 64 { // a merchant has one or two; do not grow with odd callers
+		clear(c.heads)
+	}
+	c.heads[key] = hd
+	c.mu.Unlock()
+	return hd, nil
+}
