@@ -2,6 +2,7 @@ package templates
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"oshirase/mailer"
@@ -44,10 +45,12 @@ func (d *Data) String() string { return "<no value>" }
 
 // base is what a part sees besides the person.
 type base struct {
-	Incident *mailer.Incident
-	Merchant *mailer.Merchant
-	Stage    mailer.Stage
-	NoticeOn string
+	Incident    *mailer.Incident
+	Merchant    *mailer.Merchant
+	Stage       mailer.Stage
+	NoticeOn    string
+	Published   string             // day of the publication; empty before it
+	Authorities []mailer.Authority // told by the day of the notice
 
 	Self     string // 弊社
 	Reader   string // お客さま
@@ -72,6 +75,8 @@ type base struct {
 	Password, LoginID          bool
 	Email, Phone, Address      bool
 	Contact, Bank, MerchantIDs bool
+	// ContactSure: a way to reach the reader is among what leaked for certain.
+	ContactSure bool
 
 	Warned   string // day of the first warning that the reader got; empty: none
 	LastTold string // day of the last notice that the reader got; empty: none
@@ -107,6 +112,14 @@ func newBase(snap *mailer.Snapshot) *base {
 		Entrusts: or(m.Entrusts, "決済業務"), Direct: m.Operator,
 	}
 	b.NoticeOn = b.Date(snap.NoticeOn)
+	if on := in.Publication.On; !on.IsZero() && !snap.NoticeOn.Before(on) {
+		b.Published = b.Date(on)
+	}
+	for _, a := range in.Authorities {
+		if !snap.NoticeOn.Before(a.On) {
+			b.Authorities = append(b.Authorities, a)
+		}
+	}
 	b.Operator = in.Operator.Name
 	b.Op = or(in.Operator.Short, in.Operator.Name)
 	if b.Op != in.Operator.Name {
@@ -212,7 +225,10 @@ func (b *base) of(r *mailer.Recipient) (*base, error) {
 
 // leaked notes what advice an exposure leads to.
 func (b *base) leaked(e *mailer.Exposure) {
-	for _, i := range append(e.Items[:len(e.Items):len(e.Items)], e.MaybeAlso...) {
+	for _, i := range e.Items {
+		b.ContactSure = b.ContactSure || i.Contact() && e.Certainty == mailer.Confirmed
+	}
+	for _, i := range slices.Concat(e.Items, e.MaybeAlso) {
 		switch i {
 		case mailer.ItemCardNumber:
 			b.Card = true
@@ -251,15 +267,18 @@ func (b *base) told(r *mailer.Recipient) {
 			lastFollowUp = t.On
 		}
 	}
-	additions := b.Incident.Additions
-	var fresh []mailer.Addition
-	for _, a := range additions {
+	var all, fresh []mailer.Addition
+	for _, a := range b.Incident.Additions {
+		if !b.Card && !b.ToMerchants && strings.Contains(a.Question+a.Text, "カード") {
+			continue // of no concern to this reader
+		}
 		if a.On.IsZero() || lastFollowUp.IsZero() || lastFollowUp.Before(a.On) {
 			fresh = append(fresh, a)
 		}
+		all = append(all, a)
 	}
 	if len(fresh) == 0 {
-		fresh = additions
+		fresh = all
 	}
 	for _, a := range fresh {
 		if a.Question != "" {

@@ -66,6 +66,28 @@ func payIncident() mailer.Incident {
 	}
 }
 
+// payFirst is what was known of payIncident when the first warning went out.
+func payFirst() mailer.Incident {
+	in := payIncident()
+	in.Outline = "2021-12-14に、カード会社から不正利用の懸念について連絡があり、ひかり決済の決済システムが第三者による不正アクセスを受けた可能性のあることが分かりました。専門の調査会社による調査を2021-12-17から進めています。"
+	for i := range in.Exposures {
+		in.Exposures[i].Certainty = mailer.Possible
+		in.Exposures[i].Count = 0
+		if !in.Exposures[i].To.IsZero() {
+			in.Exposures[i].To = day("2021-12-16")
+		}
+	}
+	return in
+}
+
+// shopFirst is what was known of shopIncident when the first warning went out.
+func shopFirst() mailer.Incident {
+	in := shopIncident()
+	in.Outline = "2021-12-07に、警察から、通販サイト「あおばパーク」から情報が不正に送信されている可能性があるとの連絡を受けました。調査の結果、不正なプログラムが見つかりましたため、除去しています。"
+	in.Exposures[0].To, in.Exposures[0].Count = day("2021-12-07"), 0
+	return in
+}
+
 // shopIncident is the breach of a shop that wrote to its customers itself.
 func shopIncident() mailer.Incident {
 	return mailer.Incident{

@@ -19,7 +19,8 @@ type variant struct {
 	subject     string
 	subjectPart *template.Template // not nil: the subject is personal
 	segments    []segment
-	size        int // bytes of all texts
+	size        int               // bytes of all texts
+	texts       map[string]string // of each part, as rendered for the first reader
 	checked     variantCheck
 }
 
@@ -82,7 +83,7 @@ func (t *Template) compose(r *mailer.Recipient) (*variant, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &variant{base: b}
+	v := &variant{base: b, texts: make(map[string]string)}
 	var buf bytes.Buffer
 	render := func(name string) (string, *template.Template, error) {
 		part := t.root.Lookup(name)
@@ -91,6 +92,7 @@ func (t *Template) compose(r *mailer.Recipient) (*variant, error) {
 		if err != nil {
 			return "", nil, err
 		}
+		v.texts[name] = text
 		if data.asked {
 			return "", part, nil
 		}

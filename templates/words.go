@@ -109,13 +109,26 @@ func outsideQuotes(s string, f func(string) string) string {
 // cards and their misuse are for those whose card data leaked.
 func (b *base) Harm() string {
 	var out []string
+	left := false // a sentence before this one was left out
 	for _, s := range sentences(b.Prose(b.Incident.Harm.Text)) {
 		if !b.Card && !b.ToMerchants && strings.Contains(s, "カード") {
+			left = true
 			continue
+		}
+		if left {
+			for _, link := range []string{"また、", "なお、", "そのほかの", "その他の", "このほか、"} {
+				s = strings.TrimPrefix(strings.TrimSpace(s), link)
+			}
+			left = false
 		}
 		out = append(out, s)
 	}
 	return strings.TrimSpace(strings.Join(out, ""))
+}
+
+// ReissueFee speaks of the reader by the sender's word.
+func (b *base) ReissueFee() string {
+	return strings.NewReplacer("お客さま", b.Reader, "お客様", b.Reader).Replace(b.Prose(b.Incident.ReissueFee))
 }
 
 // sentences splits behind 。 outside of quotes.

@@ -1,0 +1,302 @@
+package templates
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/encoding/japanese"
+
+	"oshirase/mailer"
+)
+
+// personRules judge also the lines that are the reader's own.
+var personRules = []Rule{
+	{
+		Name: "salutation", Severity: mailer.Error, personal: salutation,
+		Doc: "the notice does not address its reader: no line with the name and 様 (or, without a name, the sender's word for its people)",
+	},
+	{
+		Name: "placeholder", Severity: mailer.Error, personal: placeholder,
+		Doc: "something was not filled in: <no value>, {{ }}, an empty 「」, ○○, XX, %s, 様 without a name, a label without a value",
+	},
+	{
+		Name: "foreign-data", Severity: mailer.Error, personal: foreignData,
+		Doc: "an e-mail address, a reference number or a 〇〇様 line that is neither the reader's nor the sender's",
+	},
+	{
+		Name: "card-digits", Severity: mailer.Error, personal: cardDigits,
+		Doc: "digits that may be a card number (13 to 19, Luhn), also with separators or full-width",
+	},
+	{
+		Name: "line-octets", Severity: mailer.Error, personal: lineOctets,
+		Doc: "a line beyond the 998 octets of RFC 5322",
+	},
+	{
+		Name: "line-width", Severity: mailer.Warning, personal: lineWidth,
+		Doc: "a line wider than 36 full-width characters, unless by an address on the web or the reader's own name",
+	},
+	{
+		Name: "charset", Severity: mailer.Warning, personal: charset,
+		Doc: "a character that ISO-2022-JP would lose: this message falls back to UTF-8",
+	},
+	{
+		Name: "broken-text", Severity: mailer.Error, personal: brokenText,
+		Doc: "U+FFFD, a control character or bytes that are not UTF-8: a character was lost on the way here",
+	},
+	{
+		Name: "honorifics", Severity: mailer.Warning, personal: honorifics,
+		Doc: "doubled honorifics: お客さま様, 各位様, ご利用される",
+	},
+}
+
+func salutation(s *sheet) []string {
+	name := strings.TrimSpace(s.r.Name)
+	head := s.lines[:min(len(s.lines), 12)]
+	for i, line := range head {
+		line = strings.TrimSpace(line)
+		if name == "" {
+			if slices.ContainsFunc([]string{s.b.Reader, "お客", "各位", "皆さま", "皆様"}, func(w string) bool { return strings.HasPrefix(line, w) || strings.HasSuffix(line, w) }) {
+				return nil
+			}
+			continue
+		}
+		if rest, ok := strings.CutPrefix(line, name); ok {
+			rest = strings.TrimSpace(rest)
+			if slices.Contains(addresses, rest) || addressed(name) == name && rest == "" {
+				return nil
+			}
+			if rest == "" && i+1 < len(head) && strings.HasSuffix(strings.TrimSpace(head[i+1]), "様") {
+				return nil // a merchant, and its ご担当者様 below
+			}
+		}
+	}
+	if name == "" {
+		return []string{"no salutation: no name is held, and no line addresses the reader"}
+	}
+	return []string{"no salutation: no line has the reader's name with 様"}
+}
+
+var placeholders = []struct {
+	pattern *regexp.Regexp
+	what    string
+}{
+	{regexp.MustCompile(`<no value>|<nil>|%!`), "a variable without a value"},
+	{regexp.MustCompile(`\{\{|\}\}|\$\{`), "a template expression"},
+	{regexp.MustCompile(`%[sdv]`), "a format verb"},
+	{regexp.MustCompile(`「[ 　]*」|（[ 　]*）|【[ 　]*】|〈[ 　]*〉`), "empty brackets"},
+	{regexp.MustCompile(`[○〇●]{2,}|[×✕]{2,}|＊{2,}|ＸＸ`), "a placeholder"},
+	{regexp.MustCompile(`(?:^|[^0-9A-Za-z-])(?:XX+|xx+|TODO|TBD)(?:[^0-9A-Za-z-]|$)`), "a placeholder"},
+	{regexp.MustCompile(`(?m)^[ 　]*(様|さま|殿|御中)[ 　]*$`), "a form of address without a name"},
+	{regexp.MustCompile(`(?m)^・[^：\n]{1,20}：[ 　]*$`), "a label without a value"},
+}
+
+func placeholder(s *sheet) []string {
+	text := s.subject + "\n" + s.body
+	if s.r.Ref != "" {
+		text = strings.ReplaceAll(text, s.r.Ref, probeRef)
+	}
+	var out []string
+	for _, p := range placeholders {
+		if p.pattern.MatchString(text) {
+			out = append(out, p.what+" is left in the text")
+		}
+	}
+	return out
+}
+
+var (
+	mails      = regexp.MustCompile(`[0-9A-Za-z.!#$%&'*+/=?^_{|}~-]+@[0-9A-Za-z.-]+[0-9A-Za-z]`)
+	references = regexp.MustCompile(`[0-9A-Z]{5}-[0-9A-Z]{5}`)
+	namedLine  = regexp.MustCompile(`(?m)^[ 　]*(\S[^\n。、：]{0,60}?)[ 　]*(?:様|殿)[ 　]*$`)
+	nobody     = []string{"お客", "皆", "ご担当者", "加盟店", "各位", "関係者"}
+)
+
+func foreignData(s *sheet) []string {
+	var out []string
+	if strings.ContainsRune(s.body, '@') {
+		own := []string{s.r.Email, s.b.Merchant.From, s.b.Merchant.ReplyTo, s.b.Merchant.Desk.Email}
+		for _, d := range s.b.Incident.Desks {
+			own = append(own, d.Email)
+		}
+		for _, a := range mails.FindAllString(s.body, -1) {
+			if !slices.ContainsFunc(own, func(o string) bool { return strings.EqualFold(o, a) }) {
+				out = append(out, "an e-mail address that is neither the reader's nor the sender's")
+			}
+		}
+	}
+	for _, ref := range references.FindAllString(s.body, -1) {
+		if ref != s.r.Ref && ref != probeRef {
+			if _, err := mailer.ParseRef(ref); err == nil {
+				out = append(out, "a reference number that is not the reader's")
+			}
+		}
+	}
+	name := strings.TrimSpace(s.r.Name)
+	for _, m := range namedLine.FindAllStringSubmatch(s.body, -1) {
+		who := strings.TrimSpace(m[1])
+		if who == name || who == strings.TrimRight(name, "様殿") || slices.ContainsFunc(nobody, func(n string) bool { return strings.HasSuffix(who, n) || strings.HasPrefix(who, n) }) {
+			continue
+		}
+		out = append(out, "a line addresses somebody else with 様")
+	}
+	return out
+}
+
+// cardGroups are the ways in which card numbers are grouped.
+var cardGroups = [][]int{{4, 4, 4, 4}, {4, 4, 4, 1}, {4, 4, 4, 2}, {4, 4, 4, 3}, {4, 6, 4}, {4, 6, 5}, {4, 4, 4, 4, 1}, {4, 4, 4, 4, 2}, {4, 4, 4, 4, 3}}
+
+func cardDigits(s *sheet) []string {
+	if holdsCard(s.subject) || holdsCard(s.body) {
+		return []string{"digits that may be a card number"}
+	}
+	return nil
+}
+
+// holdsCard looks for runs of digits, full-width or not, in one piece or in the
+// groups of cards.
+func holdsCard(text string) bool {
+	var digits []byte // of the current chain of groups
+	var groups []int
+	n := 0 // digits of the current group
+	gap := false
+	check := func() bool {
+		if n > 0 {
+			groups = append(groups, n)
+		}
+		found := false
+		for i := range groups { // a chain may begin with digits of something else
+			from := 0
+			for _, g := range groups[:i] {
+				from += g
+			}
+			if groups[i] >= 13 && groups[i] <= 19 && luhn(digits[from:from+groups[i]]) {
+				found = true
+			}
+			for _, pattern := range cardGroups {
+				if i+len(pattern) > len(groups) || !slices.Equal(groups[i:i+len(pattern)], pattern) {
+					continue
+				}
+				size := 0
+				for _, g := range pattern {
+					size += g
+				}
+				found = found || luhn(digits[from:from+size])
+			}
+		}
+		digits, groups, n, gap = digits[:0], groups[:0], 0, false
+		return found
+	}
+	for _, r := range text {
+		switch {
+		case r >= '0' && r <= '9' || r >= '０' && r <= '９':
+			if r >= '０' {
+				r -= '０' - '0'
+			}
+			digits = append(digits, byte(r-'0'))
+			n++
+			gap = false
+		case n > 0 && !gap && strings.ContainsRune("-－‐―−ー 　.・", r):
+			groups = append(groups, n)
+			n, gap = 0, true
+		default:
+			if len(digits) >= 13 && check() {
+				return true
+			}
+			digits, groups, n, gap = digits[:0], groups[:0], 0, false
+		}
+	}
+	return len(digits) >= 13 && check()
+}
+
+func luhn(digits []byte) bool {
+	sum := 0
+	for i := range digits {
+		d := int(digits[len(digits)-1-i])
+		if i%2 == 1 {
+			if d *= 2; d > 9 {
+				d -= 9
+			}
+		}
+		sum += d
+	}
+	return sum%10 == 0 && slices.ContainsFunc(digits, func(d byte) bool { return d != 0 })
+}
+
+func lineOctets(s *sheet) []string {
+	for i, line := range s.lines {
+		if len(line) > 998 {
+			return []string{fmt.Sprintf("line %d has %d octets", i+1, len(line))}
+		}
+	}
+	return nil
+}
+
+func lineWidth(s *sheet) []string {
+	name := strings.TrimSpace(s.r.Name)
+	var out []string
+	for i, line := range s.lines {
+		if w := width(line); w > columns && !strings.Contains(line, "://") && (name == "" || !strings.Contains(line, name)) {
+			out = append(out, fmt.Sprintf("line %d is %d columns wide, beyond %d", i+1, w, columns))
+		}
+	}
+	return out
+}
+
+// folded are characters that the composer writes in another way in ISO-2022-JP.
+const folded = "〜−—‖¢£¬¥"
+
+// outsideISO2022JP returns the characters that ISO-2022-JP (RFC 1468: ASCII and
+// JIS X 0208) does not have.
+func outsideISO2022JP(text string) []rune {
+	var lost []rune
+	encoder := japanese.EUCJP.NewEncoder()
+	for _, r := range text {
+		if r < utf8.RuneSelf || strings.ContainsRune(folded, r) || r >= 0xFF61 && r <= 0xFF9F || slices.Contains(lost, r) {
+			continue
+		}
+		// In EUC-JP a character of JIS X 0208 has two bytes, the first being its
+		// row; rows 9 to 15 and those beyond 84 are vendors' own.
+		b, err := encoder.Bytes([]byte(string(r)))
+		if err != nil || len(b) != 2 || b[0] < 0xA1 || b[0] >= 0xA9 && b[0] < 0xB0 || b[0] > 0xF4 {
+			lost = append(lost, r)
+		}
+		encoder.Reset()
+	}
+	return lost
+}
+
+func charset(s *sheet) []string {
+	if s.b.Merchant.Charset != "iso-2022-jp" {
+		return nil
+	}
+	if lost := outsideISO2022JP(s.subject + s.body); len(lost) > 0 {
+		return []string{fmt.Sprintf("ISO-2022-JP has no %s: this message goes out in UTF-8", string(lost))}
+	}
+	return nil
+}
+
+func brokenText(s *sheet) []string {
+	text := s.subject + s.body
+	if !utf8.ValidString(text) || strings.ContainsRune(text, utf8.RuneError) {
+		return []string{"a character was lost (U+FFFD)"}
+	}
+	for _, r := range text {
+		if r < ' ' && r != '\n' || r >= 0x7F && r < 0xA0 {
+			return []string{fmt.Sprintf("a control character (U+%04X)", r)}
+		}
+	}
+	return nil
+}
+
+var doubled = regexp.MustCompile(`(様様|さま様|様さま|各位様|さま各位|様各位|皆さま方|御中様|殿様|御中各位|先生様)|(ご[^ご、。\s]{1,6}(される|された|されて))|(お[^お、。\s]{1,6}になられ)|(おっしゃられ|ご覧になられ|お見えになられ|拝見させていただ|お伺いさせていただ)`)
+
+func honorifics(s *sheet) []string {
+	var out []string
+	for _, m := range doubled.FindAllString(s.body, -1) {
+		out = append(out, fmt.Sprintf("doubled honorific: %s", m))
+	}
+	return out
+}
