@@ -53,8 +53,7 @@ type Options struct {
 	// Latency is the round trip that the Server imitates: each reply leaves that
 	// much after its command came, and commands are read meanwhile.
 	Latency time.Duration
-	// Faults are rules in the syntax of ParseRule.
-	Faults []string
+	Rules   []Rule // the faults; see ParseRules
 	// Seed decides the rules with a probability; the same seed decides the same.
 	Seed uint64
 
@@ -122,11 +121,8 @@ func Listen(addr string, opt Options) (*Server, error) {
 		opt.MaxSize = 32 << 20
 	}
 	s := &Server{opt: opt, conns: make(map[net.Conn]struct{}), tally: make(map[string]int)}
-	rules, err := ParseRules(opt.Faults)
-	if err != nil {
-		return nil, err
-	}
-	s.faults = newFaults(rules, opt.Seed)
+	s.faults = newFaults(opt.Rules, opt.Seed)
+	var err error
 	if opt.TLS != PlainText {
 		if s.ca, err = newAuthority(opt.Names); err != nil {
 			return nil, fmt.Errorf("make certificates: %w", err)
@@ -149,7 +145,7 @@ func Listen(addr string, opt Options) (*Server, error) {
 }
 
 // Addr is where the Server listens.
-func (s *Server) Addr() string { return s.ln.Addr().String() }
+func (s *Server) Addr() net.Addr { return s.ln.Addr() }
 
 // WriteCA writes the certificate (PEM) that a client has to trust. It fails
 // without TLS.

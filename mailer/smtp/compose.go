@@ -19,10 +19,14 @@ import (
 
 // ComposerOptions say how the messages of one merchant are made.
 type ComposerOptions struct {
-	// Key signs (DKIM, RFC 6376) for Domain under Selector; nil signs nothing.
-	Key      crypto.Signer
+	DKIM *DKIM // nil signs nothing
+}
+
+// DKIM signs (RFC 6376) for Domain under Selector.
+type DKIM struct {
 	Domain   string
 	Selector string
+	Key      crypto.Signer // see LoadKey
 }
 
 // Composer makes messages; it is safe for concurrent use. For the same input it
@@ -45,12 +49,12 @@ type headKey struct {
 	from, fromName, replyTo string
 }
 
-// NewComposer returns a composer. With a key, Domain and Selector are required.
+// NewComposer returns a composer.
 func NewComposer(opt ComposerOptions) (*Composer, error) {
 	c := &Composer{heads: make(map[headKey]head)}
-	if opt.Key != nil {
+	if opt.DKIM != nil {
 		var err error
-		if c.sign, err = newSigning(opt); err != nil {
+		if c.sign, err = newSigning(opt.DKIM); err != nil {
 			return nil, err
 		}
 	}

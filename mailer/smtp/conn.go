@@ -81,7 +81,8 @@ func (c *Conn) Pipelining() bool { return c.pipelining }
 
 // Usable reports whether another message may begin.
 func (c *Conn) Usable() bool {
-	return c.broken == nil && !c.leaving && c.sent < c.relay.Messages
+	limit := c.relay.MessagesPerConnection
+	return c.broken == nil && !c.leaving && (limit == 0 || c.sent < limit)
 }
 
 // Begin says MAIL, RCPT and DATA for m.

@@ -28,9 +28,9 @@ var signedFields = []string{
 
 type signing struct{ options dkim.SignOptions }
 
-func newSigning(opt ComposerOptions) (*signing, error) {
-	if opt.Domain == "" || opt.Selector == "" {
-		return nil, errors.New("DKIM needs a domain and a selector")
+func newSigning(opt *DKIM) (*signing, error) {
+	if opt.Domain == "" || opt.Selector == "" || opt.Key == nil {
+		return nil, errors.New("DKIM needs a domain, a selector and a key")
 	}
 	s := &signing{dkim.SignOptions{
 		Domain: opt.Domain, Selector: opt.Selector, Signer: opt.Key, Hash: crypto.SHA256,

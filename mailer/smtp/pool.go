@@ -27,7 +27,7 @@ const (
 // to 60 s, and then tried again by one connection first. Connections that stand
 // are used meanwhile.
 type Pool struct {
-	now    func() time.Time
+	now    func() time.Time // replaced by tests
 	relays []*relay
 	size   int
 
@@ -40,25 +40,16 @@ type Pool struct {
 	close   context.CancelFunc
 }
 
-// PoolOptions configure a Pool.
-type PoolOptions struct {
-	Relays []Relay // at least one
-	// Now is the clock of outcomes and back-off; nil is time.Now.
-	Now func() time.Time
-}
-
-// NewPool checks the relays; it does not connect.
-func NewPool(opt PoolOptions) (*Pool, error) {
-	if len(opt.Relays) == 0 {
+// NewPool checks the relays, of which there must be one at least; it does not
+// connect.
+func NewPool(relays []RelayOptions) (*Pool, error) {
+	if len(relays) == 0 {
 		return nil, fmt.Errorf("%w: no relay", mailer.ErrInvalid)
 	}
-	p := &Pool{now: opt.Now, changed: make(chan struct{})}
+	p := &Pool{now: time.Now, changed: make(chan struct{})}
 	p.closing, p.close = context.WithCancel(context.Background())
-	if p.now == nil {
-		p.now = time.Now
-	}
 	names := make(map[string]bool)
-	for _, o := range opt.Relays {
+	for _, o := range relays {
 		r, err := newRelay(o)
 		if err != nil {
 			return nil, err

@@ -18,49 +18,48 @@ import (
 	"oshirase/mailer"
 )
 
-// TLSMode says how a relay is spoken to.
-type TLSMode string
-
-// The TLS modes.
+// How a relay is spoken to.
 const (
-	TLSRequired TLSMode = "required" // STARTTLS, or nothing is sent
-	TLSImplicit TLSMode = "implicit" // TLS from the first byte (port 465)
-	TLSNone     TLSMode = "none"     // for a relay on this machine or a trusted wire
+	TLSRequired = "required" // STARTTLS, or nothing is sent
+	TLSImplicit = "implicit" // TLS from the first byte (port 465)
+	TLSNone     = "none"     // for a relay on this machine or a trusted wire
 )
 
-// Relay says how to reach one relay and how much to ask of it. Zero values take
-// the defaults.
-type Relay struct {
-	Name string // in outcomes and logs; empty is Addr
-	Addr string // host:port
-	TLS  TLSMode
+// RelayOptions say how to reach one relay and how much to ask of it. Zero values
+// take the defaults.
+type RelayOptions struct {
+	Name    string // in outcomes and logs; empty is Address
+	Address string // host:port
+	TLS     string // TLSRequired (default), TLSImplicit or TLSNone
 	// CAFile has further certificates (PEM) to trust; empty trusts the system's.
 	CAFile string
 	// ServerName is the name that the certificate has to bear; empty is the host of Addr.
 	ServerName string
-	// Helo is what EHLO says: a host name that resolves to us, or an address
-	// literal. Empty is [127.0.0.1]: RFC 5321 section 4.1.3 allows it, it tells the
-	// relay and the readers of Received lines nothing about this machine, and mail
-	// programs say it for that reason. A relay that authenticates us or knows our
-	// address does not mind; set a name where one does.
-	Helo string
-	// User and Password authenticate, with the best mechanism that go-mail and the
+	// EHLO is our name: a host name that resolves to us, or an address literal.
+	// Empty is [127.0.0.1]: RFC 5321 section 4.1.3 allows it, it tells the relay
+	// and the readers of Received lines nothing about this machine, and mail programs
+	// say it for that reason. A relay that authenticates us or knows our address does
+	// not mind; set a name where one does.
+	EHLO string
+	// Username and Password authenticate, with the best mechanism that go-mail and the
 	// relay share. Without TLS they are refused, unless the relay is on this machine.
-	User, Password string
+	Username, Password string
 
 	Connections int // open at once; 0 is 10
-	Messages    int // through one connection; 0 is 1000
+	// MessagesPerConnection closes a connection after so many; 0 is no limit.
+	MessagesPerConnection int
 	// Idle is how long an unused connection is kept; 0 is 30 s.
 	Idle time.Duration
-	// LockStep sends one command at a time even where the relay offers PIPELINING.
-	LockStep bool
+	// Pipelining sends commands in groups where the relay offers it (RFC 2920);
+	// without it one command is sent at a time.
+	Pipelining bool
 	// Chunking sends with BDAT (RFC 3030) where the relay offers CHUNKING.
 	Chunking bool
 	// Weight is the share of this relay among several; 0 is 1.
 	Weight int
 
 	DialTimeout    time.Duration // TCP, greeting, TLS, EHLO and AUTH together; 0 is 30 s
-	CommandTimeout time.Duration // each reply to RSET, MAIL, RCPT, DATA; 0 is 2 min
+	CommandTimeout time.Duration // each reply to RSET, MAIL, RCPT, DATA; 0 is 5 min (RFC 5321 section 4.5.3.2)
 	// DataTimeout is for writing the body and for the reply to the final dot. Too
 	// short a time makes outcomes unknown that were none: RFC 5321 section 4.5.3.2.6
 	// advises 10 min. 0 is 10 min.
@@ -69,7 +68,7 @@ type Relay struct {
 	Grace time.Duration
 }
 
-func (r Relay) withDefaults() Relay {
+func (r RelayOptions) withDefaults() RelayOptions {
 	def := func(d *time.Duration, v time.Duration) {
 		if *d == 0 {
 			*d = v
@@ -81,28 +80,27 @@ func (r Relay) withDefaults() Relay {
 		}
 	}
 	if r.Name == "" {
-		r.Name = r.Addr
+		r.Name = r.Address
 	}
 	if r.TLS == "" {
 		r.TLS = TLSRequired
 	}
-	if r.Helo == "" {
-		r.Helo = "[127.0.0.1]"
+	if r.EHLO == "" {
+		r.EHLO = "[127.0.0.1]"
 	}
 	num(&r.Connections, 10)
-	num(&r.Messages, 1000)
 	num(&r.Weight, 1)
 	def(&r.Idle, 30*time.Second)
 	def(&r.DialTimeout, 30*time.Second)
-	def(&r.CommandTimeout, 2*time.Minute)
+	def(&r.CommandTimeout, 5*time.Minute)
 	def(&r.DataTimeout, 10*time.Minute)
 	def(&r.Grace, 5*time.Second)
 	return r
 }
 
-// relay is a Relay that was found good, and how it fares.
+// relay is one whose options were found good, and how it fares.
 type relay struct {
-	Relay
+	RelayOptions
 	host string
 	port int
 	tls  *tls.Config
@@ -116,20 +114,20 @@ type relay struct {
 	err     error         // the last failure
 }
 
-func newRelay(opt Relay) (*relay, error) {
-	r := &relay{Relay: opt.withDefaults()}
+func newRelay(opt RelayOptions) (*relay, error) {
+	r := &relay{RelayOptions: opt.withDefaults()}
 	fail := func(format string, args ...any) (*relay, error) {
 		return nil, fmt.Errorf("%w: relay %s: %s", mailer.ErrInvalid, r.Name, fmt.Sprintf(format, args...))
 	}
-	host, port, err := net.SplitHostPort(r.Addr)
+	host, port, err := net.SplitHostPort(r.Address)
 	if err != nil || host == "" {
-		return fail("address %q: use host:port", r.Addr)
+		return fail("address %q: use host:port", r.Address)
 	}
 	if r.port, err = strconv.Atoi(port); err != nil || r.port < 1 || r.port > 65535 {
 		return fail("port %q", port)
 	}
 	r.host = host
-	if r.Connections < 0 || r.Messages < 0 || r.Weight < 0 {
+	if r.Connections < 0 || r.MessagesPerConnection < 0 || r.Weight < 0 {
 		return fail("connections, messages and weight must not be negative")
 	}
 	for _, d := range []time.Duration{r.Idle, r.DialTimeout, r.CommandTimeout, r.DataTimeout, r.Grace} {
@@ -137,19 +135,19 @@ func newRelay(opt Relay) (*relay, error) {
 			return fail("times must not be negative")
 		}
 	}
-	if !heloName(r.Helo) {
-		return fail("helo %q is neither a host name nor an address literal", r.Helo)
+	if !heloName(r.EHLO) {
+		return fail("ehlo %q is neither a host name nor an address literal", r.EHLO)
 	}
 	switch r.TLS {
 	case TLSNone:
 		if r.CAFile != "" || r.ServerName != "" {
 			return fail("a CA or server name without TLS")
 		}
-		if r.User != "" && !loopback(host) {
+		if r.Username != "" && !loopback(host) {
 			return fail("a password without TLS; only a relay on this machine may have that")
 		}
 	case TLSRequired, TLSImplicit:
-		if r.tls, err = tlsConfig(r.Relay, host); err != nil {
+		if r.tls, err = tlsConfig(r.RelayOptions, host); err != nil {
 			return nil, fmt.Errorf("relay %s: %w", r.Name, err)
 		}
 	default:
@@ -158,7 +156,7 @@ func newRelay(opt Relay) (*relay, error) {
 	return r, nil
 }
 
-func tlsConfig(r Relay, host string) (*tls.Config, error) {
+func tlsConfig(r RelayOptions, host string) (*tls.Config, error) {
 	cfg := &tls.Config{
 		ServerName: host,
 		MinVersion: tls.VersionTLS12,
@@ -246,7 +244,7 @@ func (r *relay) dial(outer context.Context, now func() time.Time) (*Conn, error)
 		return secure, nil
 	}
 	opts := []mail.Option{
-		mail.WithPort(r.port), mail.WithHELO(r.Helo), mail.WithTimeout(r.DialTimeout),
+		mail.WithPort(r.port), mail.WithHELO(r.EHLO), mail.WithTimeout(r.DialTimeout),
 		mail.WithoutSMTPUTF8(), mail.WithDialContextFunc(dialTCP),
 	}
 	switch r.TLS {
@@ -257,12 +255,12 @@ func (r *relay) dial(outer context.Context, now func() time.Time) (*Conn, error)
 	default:
 		opts = append(opts, mail.WithTLSPolicy(mail.TLSMandatory), mail.WithTLSConfig(r.tls))
 	}
-	if r.User != "" {
+	if r.Username != "" {
 		mechs := authWithTLS
 		if r.TLS == TLSNone {
 			mechs = authOnLoopback
 		}
-		opts = append(opts, mail.WithOpportunisticSMTPAuth(mechs...), mail.WithUsername(r.User), mail.WithPassword(r.Password))
+		opts = append(opts, mail.WithOpportunisticSMTPAuth(mechs...), mail.WithUsername(r.Username), mail.WithPassword(r.Password))
 	}
 	client, err := mail.NewClient(r.host, opts...)
 	if err != nil {
@@ -286,7 +284,7 @@ func (r *relay) dial(outer context.Context, now func() time.Time) (*Conn, error)
 	_, c.eightBit = offers("8BITMIME")
 	_, pipelining := offers("PIPELINING")
 	_, chunking := offers("CHUNKING")
-	c.pipelining = pipelining && !r.LockStep
+	c.pipelining = pipelining && r.Pipelining
 	c.chunking = chunking && r.Chunking
 	if param, ok := offers("SIZE"); ok {
 		c.sizeLimit, _ = strconv.ParseInt(strings.TrimSpace(param), 10, 64) // absent or 0: no fixed limit
