@@ -33,8 +33,7 @@ golden: ## write all goldens and config/example.toml anew; read the diff before 
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME (30s)
-	@grep -rho --include='*_test.go' '^func Fuzz[A-Za-z0-9]*' . >/dev/null || exit 0; \
-	grep -ro --include='*_test.go' '^func Fuzz[A-Za-z0-9]*' . | while IFS=: read -r file func; do \
+	@grep -ro --include='*_test.go' '^func Fuzz[A-Za-z0-9]*' . | while IFS=: read -r file func; do \
 		echo "$${func#func } in $$(dirname "$$file")"; \
 		$(GO) test "$$(dirname "$$file")" -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime $(FUZZTIME) || exit 1; done
 
@@ -57,6 +56,5 @@ ci: ## what continuous integration runs
 	.ci/run
 
 .PHONY: clean
-clean: ## remove what build and demo made
+clean: ## remove what build made
 	rm -f oshirase
-	rm -rf oshirase-demo
