@@ -1,0 +1,179 @@
+package list
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"golang.org/x/text/encoding/japanese"
+
+	"oshirase/mailer"
+)
+
+// Rejected is a row that was refused, with what stood in it.
+type Rejected struct {
+	Err    *mailer.RowError
+	fields [][]byte // in the list's encoding
+	column int      // that the error is about, -1 is the whole row
+}
+
+func (e *Rejected) Error() string { return e.Err.Error() }
+
+func (e *Rejected) Unwrap() error { return e.Err }
+
+// rejected keeps what the source is about to overwrite.
+func (r *Reader) rejected(rec record, err *mailer.RowError) *Rejected {
+	e := &Rejected{Err: err, column: -1, fields: make([][]byte, len(rec.fields))}
+	for i, f := range rec.fields {
+		e.fields[i] = slices.Clone(f)
+	}
+	if err.Column != "" {
+		e.column = slices.Index(r.columns.headers, err.Column)
+	}
+	return e
+}
+
+// ErrorWriter writes the rows that were refused to a file that can be mended and
+// imported again: the columns of the list in the list's own encoding (XLSX: UTF-8
+// with a byte order mark), behind three columns that say row, column and reason,
+// which a Reader passes over. The file appears under its name when it is closed.
+type ErrorWriter struct {
+	path    string
+	file    *os.File
+	w       *bufio.Writer
+	columns *columns
+	delim   byte
+	eol     string
+	skip    []bool // columns of an errors file that was imported
+	count   int64
+}
+
+// NewErrorWriter begins the errors file of a list. Nothing stands at path before
+// Close; what stood there is then replaced.
+func NewErrorWriter(path string, r *Reader) (*ErrorWriter, error) {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // mode 0600: it holds personal data
+	if err != nil {
+		return nil, fmt.Errorf("errors file: %w", err)
+	}
+	e := &ErrorWriter{path: path, file: f, w: bufio.NewWriter(f), columns: r.columns, delim: r.delim, eol: "\n"}
+	if r.info.Encoding == XLSX {
+		e.delim, e.eol = ',', "\r\n"
+	}
+	if r.crlf {
+		e.eol = "\r\n"
+	}
+	if r.bom || r.info.Encoding == XLSX {
+		_, _ = e.w.Write(utf8BOM) // a bufio.Writer keeps its error until Flush
+	}
+	for i, h := range r.columns.headers {
+		e.skip = append(e.skip, h != "" && r.columns.kinds[i].field == ignored)
+	}
+	head := [][]byte{[]byte(headerErrorRow), []byte(headerErrorColumn), []byte(headerErrorReason)}
+	if r.info.Encoding == CP932 {
+		for i, h := range head {
+			if head[i], err = japanese.ShiftJIS.NewEncoder().Bytes(h); err != nil {
+				return nil, errors.Join(fmt.Errorf("errors file: %w", err), e.Abort())
+			}
+		}
+	}
+	if err := e.record(head, r.columns.raw); err != nil {
+		return nil, errors.Join(fmt.Errorf("errors file: %w", err), e.Abort())
+	}
+	return e, nil
+}
+
+// Write adds a row; err is what Next returned for it.
+func (e *ErrorWriter) Write(err error) error {
+	var rej *Rejected
+	if !errors.As(err, &rej) {
+		return fmt.Errorf("errors file: not a refused row: %w", err)
+	}
+	var column []byte
+	if rej.column >= 0 {
+		column = e.columns.raw[rej.column]
+	}
+	e.count++
+	return e.record([][]byte{strconv.AppendInt(nil, rej.Err.Row, 10), column, []byte(rej.Err.Reason)}, rej.fields)
+}
+
+func (e *ErrorWriter) record(head, fields [][]byte) error {
+	n := 0
+	put := func(f []byte) {
+		if n++; n > 1 {
+			_ = e.w.WriteByte(e.delim)
+		}
+		e.value(f)
+	}
+	for _, f := range head {
+		put(f)
+	}
+	for i, f := range fields {
+		if i < len(e.skip) && e.skip[i] {
+			continue
+		}
+		put(f)
+	}
+	_, err := e.w.WriteString(e.eol)
+	return err
+}
+
+// value writes a value, in quotes where it needs them.
+func (e *ErrorWriter) value(f []byte) {
+	if bytes.IndexByte(f, e.delim) < 0 && bytes.IndexByte(f, '"') < 0 && bytes.IndexByte(f, '\n') < 0 && bytes.IndexByte(f, '\r') < 0 {
+		_, _ = e.w.Write(f)
+		return
+	}
+	_ = e.w.WriteByte('"')
+	for _, c := range f {
+		if c == '"' {
+			_ = e.w.WriteByte('"')
+		}
+		_ = e.w.WriteByte(c)
+	}
+	_ = e.w.WriteByte('"')
+}
+
+// Count is the number of rows written.
+func (e *ErrorWriter) Count() int64 { return e.count }
+
+// Close finishes the file and puts it in its place, also where no row was refused:
+// a file of an earlier import must not be taken for this one's.
+func (e *ErrorWriter) Close() error {
+	if e.file == nil {
+		return nil
+	}
+	err := errors.Join(e.w.Flush(), e.file.Sync(), e.file.Close())
+	if err == nil {
+		err = os.Rename(e.file.Name(), e.path)
+	}
+	if err != nil {
+		err = errors.Join(fmt.Errorf("errors file: %w", err), e.remove())
+	}
+	e.file = nil
+	return err
+}
+
+// Abort gives the file up; nothing is left of it. It does nothing after Close.
+func (e *ErrorWriter) Abort() error {
+	if e.file == nil {
+		return nil
+	}
+	err := errors.Join(e.file.Close(), e.remove())
+	e.file = nil
+	return err
+}
+
+func (e *ErrorWriter) remove() error {
+	if err := os.Remove(e.file.Name()); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+var _ io.Closer = (*ErrorWriter)(nil)

@@ -1,0 +1,256 @@
+package list
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"oshirase/mailer"
+)
+
+const maxValue = 1000 // characters of one value
+
+// errBlankRow marks a row of nothing but blanks.
+var errBlankRow = &mailer.RowError{Reason: "blank row"}
+
+// row judges a record. The first fault that is found is reported.
+func (r *Reader) row(rec record) (mailer.Row, *mailer.RowError) {
+	c := r.columns
+	fault := func(i int, reason string) (mailer.Row, *mailer.RowError) {
+		return mailer.Row{}, rowError(rec.number, c.header(i), reason)
+	}
+	switch {
+	case rec.bad != "":
+		return fault(rec.column, rec.bad)
+	case len(rec.fields) != len(c.headers):
+		return fault(-1, fmt.Sprintf("ragged row: %d cells, the header has %d", len(rec.fields), len(c.headers)))
+	case c.repeats(rec.fields):
+		return fault(-1, "the header again")
+	}
+	if i, reason := r.decode(rec.fields); reason != "" {
+		return fault(i, reason)
+	}
+	all := string(r.text) // one allocation for all values of the row
+	empty := true
+	for i, sp := range r.span {
+		if sp[0] == sp[1] {
+			continue
+		}
+		empty = false
+		if reason := checkValue(all[sp[0]:sp[1]], c.kinds[i].field); reason != "" {
+			return fault(i, reason)
+		}
+	}
+	if empty {
+		return mailer.Row{}, errBlankRow
+	}
+	return r.assemble(rec.number, all)
+}
+
+// decode fills r.text with the values, trimmed, and r.span with where each stands.
+// It returns the first column that cannot be read, and why.
+func (r *Reader) decode(fields [][]byte) (int, string) {
+	decode := r.decoder()
+	r.text, r.span = r.text[:0], r.span[:0]
+	for i, f := range fields {
+		from := len(r.text)
+		text, reason := decode(r.text, f)
+		if reason == "" && r.columns.kinds[i].field != ignored {
+			from2, to := trimSpan(text, from)
+			reason = checkText(text[from2:to])
+			r.text = text
+			r.span = append(r.span, [2]int{from2, to})
+		} else if reason == "" {
+			if r.columns.headers[i] == "" && trimBlanks(string(text[from:])) != "" {
+				reason = "value in a column without a header"
+			}
+			r.span = append(r.span, [2]int{from, from})
+		}
+		if reason != "" {
+			return i, reason
+		}
+	}
+	return 0, ""
+}
+
+// assemble puts the values of a row, which stand in all at r.span, in their places.
+func (r *Reader) assemble(number int64, all string) (mailer.Row, *mailer.RowError) {
+	c := r.columns
+	row := mailer.Row{Number: number}
+	var cell string
+	for field := range c.joined {
+		if len(c.joined[field]) == 0 {
+			continue
+		}
+		at := c.joined[field][0]
+		v := r.value(all, c.joined[field])
+		var reason string
+		switch field {
+		case fieldCustomerID:
+			row.CustomerID = v
+		case fieldName:
+			row.Name = v
+		case fieldNameKana:
+			row.NameKana = v
+		case fieldEmail:
+			row.Email, reason = readEmail(v)
+		case fieldPostalCode:
+			row.PostalCode, reason = readPostalCode(v)
+		case fieldAddress:
+			row.Address = v
+		case fieldPhone:
+			row.Phone, reason = readPhone(v)
+		case fieldExposure:
+			cell = v
+		}
+		if reason != "" {
+			return mailer.Row{}, rowError(number, c.headers[at], reason)
+		}
+	}
+	var reason string
+	row.Exposures, reason = r.exposures.read(cell)
+	if reason != "" {
+		header := ""
+		if at := c.joined[fieldExposure]; len(at) > 0 {
+			header = c.headers[at[0]]
+		}
+		return mailer.Row{}, rowError(number, header, reason)
+	}
+	if row.CustomerID == "" && row.Email == "" && row.Address == "" {
+		return mailer.Row{}, rowError(number, "", "nobody to tell: neither customer number nor e-mail address nor postal address")
+	}
+	if c.attrs > 0 {
+		row.Attributes = make(map[string]string, c.attrs)
+		for i, k := range c.kinds {
+			if k.field == attribute {
+				row.Attributes[c.headers[i]] = all[r.span[i][0]:r.span[i][1]]
+			}
+		}
+	}
+	return row, nil
+}
+
+// value is the value of a field that one or more columns make up.
+func (r *Reader) value(all string, at []int) string {
+	if len(at) == 1 {
+		sp := r.span[at[0]]
+		return all[sp[0]:sp[1]]
+	}
+	var b strings.Builder
+	for _, i := range at {
+		sp := r.span[i]
+		if sp[0] == sp[1] {
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteString(r.columns.kinds[i].sep)
+		}
+		b.WriteString(all[sp[0]:sp[1]])
+	}
+	return b.String()
+}
+
+// checkText refuses characters that no value may hold.
+func checkText(b []byte) string {
+	for i := 0; i < len(b); {
+		if c := b[i]; c < utf8.RuneSelf {
+			switch {
+			case c == '\n' || c == '\r':
+				return reasonLineBreak
+			case c < ' ' || c == 0x7F:
+				return reasonControl
+			}
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRune(b[i:])
+		i += n
+		if r >= 0x2E80 && r < 0xE000 || r >= 0xFF01 && r < 0xFFF0 { // CJK, kana and full-width forms
+			continue
+		}
+		if reason := checkRune(r); reason != "" {
+			return reason
+		}
+	}
+	return ""
+}
+
+func checkRune(r rune) string {
+	switch {
+	case r == utf8.RuneError:
+		return reasonReplaced
+	case r == 0x85 || r == 0x2028 || r == 0x2029:
+		return reasonLineBreak
+	case unicode.Is(unicode.Co, r):
+		return reasonGaiji
+	case unicode.Is(unicode.Cc, r):
+		return reasonControl
+	case unicode.Is(unicode.Cf, r):
+		return reasonInvisible
+	case r&0xFFFE == 0xFFFE || r >= 0xFDD0 && r <= 0xFDEF:
+		return reasonNoncharact
+	}
+	return ""
+}
+
+// checkValue refuses values that are too long or hold what must not be in a list.
+func checkValue(s string, field int) string {
+	if len(s) > maxValue && utf8.RuneCountInString(s) > maxValue {
+		return fmt.Sprintf("value longer than %d characters", maxValue)
+	}
+	if cardLike(s) {
+		return reasonCard
+	}
+	if field < 0 {
+		return ""
+	}
+	switch s {
+	case "#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!", "#SPILL!", "#CALC!":
+		return "an error value of a spreadsheet formula"
+	case "NULL", `\N`, "(null)":
+		return "an empty database value that was exported as text"
+	}
+	switch field {
+	case fieldCustomerID, fieldPhone, fieldPostalCode:
+		if scientific(s) {
+			return "a number that a spreadsheet cut to scientific notation: its digits are lost"
+		}
+	case fieldName, fieldNameKana:
+		if strings.ContainsAny(s, "@＠") {
+			return "an e-mail address in place of a name: are the columns shifted?"
+		}
+	}
+	return ""
+}
+
+// scientific reports whether s is like 1.23E+15.
+func scientific(s string) bool {
+	mantissa, exponent, ok := strings.Cut(s, "E+")
+	return ok && mantissa != "" && exponent != "" && len(exponent) <= 3 &&
+		strings.Trim(mantissa, "0123456789.") == "" && strings.Trim(exponent, "0123456789") == ""
+}
+
+// trimSpan finds the part of b[from:] that is left without blanks at its ends.
+func trimSpan(b []byte, from int) (int, int) {
+	to := len(b)
+	for from < to {
+		r, n := utf8.DecodeRune(b[from:to])
+		if !isBlank(r) {
+			break
+		}
+		from += n
+	}
+	for from < to {
+		r, n := utf8.DecodeLastRune(b[from:to])
+		if !isBlank(r) {
+			break
+		}
+		to -= n
+	}
+	return from, to
+}
+
+func trimBlanks(s string) string { return strings.TrimFunc(s, isBlank) }
+
+func isBlank(r rune) bool { return r == ' ' || r == '\t' || r == '　' || r == 0xA0 }

@@ -1,0 +1,197 @@
+package list
+
+import (
+	"strings"
+	"unicode"
+
+	"golang.org/x/text/unicode/norm"
+
+	"oshirase/mailer"
+)
+
+// readEmail checks an address; full-width ASCII is folded, everything else stays
+// as it was written.
+func readEmail(s string) (string, string) {
+	if s == "" {
+		return "", ""
+	}
+	s = strings.Map(narrow, s)
+	if _, err := mailer.ParseAddress(s); err != nil {
+		if strings.Count(s, "@") > 1 && strings.ContainsAny(s, ",;、，；/|・ \t") {
+			return "", "more than one address in the cell"
+		}
+		return "", "e-mail address: " + strings.TrimPrefix(err.Error(), mailer.ErrInvalid.Error()+": ")
+	}
+	return s, ""
+}
+
+// narrow maps full-width ASCII to ASCII.
+func narrow(r rune) rune {
+	switch {
+	case r >= '！' && r <= '～':
+		return r - '！' + '!'
+	case r == '　':
+		return ' '
+	}
+	return r
+}
+
+// readPostalCode writes seven digits as 123-4567. Anything else is kept as it is
+// (foreign codes; a leading zero that a spreadsheet dropped is not guessed),
+// unless it cannot be a postal code at all.
+func readPostalCode(s string) (string, string) {
+	if s == "" || len(s) == 8 && s[3] == '-' && strings.Trim(s[:3]+s[4:], "0123456789") == "" {
+		return s, ""
+	}
+	n := strings.TrimSpace(strings.TrimPrefix(norm.NFKC.String(s), "〒"))
+	var digits []byte
+	for _, r := range n {
+		switch {
+		case r >= '0' && r <= '9':
+			digits = append(digits, byte(r))
+		case r == ' ' || isDash(r):
+		case r == '@' || unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana):
+			return "", "no postal code: are the columns shifted?"
+		default:
+			if len(n) > 12 {
+				return "", "no postal code: are the columns shifted?"
+			}
+			return s, ""
+		}
+	}
+	switch {
+	case len(digits) == 7:
+		return string(digits[:3]) + "-" + string(digits[3:]), ""
+	case len(digits) > 10 || len(digits) == 0:
+		return "", "no postal code: are the columns shifted?"
+	}
+	return s, ""
+}
+
+// readPhone folds full-width digits and dashes, and keeps the rest.
+func readPhone(s string) (string, string) {
+	if s == "" {
+		return "", ""
+	}
+	ascii := true
+	for i := 0; i < len(s); i++ {
+		ascii = ascii && s[i] < 0x80
+	}
+	if !ascii {
+		s = strings.Map(func(r rune) rune {
+			if isDash(r) {
+				return '-'
+			}
+			return r
+		}, norm.NFKC.String(s))
+	}
+	if strings.Contains(s, "@") {
+		return "", "no phone number: are the columns shifted?"
+	}
+	return s, ""
+}
+
+// isDash knows the characters that stand for a hyphen between digits.
+func isDash(r rune) bool {
+	switch r {
+	case '-', '‐', '‑', '‒', '–', '—', '―', '−', '－', 'ー', 'ｰ', '─', '﹣':
+		return true
+	}
+	return false
+}
+
+// exposureReader reads exposure cells. Lists have few different cells, so each is
+// read once.
+type exposureReader struct {
+	known  []string
+	byFold map[string]string // folded ID to ID; nil takes any
+	def    []string
+	cells  map[string][]string
+}
+
+const maxCells = 4096 // remembered; a list of many more is no list of exposures
+
+func newExposureReader(known, def []string) (*exposureReader, error) {
+	e := &exposureReader{known: known, cells: map[string][]string{}}
+	if known != nil {
+		e.byFold = make(map[string]string, len(known))
+		for _, id := range known {
+			e.byFold[fold(id)] = id
+		}
+	}
+	for _, id := range def {
+		if _, ok := e.id(id); !ok {
+			return nil, invalid("unknown exposure %q; the incident has %s", id, strings.Join(known, ", "))
+		}
+	}
+	e.def = def
+	return e, nil
+}
+
+// id finds the ID that a list means, in any case and width.
+func (e *exposureReader) id(s string) (string, bool) {
+	if e.byFold == nil {
+		return s, s != ""
+	}
+	id, ok := e.byFold[fold(s)]
+	return id, ok
+}
+
+// read returns the exposures of a cell and the default ones, in the order of the
+// incident, none twice.
+func (e *exposureReader) read(cell string) ([]string, string) {
+	if ids, ok := e.cells[cell]; ok {
+		return ids, ""
+	}
+	var found []string
+	add := func(s string) bool {
+		id, ok := e.id(s)
+		if ok {
+			found = append(found, id)
+		}
+		return ok
+	}
+	for _, id := range e.def {
+		add(id)
+	}
+	for _, s := range strings.FieldsFunc(norm.NFKC.String(cell), exposureSeparator) {
+		if !add(s) {
+			return nil, "unknown exposure"
+		}
+	}
+	if len(found) == 0 {
+		return nil, "no exposure"
+	}
+	ids := e.order(found)
+	if len(e.cells) < maxCells {
+		e.cells[strings.Clone(cell)] = ids
+	}
+	return ids, ""
+}
+
+func (e *exposureReader) order(found []string) []string {
+	order := e.known
+	if order == nil {
+		order = found
+	}
+	ids := make([]string, 0, len(found))
+	for _, id := range order {
+		if contains(found, id) && !contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+func contains(ids []string, id string) bool {
+	for _, s := range ids {
+		if s == id {
+			return true
+		}
+	}
+	return false
+}
+
+func exposureSeparator(r rune) bool {
+	return unicode.IsSpace(r) || strings.ContainsRune(",、､;/+・･|&", r)
+}
