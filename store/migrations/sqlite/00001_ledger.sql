@@ -1,0 +1,256 @@
+-- +goose Up
+
+-- Times are unix milliseconds, UTC. Small integers (num) stand for the textual
+-- ids inside the database; people see the ids.
+
+-- The one random secret of this database, wrapped by the master key: opening it
+-- proves the key; reference numbers and tokens are derived from it.
+CREATE TABLE secret (
+  id      INTEGER PRIMARY KEY CHECK (id = 1),
+  wrapped BLOB    NOT NULL,
+  made_at INTEGER NOT NULL
+);
+
+CREATE TABLE incident (
+  num              INTEGER PRIMARY KEY,
+  id               TEXT    NOT NULL UNIQUE,
+  facts            TEXT    NOT NULL CHECK (json_valid(facts)),
+  digest           TEXT    NOT NULL,
+  revision         INTEGER NOT NULL DEFAULT 1,
+  sealed_key       BLOB,
+  key_destroyed_at INTEGER,
+  applied_at       INTEGER NOT NULL,
+  CHECK ((sealed_key IS NULL) = (key_destroyed_at IS NOT NULL))
+);
+
+CREATE TABLE exposure (
+  num       INTEGER PRIMARY KEY,
+  incident  INTEGER NOT NULL REFERENCES incident,
+  id        TEXT    NOT NULL,
+  ord       INTEGER NOT NULL,
+  certainty TEXT    NOT NULL CHECK (certainty IN ('possible', 'confirmed')),
+  UNIQUE (incident, id)
+);
+
+CREATE TABLE merchant (
+  num        INTEGER PRIMARY KEY,
+  id         TEXT    NOT NULL UNIQUE,
+  facts      TEXT    NOT NULL CHECK (json_valid(facts)),
+  digest     TEXT    NOT NULL,
+  revision   INTEGER NOT NULL DEFAULT 1,
+  applied_at INTEGER NOT NULL
+);
+
+-- The people of one merchant in one incident: bumped by every import that
+-- changes any of them.
+CREATE TABLE population (
+  incident   INTEGER NOT NULL REFERENCES incident,
+  merchant   INTEGER NOT NULL REFERENCES merchant,
+  revision   INTEGER NOT NULL DEFAULT 1,
+  recipients INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (incident, merchant)
+) WITHOUT ROWID;
+
+CREATE TABLE list (
+  num        INTEGER PRIMARY KEY,
+  id         TEXT    NOT NULL UNIQUE,
+  incident   INTEGER NOT NULL REFERENCES incident,
+  merchant   INTEGER NOT NULL REFERENCES merchant,
+  name       TEXT    NOT NULL,
+  sha256     TEXT    NOT NULL,
+  encoding   TEXT    NOT NULL,
+  rows       INTEGER NOT NULL,
+  imported   INTEGER NOT NULL,
+  updated    INTEGER NOT NULL,
+  duplicates INTEGER NOT NULL,
+  rejected   INTEGER NOT NULL,
+  at         INTEGER NOT NULL
+);
+CREATE INDEX list_population ON list (incident, merchant, sha256);
+
+-- One person of one merchant in one incident. What the list says of the person
+-- is sealed; the keys are blind indexes under the incident's key. The reference
+-- number is a permutation of the id and needs no column.
+CREATE TABLE recipient (
+  id         INTEGER PRIMARY KEY,
+  incident   INTEGER NOT NULL REFERENCES incident,
+  merchant   INTEGER NOT NULL REFERENCES merchant,
+  person_key BLOB    NOT NULL CHECK (length(person_key) = 16),
+  email_key  BLOB    CHECK (length(email_key) = 16),
+  sealed     BLOB    NOT NULL
+);
+CREATE UNIQUE INDEX recipient_person ON recipient (incident, merchant, person_key);
+CREATE INDEX recipient_email ON recipient (incident, merchant, email_key) WHERE email_key IS NOT NULL;
+CREATE INDEX recipient_population ON recipient (incident, merchant);
+
+CREATE TABLE recipient_exposure (
+  recipient INTEGER NOT NULL REFERENCES recipient,
+  exposure  INTEGER NOT NULL REFERENCES exposure,
+  list      INTEGER NOT NULL REFERENCES list,
+  PRIMARY KEY (recipient, exposure)
+) WITHOUT ROWID;
+
+CREATE TABLE campaign (
+  num         INTEGER PRIMARY KEY,
+  id          TEXT    NOT NULL UNIQUE,
+  name        TEXT    NOT NULL,
+  incident    INTEGER NOT NULL REFERENCES incident,
+  merchant    INTEGER NOT NULL REFERENCES merchant,
+  stage       TEXT    NOT NULL CHECK (stage IN ('first-warning', 'formal', 'follow-up', 'correction')),
+  exposures   TEXT    NOT NULL CHECK (json_type(exposures) = 'array'),
+  certainty   TEXT    NOT NULL CHECK (certainty IN ('', 'possible', 'confirmed')),
+  at          INTEGER,
+  hours       TEXT    NOT NULL,
+  days        TEXT    NOT NULL,
+  per_hour    INTEGER NOT NULL CHECK (per_hour >= 0),
+  phase       TEXT    NOT NULL CHECK (phase IN ('draft', 'checked', 'approved', 'scheduled', 'overdue',
+                                                'running', 'paused', 'finished', 'cancelled')),
+  reason      TEXT    NOT NULL DEFAULT '',
+  created_at  INTEGER NOT NULL,
+  started_at  INTEGER,
+  ended_at    INTEGER,
+  revision    INTEGER NOT NULL DEFAULT 1,
+  -- What the check left: the snapshot holds facts of incident and merchant, no personal data.
+  snapshot    TEXT    CHECK (json_valid(snapshot)),
+  result      TEXT    CHECK (json_valid(result)),
+  notice_on   TEXT    NOT NULL DEFAULT '',
+  digest      TEXT    NOT NULL DEFAULT '',
+  sendable    INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX campaign_population ON campaign (incident, merchant);
+CREATE INDEX campaign_phase ON campaign (phase);
+
+CREATE TABLE finding (
+  campaign INTEGER NOT NULL REFERENCES campaign,
+  n        INTEGER NOT NULL,
+  severity TEXT    NOT NULL CHECK (severity IN ('error', 'warning', 'info')),
+  rule     TEXT    NOT NULL,
+  message  TEXT    NOT NULL,
+  ref      TEXT    NOT NULL,
+  PRIMARY KEY (campaign, n)
+) WITHOUT ROWID;
+
+-- who is the name folded (width, case, blanks): one person cannot approve twice.
+CREATE TABLE approval (
+  campaign INTEGER NOT NULL REFERENCES campaign,
+  who      TEXT    NOT NULL,
+  name     TEXT    NOT NULL,
+  count    INTEGER NOT NULL,
+  digest   TEXT    NOT NULL,
+  at       INTEGER NOT NULL,
+  PRIMARY KEY (campaign, who)
+) WITHOUT ROWID;
+
+-- AUTOINCREMENT: an id is never used again, since tokens that stand in envelope
+-- senders are made of it.
+CREATE TABLE delivery (
+  id         INTEGER PRIMARY KEY AUTOINCREMENT,
+  campaign   INTEGER NOT NULL REFERENCES campaign,
+  merchant   INTEGER NOT NULL REFERENCES merchant,
+  recipient  INTEGER NOT NULL REFERENCES recipient,
+  state      TEXT    NOT NULL CHECK (state IN ('queued', 'claimed', 'sending', 'accepted', 'deferred', 'rejected',
+                                               'unknown', 'delivered', 'bounced', 'expired', 'suppressed', 'cancelled')),
+  attempts   INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+  first_at   INTEGER,
+  next_at    INTEGER,
+  lease      INTEGER NOT NULL DEFAULT 0,
+  hash       BLOB    CHECK (length(hash) = 32),
+  told       TEXT    CHECK (json_type(told) = 'array'),
+  exposures  TEXT    NOT NULL CHECK (json_type(exposures) = 'array'),
+  suppressed TEXT    NOT NULL DEFAULT '',
+  CHECK ((state = 'suppressed') = (suppressed <> '')),
+  CHECK (state <> 'deferred' OR next_at IS NOT NULL),
+  CHECK (state NOT IN ('claimed', 'sending') OR lease > 0),
+  CHECK (state NOT IN ('sending', 'accepted', 'unknown', 'delivered', 'bounced') OR first_at IS NOT NULL),
+  CHECK (hash IS NOT NULL OR state IN ('suppressed', 'cancelled'))
+);
+CREATE UNIQUE INDEX delivery_recipient ON delivery (recipient, campaign);
+CREATE INDEX delivery_campaign ON delivery (campaign);
+CREATE INDEX delivery_queued ON delivery (campaign) WHERE state = 'queued';
+CREATE INDEX delivery_deferred ON delivery (campaign, next_at) WHERE state = 'deferred';
+CREATE INDEX delivery_retried ON delivery (campaign, first_at) WHERE first_at IS NOT NULL AND state IN ('queued', 'deferred');
+CREATE INDEX delivery_unknown ON delivery (campaign) WHERE state = 'unknown';
+
+-- What happened to a delivery, oldest first by n. Only ever appended.
+CREATE TABLE event (
+  delivery INTEGER NOT NULL,
+  n        INTEGER NOT NULL,
+  merchant INTEGER NOT NULL,
+  at       INTEGER NOT NULL,
+  kind     TEXT    NOT NULL CHECK (kind IN ('attempt', 'lapse', 'resolve', 'expire', 'cancel', 'report')),
+  state    TEXT    NOT NULL, -- that the delivery went to
+  attempt  INTEGER NOT NULL,
+  relay    TEXT    NOT NULL DEFAULT '',
+  point    TEXT    NOT NULL DEFAULT '',
+  code     INTEGER NOT NULL DEFAULT 0,
+  enhanced TEXT    NOT NULL DEFAULT '',
+  text     TEXT    NOT NULL DEFAULT '',
+  PRIMARY KEY (delivery, n)
+) WITHOUT ROWID;
+
+-- +goose StatementBegin
+CREATE TRIGGER event_keep_update BEFORE UPDATE ON event
+BEGIN SELECT raise(ABORT, 'events are only ever appended'); END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER event_keep_delete BEFORE DELETE ON event
+BEGIN SELECT raise(ABORT, 'events are only ever appended'); END;
+-- +goose StatementEnd
+
+-- A batch that one worker may send; the id is the epoch. deliveries is what was
+-- claimed with it (JSON array of ids), so that no index by lease is needed.
+CREATE TABLE lease (
+  id         INTEGER PRIMARY KEY AUTOINCREMENT,
+  campaign   INTEGER NOT NULL REFERENCES campaign,
+  owner      TEXT    NOT NULL,
+  until      INTEGER NOT NULL,
+  deliveries TEXT    NOT NULL CHECK (json_type(deliveries) = 'array')
+);
+
+CREATE TABLE campaign_count (
+  campaign INTEGER NOT NULL REFERENCES campaign,
+  state    TEXT    NOT NULL,
+  n        INTEGER NOT NULL CHECK (n >= 0),
+  PRIMARY KEY (campaign, state)
+) WITHOUT ROWID;
+
+-- Messages accepted per ten seconds: rate and span of a campaign without
+-- touching its deliveries.
+CREATE TABLE campaign_tick (
+  campaign INTEGER NOT NULL REFERENCES campaign,
+  slot     INTEGER NOT NULL, -- unix seconds / 10
+  accepted INTEGER NOT NULL,
+  first_at INTEGER NOT NULL,
+  last_at  INTEGER NOT NULL,
+  PRIMARY KEY (campaign, slot)
+) WITHOUT ROWID;
+
+-- Theoretical arrival times of the shared limits (GCRA), unix nanoseconds.
+CREATE TABLE pace (
+  key TEXT    PRIMARY KEY,
+  tat INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE schedule_fire (
+  schedule TEXT    NOT NULL,
+  at       INTEGER NOT NULL,
+  PRIMARY KEY (schedule, at)
+) WITHOUT ROWID;
+
+-- Who did what. Only ever appended; holds no personal data.
+CREATE TABLE audit (
+  id      INTEGER PRIMARY KEY AUTOINCREMENT,
+  at      INTEGER NOT NULL,
+  who     TEXT    NOT NULL,
+  action  TEXT    NOT NULL,
+  subject TEXT    NOT NULL,
+  detail  TEXT    NOT NULL
+);
+-- +goose StatementBegin
+CREATE TRIGGER audit_keep_update BEFORE UPDATE ON audit
+BEGIN SELECT raise(ABORT, 'the audit is only ever appended'); END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER audit_keep_delete BEFORE DELETE ON audit
+BEGIN SELECT raise(ABORT, 'the audit is only ever appended'); END;
+-- +goose StatementEnd

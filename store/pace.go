@@ -1,0 +1,84 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"math/bits"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"oshirase/mailer"
+)
+
+// Reserve takes up to n messages out of every limit at once (GCRA: one
+// theoretical arrival time per limit). With granted == 0, wait
+// says how long until one would be granted. A limit with N or Per zero does not
+// limit.
+func (db *DB) Reserve(ctx context.Context, now time.Time, n int, limits []mailer.Limit) (granted int, wait time.Duration, err error) {
+	real := make([]mailer.Limit, 0, len(limits))
+	for _, l := range limits {
+		if l.N > 0 && l.Per > 0 {
+			real = append(real, l)
+		}
+	}
+	if n <= 0 || len(real) == 0 {
+		return max(n, 0), 0, nil
+	}
+	err = db.write(ctx, "reserve", func(tx *sqlx.Tx) error {
+		granted, wait = n, 0
+		tats := make([]int64, len(real))
+		for i, l := range real {
+			err := tx.GetContext(ctx, &tats[i], `SELECT tat FROM pace WHERE key = ?`, l.Key)
+			if err != nil && !errors.Is(err, sql.ErrNoRows) {
+				return err
+			}
+			var k int
+			var w time.Duration
+			tats[i], k, w = gcra(now.UnixNano(), tats[i], l)
+			granted = min(granted, k)
+			wait = max(wait, w)
+		}
+		if granted == 0 {
+			return nil
+		}
+		wait = 0
+		for i, l := range real {
+			tat := tats[i] + mulDiv(int64(granted), int64(l.Per), int64(l.N))
+			if _, err := tx.ExecContext(ctx, `INSERT INTO pace (key, tat) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET tat = excluded.tat`,
+				l.Key, tat); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, 0, err
+	}
+	return granted, wait, nil
+}
+
+// gcra returns the time from which the limit counts on, how many messages it
+// grants now, and how long until it grants one. A stored time beyond what the
+// limit could have led to (the limit was slower before, or a clock went back)
+// counts as just used up.
+func gcra(now, tat int64, l mailer.Limit) (from int64, granted int, wait time.Duration) {
+	burst := int64(max(l.Burst, 1))
+	span := mulDiv(burst, int64(l.Per), int64(l.N))
+	from = min(max(tat, now), now+span)
+	free := now + span - from
+	granted = int(mulDiv(free, int64(l.N), int64(l.Per)))
+	if granted == 0 {
+		one := (int64(l.Per) + int64(l.N) - 1) / int64(l.N)
+		wait = time.Duration(from + one - now - span)
+	}
+	return from, granted, wait
+}
+
+// mulDiv is a*b/c for a, b ≥ 0 and c > 0 where the result fits, whatever the product.
+func mulDiv(a, b, c int64) int64 {
+	hi, lo := bits.Mul64(uint64(a), uint64(b))
+	q, _ := bits.Div64(hi, lo, uint64(c))
+	return int64(q)
+}

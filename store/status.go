@@ -1,0 +1,94 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"oshirase/mailer"
+)
+
+// CampaignStatus is how far a campaign is. Nothing in it is counted from
+// deliveries at the time of asking: it costs the same at any size.
+type CampaignStatus struct {
+	mailer.Campaign
+	Counts   mailer.Counts // every state, zero included
+	Total    int64
+	Sendable int64 // notices that the last check counted
+	// FirstAccepted and LastAccepted are zero where nothing was accepted yet.
+	FirstAccepted time.Time
+	LastAccepted  time.Time
+	// PerMinute is the number of messages accepted in the last full minute, by
+	// slots of ten seconds.
+	PerMinute int64
+	// NextDue is the earliest time of a deferred delivery; zero where none is.
+	NextDue   time.Time
+	StartedAt time.Time // zero: not started
+	EndedAt   time.Time // zero: not finished or cancelled
+	Approvals int
+	// Leases is how many batches workers hold.
+	Leases int
+}
+
+// Status returns one campaign, or all with an empty id, oldest first.
+func (db *DB) Status(ctx context.Context, campaign string) ([]CampaignStatus, error) {
+	var out []CampaignStatus
+	err := db.read(ctx, "status", func(tx *sqlx.Tx) error {
+		var rows []campaignRow
+		q, args := selectCampaign+`ORDER BY c.num`, []any(nil)
+		if campaign != "" {
+			q, args = selectCampaign+`WHERE c.id = ?`, []any{campaign}
+		}
+		if err := tx.SelectContext(ctx, &rows, q, args...); err != nil {
+			return err
+		}
+		if campaign != "" && len(rows) == 0 {
+			return missing(sql.ErrNoRows, "campaign", campaign)
+		}
+		out = make([]CampaignStatus, len(rows))
+		for i := range rows {
+			if err := db.status(ctx, tx, &rows[i], &out[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+// slotSeconds is the width of campaign_tick.slot.
+const slotSeconds = 10
+
+func (db *DB) status(ctx context.Context, tx *sqlx.Tx, row *campaignRow, s *CampaignStatus) (err error) {
+	if s.Campaign, err = row.campaign(); err != nil {
+		return err
+	}
+	if s.Counts, err = counts(ctx, tx, row.Num); err != nil {
+		return err
+	}
+	s.Total, s.Sendable = s.Counts.Total(), row.Sendable
+	now := db.now().Unix() / slotSeconds
+	var n struct {
+		First, Last, Next, Started, Ended sql.NullInt64
+		Rate                              int64
+		Approvals, Leases                 int
+	}
+	if err := tx.GetContext(ctx, &n, `
+		SELECT (SELECT first_at FROM campaign_tick WHERE campaign = ?1 ORDER BY slot LIMIT 1) AS first,
+		       (SELECT last_at FROM campaign_tick WHERE campaign = ?1 ORDER BY slot DESC LIMIT 1) AS last,
+		       (SELECT min(next_at) FROM delivery WHERE campaign = ?1 AND state = 'deferred') AS next,
+		       (SELECT started_at FROM campaign WHERE num = ?1) AS started,
+		       (SELECT ended_at FROM campaign WHERE num = ?1) AS ended,
+		       (SELECT ifnull(sum(accepted), 0) FROM campaign_tick WHERE campaign = ?1 AND slot BETWEEN ?2 AND ?3) AS rate,
+		       (SELECT count(*) FROM approval WHERE campaign = ?1) AS approvals,
+		       (SELECT count(*) FROM lease WHERE campaign = ?1) AS leases`,
+		row.Num, now-60/slotSeconds, now-1); err != nil {
+		return err
+	}
+	s.FirstAccepted, s.LastAccepted, s.NextDue = fromMS(n.First), fromMS(n.Last), fromMS(n.Next)
+	s.StartedAt, s.EndedAt = fromMS(n.Started), fromMS(n.Ended)
+	s.PerMinute, s.Approvals, s.Leases = n.Rate, n.Approvals, n.Leases
+	return nil
+}

@@ -1,0 +1,92 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"strconv"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+)
+
+// write runs fn in one write transaction; an error rolls everything back.
+func (db *DB) write(ctx context.Context, op string, fn func(tx *sqlx.Tx) error) error {
+	if db.w == nil {
+		return wrap(op, ErrReadOnly)
+	}
+	tx, err := db.w.BeginTxx(ctx, nil)
+	if err != nil {
+		return wrap(op, err)
+	}
+	if err := fn(tx); err != nil {
+		_ = tx.Rollback() // the error of fn says more; the connection is discarded where this fails
+		return wrap(op, err)
+	}
+	return wrap(op, tx.Commit())
+}
+
+// read runs fn in one read transaction: it sees one state of the ledger.
+func (db *DB) read(ctx context.Context, op string, fn func(tx *sqlx.Tx) error) error {
+	tx, err := db.r.BeginTxx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return wrap(op, err)
+	}
+	defer tx.Rollback() //nolint:errcheck // nothing was written
+	return wrap(op, fn(tx))
+}
+
+// ms is a time as the database has it; the zero time is NULL.
+func ms(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UnixMilli()
+}
+
+func fromMS(n sql.NullInt64) time.Time {
+	if !n.Valid {
+		return time.Time{}
+	}
+	return time.UnixMilli(n.Int64).UTC()
+}
+
+// idArray is a JSON array of numbers, for json_each: one parameter and one
+// statement for any number of rows.
+func idArray(ids []int64) string {
+	b := make([]byte, 0, 8*len(ids)+2)
+	b = append(b, '[')
+	for i, id := range ids {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendInt(b, id, 10)
+	}
+	return string(append(b, ']'))
+}
+
+func stringArray(s []string) string {
+	if len(s) == 0 {
+		return "[]"
+	}
+	b, err := json.Marshal(s)
+	if err != nil {
+		panic(err) // strings always marshal
+	}
+	return string(b)
+}
+
+func parseStrings(s string) ([]string, error) {
+	if s == "" || s == "[]" {
+		return nil, nil
+	}
+	var out []string
+	err := json.Unmarshal([]byte(s), &out)
+	return out, err
+}
+
+func (db *DB) audit(ctx context.Context, tx *sqlx.Tx, who, action, subject, detail string) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO audit (at, who, action, subject, detail) VALUES (?, ?, ?, ?, ?)`,
+		db.now().UnixMilli(), who, action, subject, detail)
+	return err
+}
