@@ -12,8 +12,6 @@ import (
 	"time"
 
 	"github.com/robfig/cron/v3"
-
-	"oshirase/mailer"
 )
 
 // Config is the whole of oshirase.toml. Every field is documented with its
@@ -166,7 +164,8 @@ type Sending struct {
 }
 
 // Schedule is a cron entry of `oshirase serve`: at each of its times, what is
-// due is sent, as `oshirase run` would.
+// due is sent, as `oshirase run` would. Without any entry, serve sends all the
+// time. A campaign with a time of its own needs no entry.
 type Schedule struct {
 	// Name is how status and logs call the entry. Required, unique.
 	Name string `toml:"name" json:"name"`
@@ -278,15 +277,6 @@ func (c *Config) IncidentsPath() string { return c.Path(c.Incidents) }
 
 // MerchantsPath is the merchants' folder as the current folder sees it.
 func (c *Config) MerchantsPath() string { return c.Path(c.Merchants) }
-
-// Next is the entry's first time after t, in Asia/Tokyo. The entry is valid.
-func (s Schedule) Next(t time.Time) time.Time {
-	sched, err := cronParser.Parse(s.Cron)
-	if err != nil {
-		return time.Time{}
-	}
-	return sched.Next(t.In(mailer.JST))
-}
 
 // cronParser reads the five fields of cron(8), and no descriptors or zones.
 var cronParser = cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)

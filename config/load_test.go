@@ -152,15 +152,6 @@ func TestPathsAreMeantFromTheConfig(t *testing.T) {
 	}
 }
 
-func TestScheduleIsInTokyo(t *testing.T) {
-	s := Schedule{Cron: "0 9 * * 1-5"}
-	friday := time.Date(2026, 11, 20, 0, 30, 0, 0, time.UTC) // 9:30 in Tokyo
-	want := mailer.Date{Year: 2026, Month: 11, Day: 23}.Time().Add(9 * time.Hour)
-	if got := s.Next(friday); !got.Equal(want) {
-		t.Errorf("next is %v, want %v", got, want)
-	}
-}
-
 func TestDurationIsWrittenShort(t *testing.T) {
 	tests := map[string]string{"0s": "0s", "90s": "1m30s", "60m": "1h", "48h": "48h", "1h30m": "1h30m0s", "500ms": "500ms", "5m": "5m"}
 	for in, want := range tests {
