@@ -25,6 +25,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"text/template"
+	"text/template/parse"
 
 	"oshirase/mailer"
 )
@@ -105,7 +106,7 @@ func (s *Set) Compile(snap *mailer.Snapshot) (*Template, error) {
 			return nil, fmt.Errorf("%w: merchant %s: there is no part %q; the parts are %s",
 				mailer.ErrInvalid, snap.Merchant.ID, name, strings.Join(Parts, ", "))
 		}
-		if _, err := root.New(name).Parse(snap.Merchant.Parts[name]); err != nil {
+		if err := replace(root, name, snap.Merchant.Parts[name]); err != nil {
 			return nil, fmt.Errorf("%w: merchant %s: part %q: %w", mailer.ErrInvalid, snap.Merchant.ID, name, err)
 		}
 	}
@@ -116,6 +117,20 @@ func (s *Set) Compile(snap *mailer.Snapshot) (*Template, error) {
 		return nil, fmt.Errorf("%w: merchant %s: %w", mailer.ErrInvalid, snap.Merchant.ID, err)
 	}
 	return t, nil
+}
+
+// replace puts a merchant's part in the place of the built-in one. An empty one
+// leaves the part out; text/template itself would keep the built-in one then.
+func replace(root *template.Template, name, source string) error {
+	alone, err := template.New(name).Funcs(funcs).Parse(source)
+	if err != nil {
+		return err
+	}
+	if alone.Tree == nil || parse.IsEmptyTree(alone.Root) {
+		source = `{{""}}`
+	}
+	_, err = root.New(name).Parse(source)
+	return err
 }
 
 // probe renders a notice for each exposure alone, so that a field that a

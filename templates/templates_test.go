@@ -1,0 +1,315 @@
+package templates
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	"oshirase/mailer"
+)
+
+func render(t *testing.T, tmpl *Template, r *mailer.Recipient) mailer.Notice {
+	t.Helper()
+	n, err := tmpl.Render(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func contains(t *testing.T, body string, want ...string) {
+	t.Helper()
+	flat := strings.ReplaceAll(strings.ReplaceAll(body, "\n　", ""), "\n", "")
+	for _, w := range want {
+		if !strings.Contains(flat, w) {
+			t.Errorf("the notice lacks %q:\n%s", w, body)
+		}
+	}
+}
+
+func lacks(t *testing.T, body string, unwanted ...string) {
+	t.Helper()
+	flat := strings.ReplaceAll(strings.ReplaceAll(body, "\n　", ""), "\n", "")
+	for _, w := range unwanted {
+		if strings.Contains(flat, w) {
+			t.Errorf("the notice has %q:\n%s", w, body)
+		}
+	}
+}
+
+func TestAdviceFollowsFromTheItems(t *testing.T) {
+	tmpl := compile(t, snapshot(payIncident(), sports(), mailer.Formal, "2022-02-28"))
+	body := func(exposures ...string) string { return render(t, tmpl, recipient("鈴木 健", exposures...)).Body }
+
+	contains(t, body("A"), "2021年10月14日以降のご利用明細", "「ひかり決済不正アクセスの件」", "再発行の手数料")
+	contains(t, body("A", "B1"), "2021年5月6日以降のご利用明細", "漏えいしたことを確認いたしました", "漏えいした可能性がございます")
+	lacks(t, body("A", "B1"), "2021年10月14日以降")
+	for _, id := range []string{"B2", "B3", "B4"} {
+		lacks(t, body(id), "明細", "再発行", "ひかり決済不正アクセスの件", "カードの裏面", "パスワードの変更")
+	}
+	contains(t, body("B2"), "不審なメール、電話、ショートメッセージへのご注意")
+	contains(t, body("B3"), "不審な電話、ショートメッセージ、郵便物へのご注意")
+	contains(t, body("B4"), "不審なメールへのご注意", "届くおそれがございます")
+	lacks(t, body("B4"), "郵便物")
+
+	shopBody := render(t, compile(t, snapshot(shopIncident(), shop(), mailer.Formal, "2022-08-18")), recipient("中村 優子", "W")).Body
+	contains(t, shopBody, "ほかのサービスでもお使いの場合は", "2020年4月27日以降のご利用明細")
+}
+
+func TestWhatWasToldBefore(t *testing.T) {
+	tmpl := compile(t, snapshot(shopIncident(), shop(), mailer.Formal, "2022-08-18"))
+	r := recipient("中村 優子", "W")
+	lacks(t, render(t, tmpl, r).Body, "第一報にて")
+	r.Told = []mailer.Told{told(mailer.FirstWarning, 2021, 12, 14, "W")}
+	contains(t, render(t, tmpl, r).Body, "2021年12月14日付けの第一報にて")
+
+	later := compile(t, snapshot(shopIncident(), shop(), mailer.FollowUp, "2022-09-01"))
+	r.Told = append(r.Told, told(mailer.Formal, 2022, 8, 18, "W"), told(mailer.FollowUp, 2022, 8, 19, "W"))
+	contains(t, render(t, later, r).Body, "2022年8月19日付けでお知らせいたしました", "なぜお知らせまでに時間がかかったのですか")
+}
+
+func TestCorrectionKinds(t *testing.T) {
+	in := payIncident()
+	in.Corrections = []mailer.Correction{
+		{Kind: mailer.Removed, On: day("2022-02-28"), Right: "判定に誤りがありました。"},
+		{Kind: mailer.Added, On: day("2022-02-28"), Right: "集計に誤りがありました。"},
+	}
+	tmpl := compile(t, snapshot(in, housing(), mailer.CorrectionOf, "2022-03-10"))
+	for _, tt := range []struct {
+		name, column, value string
+		want, not           string
+		fails               bool
+	}{
+		{"removed", "correction", "removed", "含まれておりません", "明細", false},
+		{"removed in Japanese", "訂正区分", "対象外", "判定に誤り", "集計に誤り", false},
+		{"added", "訂正区分", "追加", "集計に誤り", "判定に誤り", false},
+		{"none given", "会員区分", "一般", "", "", true},
+		{"unknown", "correction", "whatever", "", "", true},
+		{"not in the incident", "correction", "content", "", "", true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := recipient("渡辺 忠", "A")
+			r.Attributes = map[string]string{tt.column: tt.value}
+			n, err := tmpl.Render(r)
+			if tt.fails {
+				if err == nil {
+					t.Fatal("rendered without knowing which correction the reader gets")
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			contains(t, n.Body, tt.want)
+			lacks(t, n.Body, tt.not)
+		})
+	}
+}
+
+func TestSalutation(t *testing.T) {
+	for _, tt := range []struct {
+		sender func() mailer.Merchant
+		name   string
+		exp    string
+		want   string
+	}{
+		{housing, "髙橋 花子", "A", "髙橋 花子様"},
+		{housing, " 　髙橋 花子　 ", "A", "髙橋 花子様"},
+		{housing, "髙橋 花子様", "A", "髙橋 花子様"},
+		{housing, "髙橋 花子 様", "A", "髙橋 花子 様"},
+		{housing, "", "A", "お客さま"},
+		{housing, "　", "A", "お客さま"},
+		{donation, "", "A", "寄付者の皆さま"},
+		{processor, "", "C", "加盟店各位"},
+		{processor, "株式会社やまびこ書店", "C", "株式会社やまびこ書店\nご担当者様"},
+		{processor, "山﨑 一郎", "A", "山﨑 一郎様"},
+	} {
+		n := render(t, compile(t, snapshot(payIncident(), tt.sender(), mailer.Formal, "2022-02-28")), recipient(tt.name, tt.exp))
+		if !strings.Contains(n.Body, "\n\n"+tt.want+"\n\n") {
+			t.Errorf("%q: no salutation %q in\n%s", tt.name, tt.want, n.Body[:200])
+		}
+	}
+}
+
+// Facts name the operator; where it writes itself, it says 弊社 of itself.
+func TestOperatorSpeaksOfItself(t *testing.T) {
+	n := render(t, compile(t, snapshot(payIncident(), processor(), mailer.Formal, "2022-02-28")), recipient("山﨑 一郎", "A"))
+	contains(t, n.Body, "弊社の決済システムが第三者による", "「ひかり決済不正アクセスの件」", "弊社からカード会社に依頼しています")
+	lacks(t, n.Body, "ひかり決済から", "ひかり決済の決済システム")
+	n = render(t, compile(t, snapshot(payIncident(), housing(), mailer.Formal, "2022-02-28")), recipient("山﨑 一郎", "A"))
+	contains(t, n.Body, "株式会社ひかり決済（以下「ひかり決済」といいます。）", "ひかり決済から受けた報告")
+}
+
+func TestReplacedParts(t *testing.T) {
+	set, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	compileWith := func(parts map[string]string) (*Template, error) {
+		m := housing()
+		m.Parts = parts
+		return set.Compile(snapshot(payIncident(), m, mailer.Formal, "2022-02-28"))
+	}
+	t.Run("used and wrapped", func(t *testing.T) {
+		tmpl, err := compileWith(map[string]string{"closing": "{{.Self}}一同、" + strings.Repeat("再発の防止に努めてまいりますので、", 4) + "以上"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := render(t, tmpl, recipient("田中 実", "A"))
+		contains(t, n.Body, "弊協会一同、")
+		for _, line := range strings.Split(n.Body, "\n") {
+			if width(line) > columns {
+				t.Errorf("line too wide: %q", line)
+			}
+		}
+	})
+	t.Run("emptied", func(t *testing.T) {
+		tmpl, err := compileWith(map[string]string{"timeline": " \n"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		lacks(t, render(t, tmpl, recipient("田中 実", "A")).Body, "これまでの経緯")
+	})
+	t.Run("attributes differ from person to person", func(t *testing.T) {
+		tmpl, err := compileWith(map[string]string{
+			"delay":   "受講年度は{{.Attributes.受講年度}}です。",
+			"subject": "【重要】{{.CustomerID}}（みなと住宅支援協会）",
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, year := range []string{"2020", "2021"} {
+			r := recipient("田中 実", "A")
+			r.CustomerID, r.Attributes = "id-"+year, map[string]string{"受講年度": year}
+			n := render(t, tmpl, r)
+			contains(t, n.Body, "受講年度は"+year+"です。")
+			contains(t, n.Subject, "id-"+year)
+		}
+		_, err = tmpl.Render(recipient("田中 実", "A"))
+		if err == nil || !strings.Contains(err.Error(), `part "delay"`) || !strings.Contains(err.Error(), "delay:1") {
+			t.Errorf("an attribute that the list lacks: %v", err)
+		}
+	})
+	for name, tt := range map[string]struct{ part, source, want string }{
+		"unknown part":     {"greeting", "x", `no part "greeting"`},
+		"bad syntax":       {"closing", "a\nb\n{{if}}", "closing:3"},
+		"unknown field":    {"closing", "a\n{{.Nonsense}}", "closing:2"},
+		"unknown function": {"closing", "{{shout .Self}}", "closing:1"},
+		"two-line subject": {"subject", "a\nb", "more than one line"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := compileWith(map[string]string{tt.part: tt.source})
+			if err == nil || !strings.Contains(err.Error(), tt.want) || !errors.Is(err, mailer.ErrInvalid) {
+				t.Errorf("got %v, want ErrInvalid with %q", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestRenderRefuses(t *testing.T) {
+	tmpl := compile(t, snapshot(payIncident(), housing(), mailer.Formal, "2022-02-28"))
+	for name, r := range map[string]*mailer.Recipient{
+		"unknown exposure": recipient("田中 実", "A", "Z"),
+		"no exposure":      recipient("田中 実"),
+	} {
+		if _, err := tmpl.Render(r); err == nil {
+			t.Errorf("%s: rendered", name)
+		}
+	}
+	set, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := set.Compile(snapshot(payIncident(), housing(), "letter", "2022-02-28")); !errors.Is(err, mailer.ErrInvalid) {
+		t.Errorf("unknown stage: %v", err)
+	}
+}
+
+func TestDigest(t *testing.T) {
+	a, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.Digest() != b.Digest() || !regexp.MustCompile(`^[0-9a-f]{64}$`).MatchString(a.Digest()) {
+		t.Errorf("digests %q and %q", a.Digest(), b.Digest())
+	}
+}
+
+// Rendering the same person again, from a fresh set and from many goroutines,
+// gives the same bytes: what was approved is compared with what is sent.
+func TestRenderingIsRepeatable(t *testing.T) {
+	sets := [][]string{{"A"}, {"B1"}, {"A", "B1"}, {"B2"}, {"B4"}, {"B1", "A"}}
+	people := make([]*mailer.Recipient, 60)
+	for i := range people {
+		people[i] = recipient(fmt.Sprintf("田中 %d", i), sets[i%len(sets)]...)
+	}
+	shared := compile(t, snapshot(payIncident(), housing(), mailer.Formal, "2022-02-28"))
+	got := make([]mailer.Notice, len(people)*4)
+	var wg sync.WaitGroup
+	for g := range 4 {
+		wg.Go(func() {
+			for i, r := range people {
+				got[g*len(people)+i], _ = shared.Render(r) // compared below
+			}
+		})
+	}
+	wg.Wait()
+	for i := range got {
+		alone := compile(t, snapshot(payIncident(), housing(), mailer.Formal, "2022-02-28"))
+		if want := render(t, alone, people[i%len(people)]); got[i] != want {
+			t.Fatalf("person %d: rendered differently", i%len(people))
+		}
+	}
+}
+
+// Nothing of one reader is kept for another.
+func TestVariantsHoldNothingPersonal(t *testing.T) {
+	tmpl := compile(t, snapshot(payIncident(), housing(), mailer.Formal, "2022-02-28"))
+	first := recipient("秘密 一郎", "A")
+	first.Ref = otherRef()
+	render(t, tmpl, first)
+	second := render(t, tmpl, recipient("田中 実", "A"))
+	lacks(t, second.Body, "秘密", first.Ref)
+}
+
+func TestSubjectsFit(t *testing.T) {
+	for _, s := range scenes() {
+		n := render(t, compile(t, s.snap), s.to)
+		if w := width(n.Subject); w > 60 || !strings.HasPrefix(n.Subject, "【重要】") {
+			t.Errorf("%s: %d columns: %s", s.name, w, n.Subject)
+		}
+	}
+}
+
+func BenchmarkRender(b *testing.B) {
+	tmpl := compile(b, snapshot(payIncident(), housing(), mailer.Formal, "2022-02-28"))
+	r := recipient("髙橋 花子", "A", "B1")
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := tmpl.Render(r); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkCheckNotice(b *testing.B) {
+	tmpl := compile(b, snapshot(payIncident(), housing(), mailer.Formal, "2022-02-28"))
+	r := recipient("髙橋 花子", "A", "B1")
+	n, err := tmpl.Render(r)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if f := tmpl.CheckNotice(r, &n); len(f) > 0 {
+			b.Fatal(f)
+		}
+	}
+}
