@@ -35,12 +35,13 @@ type campaignRow struct {
 	CreatedAt   int64 `db:"created_at"`
 	Digest      string
 	Sendable    int64
+	Waiting     string
 	Revision    int64
 }
 
 const selectCampaign = `
 	SELECT c.num, c.id, c.name, c.incident, c.merchant, i.id AS incident_id, m.id AS merchant_id, c.stage, c.exposures,
-	       c.certainty, c.at, c.hours, c.days, c.per_hour, c.phase, c.reason, c.created_at, c.digest, c.sendable, c.revision
+	       c.certainty, c.at, c.hours, c.days, c.per_hour, c.phase, c.reason, c.created_at, c.digest, c.sendable, c.revision, c.waiting
 	FROM campaign c JOIN incident i ON i.num = c.incident JOIN merchant m ON m.num = c.merchant `
 
 func (r *campaignRow) campaign() (mailer.Campaign, error) {

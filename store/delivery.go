@@ -32,7 +32,7 @@ type DeliveryRow struct {
 // Event is one line of a delivery's history.
 type Event struct {
 	At       time.Time    `json:"at"`
-	Kind     string       `json:"kind"`  // attempt, lapse, resolve, expire, cancel or report
+	Kind     string       `json:"kind"`  // attempt, lapse, resolve, cancel or report
 	State    mailer.State `json:"state"` // that the delivery went to
 	Attempt  int          `json:"attempt"`
 	Relay    string       `json:"relay,omitempty"`

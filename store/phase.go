@@ -50,7 +50,7 @@ func (db *DB) setPhase(ctx context.Context, tx *sqlx.Tx, row *campaignRow, to ma
 	if !slices.Contains(phases[row.Phase], to) {
 		return conflict("campaign %s is %s and cannot become %s", row.ID, row.Phase, to)
 	}
-	set := `phase = ?, reason = ?`
+	set := `phase = ?, reason = ?, waiting = ''`
 	args := []any{string(to), reason}
 	now := db.now().UnixMilli()
 	switch to {
@@ -354,6 +354,21 @@ func (db *DB) Wake(ctx context.Context, now time.Time, grace time.Duration) erro
 			}
 		}
 		return nil
+	})
+}
+
+// Wait notes why nothing of a running campaign is sent now, for people to see;
+// empty: it is being sent. A campaign that is not running stays as it is.
+func (db *DB) Wait(ctx context.Context, campaign, why string) error {
+	op := "note wait of " + campaign
+	var same bool
+	err := db.r.GetContext(ctx, &same, `SELECT waiting = ? OR phase <> 'running' FROM campaign WHERE id = ?`, why, campaign)
+	if err != nil || same {
+		return wrap(op, missing(err, "campaign", campaign))
+	}
+	return db.write(ctx, op, func(tx *sqlx.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE campaign SET waiting = ? WHERE id = ? AND phase = 'running'`, why, campaign)
+		return err
 	})
 }
 

@@ -273,7 +273,7 @@ func goal(r *mailer.Record, phase mailer.Phase) (mailer.State, error) {
 		return mailer.Sending, nil
 	}
 	switch r.Outcome.State {
-	case mailer.Accepted, mailer.Rejected, mailer.Unknown:
+	case mailer.Accepted, mailer.Rejected, mailer.Unknown, mailer.Expired:
 	case mailer.Deferred:
 		if r.Outcome.NextAt.IsZero() {
 			return "", fmt.Errorf("record delivery %d: %w", r.Delivery, invalid("a deferred outcome needs the time of the next attempt"))

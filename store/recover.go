@@ -171,47 +171,6 @@ func (db *DB) move(ctx context.Context, tx *sqlx.Tx, l *leaseRow, m move) (int64
 	return n, count(ctx, tx, l.Campaign, m.from, m.to, n)
 }
 
-// Expire ends deferred and queued deliveries first tried before the given time.
-func (db *DB) Expire(ctx context.Context, campaign string, firstBefore time.Time) (int64, error) {
-	op := "expire deliveries of " + campaign
-	k, err := db.campaignKey(ctx, db.r, campaign)
-	if err != nil {
-		return 0, wrap(op, err)
-	}
-	const old = ` campaign = ? AND first_at IS NOT NULL AND first_at < ? AND state IN ('queued', 'deferred')`
-	var any bool
-	if err := db.r.GetContext(ctx, &any, `SELECT EXISTS (SELECT 1 FROM delivery WHERE`+old+`)`, k.num, firstBefore.UnixMilli()); err != nil || !any {
-		return 0, wrap(op, err)
-	}
-	var total int64
-	err = db.write(ctx, op, func(tx *sqlx.Tx) error {
-		total = 0
-		for _, from := range []mailer.State{mailer.Queued, mailer.Deferred} {
-			cond := old + ` AND state = '` + string(from) + `'`
-			if _, err := tx.ExecContext(ctx, `
-				INSERT INTO event (delivery, n, merchant, at, kind, state, attempt)
-				SELECT id, (SELECT ifnull(max(n), 0) + 1 FROM event e WHERE e.delivery = d.id), merchant, ?, 'expire', 'expired', attempts
-				FROM delivery d WHERE`+cond, db.now().UnixMilli(), k.num, firstBefore.UnixMilli()); err != nil {
-				return err
-			}
-			r, err := tx.ExecContext(ctx, `UPDATE delivery SET state = 'expired', next_at = NULL WHERE`+cond, k.num, firstBefore.UnixMilli())
-			if err != nil {
-				return err
-			}
-			n, err := r.RowsAffected()
-			if err != nil {
-				return err
-			}
-			total += n
-			if err := count(ctx, tx, k.num, from, mailer.Expired, n); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	return total, err
-}
-
 // Resolve decides unknown deliveries of a campaign: accepted, where a person
 // knows that the relay has it, or queued, to send it again. ref names one
 // recipient; empty decides all. It returns how many were decided.

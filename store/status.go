@@ -28,6 +28,9 @@ type CampaignStatus struct {
 	StartedAt time.Time // zero: not started
 	EndedAt   time.Time // zero: not finished or cancelled
 	Approvals int
+	// Waiting says why nothing is sent now though the campaign is running; empty
+	// where it is being sent, or is not running.
+	Waiting string
 	// Leases is how many batches workers hold.
 	Leases int
 }
@@ -68,7 +71,7 @@ func (db *DB) status(ctx context.Context, tx *sqlx.Tx, row *campaignRow, s *Camp
 	if s.Counts, err = counts(ctx, tx, row.Num); err != nil {
 		return err
 	}
-	s.Total, s.Sendable = s.Counts.Total(), row.Sendable
+	s.Total, s.Sendable, s.Waiting = s.Counts.Total(), row.Sendable, row.Waiting
 	now := db.now().Unix() / slotSeconds
 	var n struct {
 		First, Last, Next, Started, Ended sql.NullInt64

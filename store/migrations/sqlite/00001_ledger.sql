@@ -106,6 +106,7 @@ CREATE TABLE campaign (
   phase       TEXT    NOT NULL CHECK (phase IN ('draft', 'checked', 'approved', 'scheduled', 'overdue',
                                                 'running', 'paused', 'finished', 'cancelled')),
   reason      TEXT    NOT NULL DEFAULT '',
+  waiting     TEXT    NOT NULL DEFAULT '', -- why nothing is sent now, though it is running
   created_at  INTEGER NOT NULL,
   started_at  INTEGER,
   ended_at    INTEGER,
@@ -168,7 +169,6 @@ CREATE UNIQUE INDEX delivery_recipient ON delivery (recipient, campaign);
 CREATE INDEX delivery_campaign ON delivery (campaign);
 CREATE INDEX delivery_queued ON delivery (campaign) WHERE state = 'queued';
 CREATE INDEX delivery_deferred ON delivery (campaign, next_at) WHERE state = 'deferred';
-CREATE INDEX delivery_retried ON delivery (campaign, first_at) WHERE first_at IS NOT NULL AND state IN ('queued', 'deferred');
 CREATE INDEX delivery_unknown ON delivery (campaign) WHERE state = 'unknown';
 
 -- What happened to a delivery, oldest first by n. Only ever appended.
@@ -177,7 +177,7 @@ CREATE TABLE event (
   n        INTEGER NOT NULL,
   merchant INTEGER NOT NULL,
   at       INTEGER NOT NULL,
-  kind     TEXT    NOT NULL CHECK (kind IN ('attempt', 'lapse', 'resolve', 'expire', 'cancel', 'report')),
+  kind     TEXT    NOT NULL CHECK (kind IN ('attempt', 'lapse', 'resolve', 'cancel', 'report')),
   state    TEXT    NOT NULL, -- that the delivery went to
   attempt  INTEGER NOT NULL,
   relay    TEXT    NOT NULL DEFAULT '',
