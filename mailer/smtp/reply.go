@@ -37,8 +37,9 @@ func (r reply) String() string {
 }
 
 // readReply reads one reply, all its lines. It takes nothing but a reply: three
-// digits that RFC 5321 section 4.2.1 allows, a blank or hyphen, text; the same
-// code in each line. A line may end in LF alone, as some relays have it.
+// digits from 200 to 599 (RFC 5321 section 4.2.1 knows x0z to x5z, but 571 is
+// seen), a blank or hyphen, text; the same code in each line. A line may end in
+// LF alone, as some relays have it.
 func readReply(r *bufio.Reader) (reply, error) {
 	var rep reply
 	var text strings.Builder
@@ -85,7 +86,7 @@ func readReply(r *bufio.Reader) (reply, error) {
 }
 
 func replyLine(line []byte) (code int, more bool, rest string, ok bool) {
-	if len(line) < 3 || line[0] < '2' || line[0] > '5' || line[1] < '0' || line[1] > '5' || line[2] < '0' || line[2] > '9' {
+	if len(line) < 3 || line[0] < '2' || line[0] > '5' || line[1] < '0' || line[1] > '9' || line[2] < '0' || line[2] > '9' {
 		return 0, false, "", false
 	}
 	code = int(line[0]-'0')*100 + int(line[1]-'0')*10 + int(line[2]-'0')
