@@ -370,7 +370,7 @@ func (db *DB) writeOutcomes(ctx context.Context, tx *sqlx.Tx, g *stepRows) error
 		query = `
 			UPDATE delivery SET state = ?1, attempts = attempts + ?2, first_at = ifnull(first_at, ?3), next_at = j.value
 			FROM json_each(?4) j
-			WHERE id = CAST(j.key AS INTEGER) AND campaign = ?5 AND lease = ?6 AND state = ?7`
+			WHERE delivery.id = CAST(j.key AS INTEGER) AND campaign = ?5 AND lease = ?6 AND state = ?7`
 		rows = string(append(g.nextAt, '}'))
 	}
 	r, err := tx.ExecContext(ctx, query, string(g.to), attempt, g.at, rows, g.num, g.epoch, string(g.from))

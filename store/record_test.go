@@ -1,0 +1,199 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"oshirase/mailer"
+)
+
+func TestRecord(t *testing.T) {
+	ctx := context.Background()
+	e := open(t)
+	id := e.campaign(6)
+	l := claim(t, e.DB, id, 10)
+	if len(l.Deliveries) != 6 || l.Deliveries[0].Recipient.Name != person(0).Name || len(l.Deliveries[0].Token) != 26 {
+		t.Fatalf("claimed %+v", l)
+	}
+	d := l.Deliveries
+	var intents []mailer.Record
+	for i := range 4 {
+		intents = append(intents, intent(&d[i]))
+	}
+	for _, err := range e.Record(ctx, intents...) {
+		must(t, err)
+	}
+	wantCounts(t, e.DB, id, mailer.Counts{mailer.Sending: 4, mailer.Claimed: 2})
+	for _, err := range e.Record(ctx,
+		outcome(&d[0], mailer.Accepted, mailer.AtDot), outcome(&d[1], mailer.Deferred, mailer.AtDot),
+		outcome(&d[2], mailer.Rejected, mailer.AtBody), outcome(&d[3], mailer.Unknown, mailer.AtDot),
+		outcome(&d[4], mailer.Deferred, mailer.AtRcpt), outcome(&d[5], mailer.Rejected, mailer.AtMail)) {
+		must(t, err)
+	}
+	want := mailer.Counts{mailer.Accepted: 1, mailer.Deferred: 2, mailer.Rejected: 2, mailer.Unknown: 1}
+	wantCounts(t, e.DB, id, want)
+	// A late outcome settles the unknown one, without counting the attempt twice.
+	must(t, e.Record(ctx, outcome(&d[3], mailer.Accepted, mailer.AtDot))[0])
+	want[mailer.Unknown], want[mailer.Accepted] = 0, 2
+	wantCounts(t, e.DB, id, want)
+	var rows []DeliveryRow
+	must(t, e.EachDelivery(ctx, id, "", func(r DeliveryRow) error { rows = append(rows, r); return nil }))
+	for i, r := range rows {
+		if r.Attempts != 1 || r.Last == nil || r.Last.Text != `ok "queued" as 1` || r.Last.Code != 250 || !r.Last.At.Equal(t0.Add(time.Second)) {
+			t.Errorf("delivery %d: %+v, last %+v", i, r, r.Last)
+		}
+	}
+	if at, ok, err := e.NextDue(ctx, id); err != nil || !ok || !at.Equal(t0.Add(time.Hour)) {
+		t.Errorf("next due %v %v %v", at, ok, err)
+	}
+	st, err := e.Status(ctx, id)
+	must(t, err)
+	if s := st[0]; s.Total != 6 || !s.FirstAccepted.Equal(t0.Add(time.Second)) || s.Counts[mailer.Accepted] != 2 {
+		t.Errorf("status %+v", s)
+	}
+}
+
+// Records that are late, forged or out of order are refused one by one; the
+// others of the same call are committed.
+func TestRecordRefuses(t *testing.T) {
+	ctx := context.Background()
+	e := open(t)
+	id := e.campaign(9)
+	d := claim(t, e.DB, id, 9).Deliveries
+	must(t, e.Record(ctx, intent(&d[0]))[0])
+	wrong := func(r mailer.Record, f func(*mailer.Record)) mailer.Record { f(&r); return r }
+	tests := []struct {
+		name string
+		r    mailer.Record
+		want error
+	}{
+		{"good", intent(&d[1]), nil},
+		{"second intent", intent(&d[0]), mailer.ErrLeaseLost},
+		{"another epoch", wrong(intent(&d[2]), func(r *mailer.Record) { r.Epoch++ }), mailer.ErrLeaseLost},
+		{"accepted without intent", outcome(&d[3], mailer.Accepted, mailer.AtDot), mailer.ErrLeaseLost},
+		{"no such delivery", wrong(intent(&d[4]), func(r *mailer.Record) { r.Delivery += 1000 }), mailer.ErrLeaseLost},
+		{"no such campaign", wrong(intent(&d[5]), func(r *mailer.Record) { r.Campaign = "c-none" }), mailer.ErrNotFound},
+		{"no outcome at all", outcome(&d[0], mailer.Queued, mailer.AtDot), mailer.ErrInvalid},
+		{"deferred without a time", wrong(outcome(&d[6], mailer.Deferred, mailer.AtRcpt), func(r *mailer.Record) { r.Outcome.NextAt = time.Time{} }), mailer.ErrInvalid},
+		{"refused before its intent", outcome(&d[7], mailer.Rejected, mailer.AtBody), nil},
+		{"intent and outcome together", intent(&d[8]), nil},
+		{"the outcome", outcome(&d[8], mailer.Accepted, mailer.AtDot), nil},
+		{"the same again", outcome(&d[8], mailer.Accepted, mailer.AtDot), mailer.ErrLeaseLost},
+		{"refused at the envelope after its intent", outcome(&d[0], mailer.Deferred, mailer.AtRcpt), nil},
+	}
+	var records []mailer.Record
+	for _, tt := range tests {
+		records = append(records, tt.r)
+	}
+	for i, err := range e.Record(ctx, records...) {
+		if !errors.Is(err, tests[i].want) || (err == nil) != (tests[i].want == nil) {
+			t.Errorf("%s: %v, want %v", tests[i].name, err, tests[i].want)
+		}
+	}
+	wantCounts(t, e.DB, id, mailer.Counts{mailer.Sending: 1, mailer.Claimed: 5, mailer.Accepted: 1, mailer.Rejected: 1, mailer.Deferred: 1})
+}
+
+// A pause by any process stops intents at once; outcomes are still taken.
+func TestRecordPaused(t *testing.T) {
+	ctx := context.Background()
+	e := open(t)
+	id := e.campaign(3)
+	d := claim(t, e.DB, id, 3).Deliveries
+	must(t, e.Record(ctx, intent(&d[0]))[0])
+	must(t, e.again().Pause(ctx, id, "stop"))
+	errs := e.Record(ctx, outcome(&d[0], mailer.Accepted, mailer.AtDot), intent(&d[1]))
+	must(t, errs[0])
+	if !errors.Is(errs[1], mailer.ErrNotRunning) {
+		t.Fatalf("intent while paused: %v", errs[1])
+	}
+	if _, err := e.Claim(ctx, id, t0, t0.Add(time.Minute), 1); !errors.Is(err, mailer.ErrNotRunning) {
+		t.Fatalf("claim while paused: %v", err)
+	}
+	must(t, e.Resume(ctx, id))
+	must(t, e.Record(ctx, intent(&d[1]))[0])
+	wantCounts(t, e.DB, id, mailer.Counts{mailer.Accepted: 1, mailer.Sending: 1, mailer.Claimed: 1})
+}
+
+// What is deferred after a cancellation is cancelled, not left open for ever.
+func TestRecordCancelled(t *testing.T) {
+	ctx := context.Background()
+	e := open(t)
+	id := e.campaign(4)
+	d := claim(t, e.DB, id, 3).Deliveries
+	for i := range 3 {
+		must(t, e.Record(ctx, intent(&d[i]))[0])
+	}
+	must(t, e.Cancel(ctx, id, "佐藤"))
+	wantCounts(t, e.DB, id, mailer.Counts{mailer.Sending: 3, mailer.Canceled: 1})
+	must(t, e.Record(ctx, outcome(&d[0], mailer.Deferred, mailer.AtDot))[0])
+	must(t, e.Record(ctx, outcome(&d[1], mailer.Unknown, mailer.AtDot))[0])
+	must(t, e.Record(ctx, outcome(&d[2], mailer.Accepted, mailer.AtDot))[0])
+	n, err := e.Resolve(ctx, id, mailer.Queued, "", "鈴木")
+	must(t, err)
+	if n != 1 {
+		t.Fatalf("resolved %d", n)
+	}
+	wantCounts(t, e.DB, id, mailer.Counts{mailer.Canceled: 3, mailer.Accepted: 1})
+}
+
+func TestRecordTextIsCut(t *testing.T) {
+	ctx := context.Background()
+	e := open(t)
+	id := e.campaign(1)
+	d := claim(t, e.DB, id, 1).Deliveries
+	must(t, e.Record(ctx, intent(&d[0]))[0])
+	r := outcome(&d[0], mailer.Rejected, mailer.AtDot)
+	r.Outcome.Text = "550\r\n\"\\\xff" + strings.Repeat("拒", 300)
+	must(t, e.Record(ctx, r)[0])
+	must(t, e.EachDelivery(ctx, id, mailer.Rejected, func(r DeliveryRow) error {
+		want := "550  \"\\�" + strings.Repeat("拒", 163)
+		if r.Last.Text != want {
+			t.Errorf("text %q (%d bytes)", r.Last.Text, len(r.Last.Text))
+		}
+		return nil
+	}))
+}
+
+// Concurrent lanes share transactions and each gets the answers of its own.
+func TestRecordConcurrently(t *testing.T) {
+	ctx := context.Background()
+	e := open(t)
+	const lanes, each = 8, 25
+	id := e.campaign(lanes * each)
+	d := claim(t, e.DB, id, lanes*each).Deliveries
+	var wg sync.WaitGroup
+	fail := make(chan error, lanes)
+	for lane := range lanes {
+		wg.Go(func() {
+			mine := d[lane*each : (lane+1)*each]
+			var last *mailer.Delivery
+			for i := range mine {
+				records := []mailer.Record{intent(&mine[i])}
+				if last != nil {
+					records = append(records, outcome(last, mailer.Accepted, mailer.AtDot))
+				}
+				for _, err := range e.Record(ctx, records...) {
+					if err != nil {
+						fail <- fmt.Errorf("lane %d: %w", lane, err)
+						return
+					}
+				}
+				last = &mine[i]
+			}
+			if err := e.Record(ctx, intent(last))[0]; !errors.Is(err, mailer.ErrLeaseLost) {
+				fail <- fmt.Errorf("lane %d: second intent: %v", lane, err)
+			}
+		})
+	}
+	wg.Wait()
+	close(fail)
+	for err := range fail {
+		t.Error(err)
+	}
+	wantCounts(t, e.DB, id, mailer.Counts{mailer.Accepted: lanes * (each - 1), mailer.Sending: lanes})
+}
