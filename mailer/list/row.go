@@ -211,6 +211,9 @@ func checkValue(s string, field int) string {
 	case "NULL", `\N`, "(null)":
 		return "an empty database value that was exported as text"
 	}
+	if strings.Count(s, `"`)%2 == 1 {
+		return "a quote without its other half"
+	}
 	switch field {
 	case fieldCustomerID, fieldPhone, fieldPostalCode:
 		if scientific(s) {
