@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode"
 
 	"oshirase/mailer"
 )
@@ -40,11 +41,30 @@ type sheet struct {
 func (t *Template) sheet(v *variant, r *mailer.Recipient, subject, body string) *sheet {
 	s := &sheet{t: t, b: v.base, r: r, subject: subject, body: body, parts: v.texts}
 	s.lines = strings.Split(body, "\n")
+	wrong := s.b.wrong()
 	for _, p := range unwrap(s.lines) {
-		s.sentences = append(s.sentences, sentences(p)...)
+		for _, x := range sentences(p) {
+			if wrong == "" || !strings.Contains(wrong, strings.TrimSpace(x)) {
+				s.sentences = append(s.sentences, x)
+			}
+		}
 	}
 	s.flat = strings.Join(s.sentences, "")
 	return s
+}
+
+// wrong is what a content correction quotes as wrong, and no rule holds against it.
+func (b *base) wrong() string {
+	if b.Kind != mailer.Content {
+		return ""
+	}
+	var all strings.Builder
+	for _, c := range b.Corrections {
+		if c.Wrong != "" {
+			all.WriteString("（誤）" + b.Prose(c.Wrong) + "\n")
+		}
+	}
+	return all.String()
 }
 
 // unwrap joins lines that the layout broke. A line goes on where the one before
@@ -135,6 +155,17 @@ func (t *Template) checkPersonal(v *variant, r *mailer.Recipient, shared []findi
 	for _, f := range shared {
 		out = report(out, f.rule, []string{f.message}, r.Ref)
 	}
+	if plainName(r.Name) && len(r.Ref) == len(probeRef) {
+		// The neutral reader's lines were looked at with the variant, and nothing
+		// but what the charset holds tells these from them.
+		s := &sheet{t: t, b: v.base, r: r, body: r.Name}
+		for _, rule := range personRules {
+			if rule.Name == "charset" {
+				out = report(out, rule, rule.personal(s), r.Ref)
+			}
+		}
+		return out
+	}
 	own := &variant{base: v.base, texts: v.texts}
 	for _, s := range v.segments {
 		if s.part != nil {
@@ -152,6 +183,29 @@ func (t *Template) checkPersonal(v *variant, r *mailer.Recipient, shared []findi
 		}
 	}
 	return out
+}
+
+// plainName reports whether a name is of letters that no rule looks for.
+func plainName(name string) bool {
+	if name = strings.TrimSpace(name); name == "" || len(name) > 200 || strings.Contains(name, "TODO") || strings.Contains(name, "TBD") {
+		return false
+	}
+	for _, a := range addresses {
+		if strings.Contains(name, a) {
+			return false
+		}
+	}
+	for _, r := range name {
+		switch {
+		case r == 'X' || r == 'x' || r == '〇':
+			return false
+		case r >= 'A' && r <= 'Z', r >= 'a' && r <= 'z', r == ' ', r == '　', r == '・', r == 'ー':
+		case unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana):
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 type finding struct {

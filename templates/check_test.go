@@ -239,6 +239,46 @@ func TestNamesAreNoDefect(t *testing.T) {
 	}
 }
 
+// A correction may quote what was wrong.
+func TestCorrectionQuotesTheWrongText(t *testing.T) {
+	in := payIncident()
+	in.Corrections = []mailer.Correction{{
+		Kind: mailer.Content, On: day("2022-02-28"),
+		Wrong: "「ひかり決済の不正アクセスの件」とお伝えください。2021年10月以降の明細をご確認ください。", Right: "「ひかり決済不正アクセスの件」とお伝えください。",
+	}}
+	tmpl := compile(t, snapshot(in, sports(), mailer.CorrectionOf, "2022-03-10"))
+	r := recipient("田中 実", "A")
+	n := render(t, tmpl, r)
+	for _, f := range tmpl.CheckNotice(r, &n) {
+		t.Errorf("%s: %s", f.Rule, f.Message)
+	}
+}
+
+// Whoever is judged by the variant gets the same findings as who is judged by
+// the whole text.
+func TestShortcutsFindWhatTheWholeFinds(t *testing.T) {
+	m := housing()
+	m.Charset = "iso-2022-jp"
+	tmpl := compile(t, snapshot(payIncident(), m, mailer.Formal, "2022-02-28"))
+	for _, name := range []string{"髙橋", "田中", "○○", "XX", "X", "4111111111111111", "a\tb", "○", "\uFFFD", "{{.Name}}", "%s", "𠮷野", "〇〇"} {
+		r := recipient(name, "A")
+		n := render(t, tmpl, r)
+		rules := func(n mailer.Notice) []string {
+			var out []string
+			for _, f := range tmpl.CheckNotice(r, &n) {
+				out = append(out, f.Rule)
+			}
+			slices.Sort(out)
+			return slices.Compact(out)
+		}
+		short := rules(n)
+		n.Body += "\n"
+		if whole := rules(n); !slices.Equal(short, whole) {
+			t.Errorf("%q: by the variant %v, as a whole %v", name, short, whole)
+		}
+	}
+}
+
 func TestCardDigits(t *testing.T) {
 	for text, want := range map[string]bool{
 		"4111111111111111":    true,

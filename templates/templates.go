@@ -175,10 +175,16 @@ var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 func (t *Template) fill(v *variant, r *mailer.Recipient) (mailer.Notice, error) {
 	buf, _ := buffers.Get().(*bytes.Buffer)
 	defer buffers.Put(buf)
-	data := &Data{base: v.base, person: person{r: r}}
+	var data *Data // made where a part is executed
+	need := func() *Data {
+		if data == nil {
+			data = &Data{base: v.base, person: person{r: r}}
+		}
+		return data
+	}
 	n := mailer.Notice{Subject: v.subject}
 	if v.subjectPart != nil {
-		s, err := t.execute(buf, v.subjectPart, data)
+		s, err := t.execute(buf, v.subjectPart, need())
 		if err != nil {
 			return mailer.Notice{}, err
 		}
@@ -188,11 +194,22 @@ func (t *Template) fill(v *variant, r *mailer.Recipient) (mailer.Notice, error) 
 	}
 	var b strings.Builder
 	b.Grow(v.size + 256)
-	for _, s := range v.segments {
+	for i := range v.segments {
+		s := &v.segments[i]
 		text := s.text
+		if own, ok := s.own(r); ok {
+			if b.Len() > 0 {
+				b.WriteByte('\n')
+			}
+			b.WriteString(s.before)
+			b.WriteString(own)
+			b.WriteString(s.after)
+			b.WriteByte('\n')
+			continue
+		}
 		if s.part != nil {
 			var err error
-			if text, err = t.execute(buf, s.part, data); err != nil {
+			if text, err = t.execute(buf, s.part, need()); err != nil {
 				return mailer.Notice{}, err
 			}
 		}

@@ -279,6 +279,37 @@ func TestVariantsHoldNothingPersonal(t *testing.T) {
 	lacks(t, second.Body, "秘密", first.Ref)
 }
 
+// A part that is cut around the name says what the executed part says.
+func TestSlotsSayWhatPartsSay(t *testing.T) {
+	for _, name := range []string{"髙橋 花子", "佐藤様", "", " 　山﨑　", "a\nb", "Maximilian  Alexander", "御中", "山田 各位", "𠮷野"} {
+		for _, ref := range []string{"DEFGH-JKMNG", "short", ""} {
+			for _, exposures := range [][]string{{"A"}, {"C"}} {
+				tmpl := compile(t, snapshot(payIncident(), processor(), mailer.Formal, "2022-02-28"))
+				r := recipient(name, exposures...)
+				r.Ref = ref
+				v, err := tmpl.variant(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				fast := render(t, tmpl, r)
+				slots := 0
+				for i := range v.segments {
+					if v.segments[i].slot != noSlot {
+						slots++
+						v.segments[i].slot = noSlot
+					}
+				}
+				if slots != 2 {
+					t.Fatalf("%d slots, want name and reference", slots)
+				}
+				if slow := render(t, tmpl, r); slow != fast {
+					t.Errorf("name %q, reference %q: with slots\n%s\nwithout\n%s", name, ref, fast.Body, slow.Body)
+				}
+			}
+		}
+	}
+}
+
 func TestSubjectsFit(t *testing.T) {
 	for _, s := range scenes() {
 		n := render(t, compile(t, s.snap), s.to)

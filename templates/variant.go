@@ -29,6 +29,62 @@ type variant struct {
 type segment struct {
 	text string
 	part *template.Template
+	// A built-in part that holds but the name or the reference number is cut
+	// around it, so that it need not be executed for every reader.
+	slot          slot
+	before, after string
+}
+
+type slot uint8
+
+const (
+	noSlot slot = iota
+	nameSlot
+	refSlot
+)
+
+// marker stands for a name while a part is cut around it: one full-width
+// character of the private use area.
+const marker = "\uE000"
+
+// cutSlots prepares a built-in part that is the reader's own.
+func (t *Template) cutSlots(s *segment, b *base) error {
+	name := s.part.Name()
+	if t.replaced(name) || name != "salutation" && name != "reference" {
+		return nil
+	}
+	mark := marker
+	kind := nameSlot
+	if name == "reference" {
+		mark, kind = probeRef, refSlot
+	}
+	r := &mailer.Recipient{Ref: probeRef, Person: mailer.Person{Name: marker}}
+	var buf bytes.Buffer
+	text, err := t.execute(&buf, s.part, &Data{base: b, person: person{r: r}})
+	if err != nil {
+		return err
+	}
+	if strings.Count(text, mark) == 1 {
+		s.before, s.after, _ = strings.Cut(text, mark)
+		s.slot = kind
+	}
+	return nil
+}
+
+// own is what fills the slot of a segment; false where the part is to be
+// executed, since the reader's data would change more than the slot.
+func (s *segment) own(r *mailer.Recipient) (string, bool) {
+	switch s.slot {
+	case nameSlot:
+		name := strings.TrimSpace(r.Name)
+		if name == "" || strings.ContainsAny(name, "\r\n") || addressed(name) == name {
+			return "", false
+		}
+		return name, true
+	case refSlot:
+		return r.Ref, len(r.Ref) == len(probeRef) && r.Ref[5] == '-'
+	}
+	return "", false
 }
 
 // errFacts marks an incident that lacks what a recipient's notice needs.
@@ -112,7 +168,13 @@ func (t *Template) compose(r *mailer.Recipient) (*variant, error) {
 		if n := len(v.segments); part == nil && n > 0 && v.segments[n-1].part == nil && text != "" {
 			v.segments[n-1].text += "\n\n" + text
 		} else if part != nil || text != "" {
-			v.segments = append(v.segments, segment{text, part})
+			s := segment{text: text, part: part}
+			if part != nil {
+				if err := t.cutSlots(&s, b); err != nil {
+					return nil, err
+				}
+			}
+			v.segments = append(v.segments, s)
 		}
 		v.size += len(text) + 2
 	}
