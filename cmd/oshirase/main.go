@@ -31,6 +31,15 @@ func main() {
 var commands = []func(*app) *cobra.Command{
 	newInitCommand,
 	newApplyCommand,
+	newImportCommand,
+	newCampaignCommand,
+	newRunCommand,
+	newServeCommand,
+	newStatusCommand,
+	newLookupCommand,
+	newDeliveriesCommand,
+	newResolveCommand,
+	newDemoCommand,
 	newConfigCommand,
 	newVersionCommand,
 }
@@ -42,12 +51,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 }
 
 func (a *app) run(ctx context.Context, args []string) int {
-	root := a.rootCommand()
-	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
-	if closeErr := a.close(); err == nil {
-		err = closeErr
-	}
+	err := a.command(ctx, args)
 	if err == nil {
 		return exitDone
 	}
@@ -55,7 +59,15 @@ func (a *app) run(ctx context.Context, args []string) int {
 	return exitCode(err)
 }
 
+// command runs one command line and closes what it opened.
+func (a *app) command(ctx context.Context, args []string) error {
+	root := a.rootCommand()
+	root.SetArgs(args)
+	return errors.Join(root.ExecuteContext(ctx), a.close())
+}
+
 func (a *app) rootCommand() *cobra.Command {
+	cobra.EnableCommandSorting = false // the order of the list below is that of the work
 	root := &cobra.Command{
 		Use:   "oshirase",
 		Short: "Tell every affected person about a data breach, once, provably",
