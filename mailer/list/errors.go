@@ -39,6 +39,18 @@ func (r *Reader) rejected(rec record, err *mailer.RowError) *Rejected {
 	return e
 }
 
+// Refuse makes a Rejected of the row that Next returned last, for reasons that
+// the list alone does not show. field is one of Fields, or empty for the whole row.
+func (r *Reader) Refuse(field, reason string) *Rejected {
+	err := &mailer.RowError{Row: r.last.number, Reason: reason}
+	for i, k := range r.columns.kinds {
+		if k.field >= 0 && Fields[k.field] == field {
+			err.Column = r.columns.headers[i]
+		}
+	}
+	return r.rejected(r.last, err)
+}
+
 // ErrorWriter writes the rows that were refused to a file that can be mended and
 // imported again: the columns of the list in the list's own encoding (XLSX: UTF-8
 // with a byte order mark), behind three columns that say row, column and reason,

@@ -64,7 +64,8 @@ type Reader struct {
 	delim     byte
 	size      int64
 	read      atomic.Int64
-	err       error // what Next returns from now on
+	err       error  // what Next returns from now on
+	last      record // of the row that Next returned last
 
 	text []byte // the decoded values of the current row
 	span [][2]int
@@ -216,6 +217,7 @@ func (r *Reader) Next() (mailer.Row, error) {
 			return mailer.Row{}, r.rejected(rec, rowErr)
 		}
 		r.shift.add(&row)
+		r.last = rec
 		return row, nil
 	}
 	return mailer.Row{}, r.err

@@ -132,7 +132,9 @@ func (p *profile) unsplit(romaji string) {
 
 // splitName cuts a name at its first blank.
 func splitName(s string) (family, given string) {
-	s = norm.NFKC.String(s)
+	if strings.IndexByte(s, 0xEF) >= 0 { // half-width kana and full-width letters
+		s = norm.NFKC.String(s)
+	}
 	if k := strings.IndexAny(s, " \u3000"); k >= 0 {
 		return s[:k], strings.TrimSpace(s[k:])
 	}
@@ -170,37 +172,109 @@ func localWords(email string) string {
 	return canonical(string(b))
 }
 
-// spelling takes the ways in which people write romaji to one: Kunrei-shiki,
-// without marks of long vowels.
-var spelling = strings.NewReplacer(
-	"tchi", "tti", "tcha", "ttya", "tchu", "ttyu", "tcho", "ttyo",
-	"shi", "si", "sha", "sya", "shu", "syu", "sho", "syo", "she", "sye",
-	"chi", "ti", "cha", "tya", "chu", "tyu", "cho", "tyo", "che", "tye",
-	"tsu", "tu", "fu", "hu", "dzu", "zu", "du", "zu", "di", "zi",
-	"jya", "zya", "jyu", "zyu", "jyo", "zyo", "ji", "zi", "ja", "zya", "ju", "zyu", "jo", "zyo",
-	"dya", "zya", "dyu", "zyu", "dyo", "zyo",
-	"mb", "nb", "mp", "np", "mm", "nm", "l", "r", "wo", "o",
-)
-
-// canonical brings romaji in lower case to one spelling.
+// canonical takes the ways in which people write romaji, in lower case, to one:
+// Kunrei-shiki, without marks of long vowels.
 func canonical(s string) string {
-	s = spelling.Replace(s)
-	b := make([]byte, 0, len(s))
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		if n := len(b); n > 0 {
-			switch last := b[n-1]; {
-			case c == last && strings.IndexByte("aiuon", c) >= 0: // ii, oo, nn
-				continue
-			case last == 'o' && c == 'u': // ou
-				continue
-			case last == 'o' && c == 'h' && (i+1 == len(s) || strings.IndexByte("aiueoy", s[i+1]) < 0): // oh
-				continue
-			}
+	var buf [96]byte
+	b := buf[:0]
+	for i := 0; i < len(s); {
+		out, n := spell(s[i:])
+		i += n
+		for k := range len(out) - 1 {
+			b = appendShort(b, out[k], out[k+1:])
 		}
-		b = append(b, c)
+		b = appendShort(b, out[len(out)-1], s[i:])
 	}
 	return string(b)
+}
+
+// spell writes the beginning of s, of n letters, in Kunrei-shiki.
+func spell(s string) (out string, n int) {
+	at := func(i int) byte {
+		if i < len(s) {
+			return s[i]
+		}
+		return 0
+	}
+	switch s[0] {
+	case 's': // shi, sha
+		if at(1) == 'h' && vowel(at(2)) {
+			return softened("si", "sy", at(2)), 2 + written(at(2))
+		}
+	case 'c':
+		if at(1) == 'h' && vowel(at(2)) {
+			return softened("ti", "ty", at(2)), 2 + written(at(2))
+		}
+	case 't':
+		if at(1) == 's' && at(2) == 'u' {
+			return "tu", 3
+		}
+	case 'f':
+		if at(1) == 'u' {
+			return "hu", 2
+		}
+	case 'd':
+		switch {
+		case at(1) == 'z' && at(2) == 'u':
+			return "zu", 3
+		case at(1) == 'u':
+			return "zu", 2
+		case at(1) == 'i':
+			return "zi", 2
+		case at(1) == 'y':
+			return "zy", 2
+		}
+	case 'j':
+		switch v := at(1); {
+		case v == 'y':
+			return "zy", 2
+		case vowel(v):
+			return softened("zi", "zy", v), 1 + written(v)
+		}
+	case 'm':
+		if c := at(1); c == 'b' || c == 'p' || c == 'm' {
+			return "n", 1
+		}
+	case 'l':
+		return "r", 1
+	case 'w':
+		if at(1) == 'o' {
+			return "o", 2
+		}
+	}
+	return s[:1], 1
+}
+
+// softened chooses between shi, which is si, and sha, which is sya.
+func softened(withI, withY string, v byte) string {
+	if v == 'i' {
+		return withI
+	}
+	return withY
+}
+
+// written is 1 for i, which softened has put down, and 0 for a vowel that is to come.
+func written(v byte) int {
+	if v == 'i' {
+		return 1
+	}
+	return 0
+}
+
+func vowel(c byte) bool { return c == 'a' || c == 'i' || c == 'u' || c == 'e' || c == 'o' }
+
+// appendShort adds a letter unless it only marks a long vowel: ii, ou, oh; nn is n.
+func appendShort(b []byte, c byte, next string) []byte {
+	if len(b) > 0 {
+		last := b[len(b)-1]
+		switch {
+		case c == last && (c == 'n' || c != 'e' && vowel(c)), last == 'o' && c == 'u':
+			return b
+		case last == 'o' && c == 'h' && (next == "" || next[0] != 'y' && !vowel(next[0])):
+			return b
+		}
+	}
+	return append(b, c)
 }
 
 // romanize writes kana or Latin letters in canonical romaji; ok is false where s

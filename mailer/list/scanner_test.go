@@ -126,7 +126,7 @@ func FuzzScanner(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		if len(s) > 1<<16 {
+		if len(s) > 4096 { // byte by byte, a record is parsed again for each
 			return
 		}
 		got := scan(t, strings.NewReader(s), ',')

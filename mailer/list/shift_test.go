@@ -230,6 +230,7 @@ func TestRomaji(t *testing.T) {
 		{"ツヅキ", "tsuduki", "tuzuki", "tsudzuki"},
 		{"オオハシ", "ohashi", "ohhashi", "oohashi"},
 		{"リョウ", "ryo", "ryou", "ryoh"},
+		{"トフ", "tofu", "tohu"},
 		{"フミヲ", "fumio", "fumiwo"},
 	} {
 		want, ok := romanize(normName(c[0]))

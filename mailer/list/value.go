@@ -3,6 +3,7 @@ package list
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 
@@ -15,7 +16,9 @@ func readEmail(s string) (string, string) {
 	if s == "" {
 		return "", ""
 	}
-	s = strings.Map(narrow, s)
+	if !ascii(s) {
+		s = strings.Map(narrow, s)
+	}
 	if _, err := mailer.ParseAddress(s); err != nil {
 		if strings.Count(s, "@") > 1 && strings.ContainsAny(s, ",;、，；/|・ \t") {
 			return "", "more than one address in the cell"
@@ -23,6 +26,15 @@ func readEmail(s string) (string, string) {
 		return "", "e-mail address: " + strings.TrimPrefix(err.Error(), mailer.ErrInvalid.Error()+": ")
 	}
 	return s, ""
+}
+
+func ascii(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 // narrow maps full-width ASCII to ASCII.
@@ -73,11 +85,7 @@ func readPhone(s string) (string, string) {
 	if s == "" {
 		return "", ""
 	}
-	ascii := true
-	for i := 0; i < len(s); i++ {
-		ascii = ascii && s[i] < 0x80
-	}
-	if !ascii {
+	if !ascii(s) {
 		s = strings.Map(func(r rune) rune {
 			if isDash(r) {
 				return '-'
