@@ -27,21 +27,23 @@ func main() {
 	os.Exit(code)
 }
 
-// commands are the commands, in the order of the help text.
-var commands = []func(*app) *cobra.Command{
-	newInitCommand,
-	newApplyCommand,
-	newImportCommand,
-	newCampaignCommand,
-	newRunCommand,
-	newServeCommand,
-	newStatusCommand,
-	newLookupCommand,
-	newDeliveriesCommand,
-	newResolveCommand,
-	newDemoCommand,
-	newConfigCommand,
-	newVersionCommand,
+// commands makes the commands, in the order of the help text.
+func commands(a *app) []*cobra.Command {
+	return []*cobra.Command{
+		newInitCommand(a),
+		newApplyCommand(a),
+		newImportCommand(a),
+		newCampaignCommand(a),
+		newRunCommand(a),
+		newServeCommand(a),
+		newStatusCommand(a),
+		newLookupCommand(a),
+		newDeliveriesCommand(a),
+		newResolveCommand(a),
+		newDemoCommand(a),
+		newConfigCommand(a),
+		newVersionCommand(a),
+	}
 }
 
 // run is the whole program; the result is the exit code.
@@ -99,9 +101,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a check found errors.`,
 	flags.BoolVar(&a.json, "json", false, "print the result as JSON, alone on standard output")
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "show no progress")
 	root.CompletionOptions.HiddenDefaultCmd = true
-	for _, newCommand := range commands {
-		root.AddCommand(newCommand(a))
-	}
+	root.AddCommand(commands(a)...)
 	asUsageErrors(root)
 	return root
 }
