@@ -23,7 +23,12 @@ type Rule struct {
 }
 
 // Rules lists all rules, in the order of docs/rules.md.
-var Rules = append(append(factRules, textRules...), personRules...)
+var Rules = slices.Concat(factRules, textRules, personRules, []Rule{renderRule})
+
+var renderRule = Rule{
+	Name: "render", Severity: mailer.Error,
+	Doc: "a part could not be rendered for the recipient; the message names part and line",
+}
 
 // sheet is one notice laid out for the rules.
 type sheet struct {
@@ -114,7 +119,7 @@ func (t *Template) CheckFacts() []mailer.Finding {
 func (t *Template) CheckNotice(r *mailer.Recipient, n *mailer.Notice) []mailer.Finding {
 	v, err := t.variant(r)
 	if err != nil {
-		return []mailer.Finding{{Severity: mailer.Error, Rule: "render", Message: err.Error(), Ref: r.Ref}}
+		return report(nil, renderRule, []string{err.Error()}, r.Ref)
 	}
 	if own, err := t.fill(v, r); err == nil && own == *n && t.plain(v) {
 		return t.checkPersonal(v, r, v.findings(t))
@@ -174,7 +179,7 @@ func (t *Template) checkPersonal(v *variant, r *mailer.Recipient, shared []findi
 	}
 	n, err := t.fill(own, r)
 	if err != nil {
-		return append(out, mailer.Finding{Severity: mailer.Error, Rule: "render", Message: err.Error(), Ref: r.Ref})
+		return report(out, renderRule, []string{err.Error()}, r.Ref)
 	}
 	s := &sheet{t: t, b: v.base, r: r, body: n.Body, lines: strings.Split(n.Body, "\n"), parts: v.texts}
 	for _, rule := range Rules {
@@ -235,7 +240,7 @@ func (v *variant) findings(t *Template) []finding {
 		r := neutral(&mailer.Recipient{})
 		n, err := t.fill(v, r)
 		if err != nil {
-			v.checked.findings = []finding{{Rule{Name: "render", Severity: mailer.Error}, err.Error()}}
+			v.checked.findings = []finding{{renderRule, err.Error()}}
 			return
 		}
 		s := t.sheet(v, r, n.Subject, n.Body)

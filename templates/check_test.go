@@ -239,6 +239,21 @@ func TestNamesAreNoDefect(t *testing.T) {
 	}
 }
 
+// The built-in text is within JIS X 0208: only names make a message fall back.
+func TestBuiltInTextFitsISO2022JP(t *testing.T) {
+	for _, s := range scenes() {
+		snap := *s.snap
+		snap.Merchant.Charset = "iso-2022-jp"
+		tmpl := compile(t, &snap)
+		r := *s.to
+		r.Name = "田中 実"
+		n := render(t, tmpl, &r)
+		for _, f := range tmpl.CheckNotice(&r, &n) {
+			t.Errorf("%s: %s: %s", s.name, f.Rule, f.Message)
+		}
+	}
+}
+
 // A correction may quote what was wrong.
 func TestCorrectionQuotesTheWrongText(t *testing.T) {
 	in := payIncident()
@@ -277,6 +292,27 @@ func TestShortcutsFindWhatTheWholeFinds(t *testing.T) {
 			t.Errorf("%q: by the variant %v, as a whole %v", name, short, whole)
 		}
 	}
+}
+
+// Whatever a text holds, it is judged without a panic, and a card number in it
+// is seen.
+func FuzzCheckNotice(f *testing.F) {
+	f.Add("【重要】お知らせ", "田中様\n\n明細を令和元年5月1日以降ご確認ください。", "田中")
+	f.Add("", "「（【〈様\n・：\n0120-000-6200 0312345678", "")
+	f.Add("x", "a@b.example 34679-ACDEF 460,395件 460,395名 99999999999年99月99日", "\xff")
+	tmpl := compile(f, snapshot(payIncident(), housing(), mailer.Formal, "2022-02-28"))
+	f.Fuzz(func(t *testing.T, subject, body, name string) {
+		r := recipient(name, "A", "B1")
+		n, err := tmpl.Render(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tmpl.CheckNotice(r, &n)
+		found := tmpl.CheckNotice(r, &mailer.Notice{Subject: subject, Body: body + "\n番号 4111 1111 1111 1111\n"})
+		if !slices.ContainsFunc(found, func(f mailer.Finding) bool { return f.Rule == "card-digits" }) {
+			t.Errorf("a card number was not seen behind %q", body)
+		}
+	})
 }
 
 func TestCardDigits(t *testing.T) {

@@ -27,7 +27,7 @@ var layouts = map[mailer.Stage][]string{
 		"publication", "desk", "reference", "never-ask", "closing", "signature",
 	},
 	mailer.CorrectionOf: {
-		"date", "salutation", "sender", "apology", "concerns", "corrections", "exposures", "request",
+		"date", "salutation", "sender", "apology", "corrections", "concerns", "exposures", "request",
 		"publication", "desk", "reference", "never-ask", "closing", "signature",
 	},
 }

@@ -109,6 +109,23 @@ func TestCorrectionKinds(t *testing.T) {
 	}
 }
 
+// Leaving out what concerns cards must not make the rest untrue.
+func TestHarmWithoutCards(t *testing.T) {
+	for _, tt := range []struct{ text, exposure, want, not string }{
+		{"カードの不正利用が確認されています。また、なりすましのおそれがあります。", "B4", "■ 二次被害またはそのおそれの有無なりすましのおそれがあります。", "不正利用が確認"},
+		{"カードの不正利用が確認されています。また、なりすましのおそれがあります。", "A", "カードの不正利用が確認されています。また、", ""},
+		{"カードの不正利用が確認されています。そのほかの二次被害は確認されていません。", "B4", "カードの不正利用が確認されています。そのほかの二次被害", ""},
+	} {
+		in := payIncident()
+		in.Harm.Text = tt.text
+		n := render(t, compile(t, snapshot(in, sports(), mailer.Formal, "2022-02-28")), recipient("鈴木 健", tt.exposure))
+		contains(t, n.Body, tt.want)
+		if tt.not != "" {
+			lacks(t, n.Body, tt.not)
+		}
+	}
+}
+
 func TestSalutation(t *testing.T) {
 	for _, tt := range []struct {
 		sender func() mailer.Merchant

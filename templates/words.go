@@ -108,16 +108,26 @@ func outsideQuotes(s string, f func(string) string) string {
 // Harm is the secondary harm as far as it concerns the reader: sentences about
 // cards and their misuse are for those whose card data leaked.
 func (b *base) Harm() string {
+	text := b.Prose(b.Incident.Harm.Text)
+	if b.Card || b.ToMerchants {
+		return text
+	}
 	var out []string
 	left := false // a sentence before this one was left out
-	for _, s := range sentences(b.Prose(b.Incident.Harm.Text)) {
-		if !b.Card && !b.ToMerchants && strings.Contains(s, "カード") {
+	for _, s := range sentences(text) {
+		if strings.Contains(s, "カード") {
 			left = true
 			continue
 		}
 		if left {
-			for _, link := range []string{"また、", "なお、", "そのほかの", "その他の", "このほか、"} {
-				s = strings.TrimPrefix(strings.TrimSpace(s), link)
+			s = strings.TrimSpace(s)
+			for _, link := range []string{"そのほか", "その他", "このほか", "これ以外", "上記以外"} {
+				if strings.HasPrefix(s, link) {
+					return text // 「no other harm」 would be untrue without what came before
+				}
+			}
+			for _, link := range []string{"また、", "なお、"} {
+				s = strings.TrimPrefix(s, link)
 			}
 			left = false
 		}
@@ -193,6 +203,9 @@ func (b *base) Channels() string {
 	return strings.Join(c, "、")
 }
 
+// Right is what a correction says is right, to stand behind （正）.
+func (b *base) Right(s string) string { return strings.TrimPrefix(b.Prose(s), "正しくは、") }
+
 // describe puts an exposure in words.
 func (b *base) describe(e *mailer.Exposure) exposure {
 	x := exposure{
@@ -209,6 +222,8 @@ func (b *base) describe(e *mailer.Exposure) exposure {
 	own, declared := b.Merchant.Declared[e.ID]
 	switch {
 	case e.Count == 0:
+	case b.Direct && !e.Merchants():
+		x.Count = most + thousands(e.Count) + "件"
 	case declared && own > 0 && own != e.Count:
 		x.Count = "全体で" + most + thousands(e.Count) + "件（うち" + b.Self + "分は" + most + thousands(own) + "件）"
 	case declared && own > 0:
