@@ -18,6 +18,7 @@ type DeliveryRow struct {
 	Campaign   string
 	Merchant   string
 	Ref        string
+	Token      string        // names the delivery in its envelope sender and Message-ID
 	Person     mailer.Person // empty where the incident's key is destroyed
 	State      mailer.State
 	Attempts   int
@@ -106,7 +107,8 @@ const selectDelivery = `
 // delivery opens a row; keys is nil where the incident's key is destroyed.
 func (db *DB) delivery(row *deliveryRow, keys *incidentKeys) (DeliveryRow, error) {
 	d := DeliveryRow{
-		ID: row.ID, Campaign: row.Campaign, Merchant: row.Merchant, Ref: db.names.Ref(row.Recipient), State: row.State,
+		ID: row.ID, Campaign: row.Campaign, Merchant: row.Merchant, Ref: db.names.Ref(row.Recipient),
+		Token: db.names.Token(row.ID), State: row.State,
 		Attempts: row.Attempts, Suppressed: row.Suppressed, FirstAt: fromMS(row.FirstAt), NextAt: fromMS(row.NextAt),
 	}
 	var err error

@@ -20,6 +20,9 @@ type ImportOptions struct {
 	DryRun             bool
 	// Info is asked once the rows have ended.
 	Info func() mailer.ListInfo
+	// Accept is asked at the end, before anything is kept; an error takes it all
+	// back. nil accepts.
+	Accept func() error
 	// Reject hears of rows that the ledger refuses; nil drops them silently.
 	// Column is a field of mailer.Person in snake case, or exposure, or empty.
 	Reject func(row mailer.Row, column, reason string)
@@ -58,6 +61,11 @@ func (db *DB) Import(ctx context.Context, o ImportOptions, rows func() (mailer.R
 		}
 		if res, err = im.finish(ctx); err != nil {
 			return err
+		}
+		if o.Accept != nil {
+			if err := o.Accept(); err != nil {
+				return err
+			}
 		}
 		if o.DryRun {
 			return errDry

@@ -155,16 +155,15 @@ func hintUnless(p, not mailer.Phase) string {
 	return hint(p)
 }
 
-// Start moves an approved or overdue campaign to running; a scheduled one, which
-// starts by itself, only with now.
+// Start moves an approved or overdue campaign to running. A scheduled one keeps
+// to its time and starts by itself, unless that has come or now is true.
 func (db *DB) Start(ctx context.Context, campaign string, now bool) error {
 	return db.change(ctx, "start", campaign, func(tx *sqlx.Tx, row *campaignRow) error {
 		switch row.Phase {
 		case mailer.Approved, mailer.Overdue:
 		case mailer.Scheduled:
-			if !now {
-				return conflict("campaign %s starts by itself at %s: to start it earlier, say so (--now)",
-					row.ID, fromMS(row.At).In(mailer.JST).Format(time.RFC3339))
+			if !now && db.now().Before(fromMS(row.At)) {
+				return nil
 			}
 		default:
 			return standsAt(row, "start")

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -85,7 +84,7 @@ func newCampaignStartCommand(a *app) *cobra.Command {
 	c := a.steer("start", "Start an approved campaign",
 		`start lets run and serve send an approved campaign. One with a time of its own keeps
 to it, unless --now is given; one whose time has passed starts at once.`,
-		func(ctx context.Context, db *store.DB, id string) error { return db.Start(ctx, id, a.now(), now) })
+		func(ctx context.Context, db *store.DB, id string) error { return db.Start(ctx, id, now) })
 	c.Flags().BoolVar(&now, "now", false, "start at once, before the campaign's time")
 	return c
 }
@@ -132,31 +131,43 @@ follows within a second.`,
 			if err != nil {
 				return err
 			}
+			var change struct {
+				perHour *int
+				window  *mailer.WindowSpec
+				at      *time.Time
+			}
 			f := cmd.Flags()
 			if f.Changed("per-hour") {
-				camp.PerHour = perHour
+				if perHour < 0 {
+					return usagef("--per-hour must not be negative; 0 is no limit")
+				}
+				change.perHour = &perHour
 			}
-			if f.Changed("window") {
-				camp.Window.Hours = window
-			}
-			if f.Changed("days") {
-				camp.Window.Days = days
+			if f.Changed("window") || f.Changed("days") {
+				w := camp.Window
+				if f.Changed("window") {
+					w.Hours = window
+				}
+				if f.Changed("days") {
+					w.Days = days
+				}
+				if _, err := mailer.ParseWindow(w); err != nil {
+					return usageError{err: err}
+				}
+				change.window = &w
 			}
 			if f.Changed("at") {
-				camp.At = time.Time{}
+				change.at = &time.Time{}
 				if at != "" {
-					if camp.At, err = parseTime(at); err != nil {
+					if *change.at, err = parseTime(at); err != nil {
 						return usageError{err: err}
 					}
 				}
 			}
-			if camp.PerHour < 0 {
-				return usageError{err: errors.New("--per-hour must not be negative; 0 is no limit")}
+			if err := db.Set(cmd.Context(), camp.ID, change.perHour, change.window, change.at); err != nil {
+				return err
 			}
-			if _, err := mailer.ParseWindow(camp.Window); err != nil {
-				return usageError{err: err}
-			}
-			if err := db.Set(cmd.Context(), camp); err != nil {
+			if camp, err = db.Campaign(cmd.Context(), camp.ID); err != nil {
 				return err
 			}
 			if a.json {

@@ -54,8 +54,20 @@ func (e *envelope) header(to mailer.Address, n *mailer.Notice, token string, dat
 	return &mailer.Header{
 		From: e.from, FromName: e.fromName, ReplyTo: e.replyTo,
 		To: to.Mailbox(), Subject: n.Subject,
-		MessageID: token + "@" + e.fromDomain, Date: date, Charset: e.charset,
+		MessageID: e.messageID(token), Date: date, Charset: e.charset,
 	}
+}
+
+func (e *envelope) messageID(token string) string { return token + "@" + e.fromDomain }
+
+// MessageID is the Message-ID of a delivery, without angle brackets: what to
+// look for in the log of a relay.
+func MessageID(m *mailer.Merchant, token string) (string, error) {
+	e, err := newEnvelope(m)
+	if err != nil {
+		return "", err
+	}
+	return e.messageID(token), nil
 }
 
 // sender is the envelope sender of a delivery: a variable return path whose

@@ -1,0 +1,240 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"oshirase/mailer"
+	"oshirase/mailer/campaign"
+	"oshirase/store"
+)
+
+// deliveryView is one delivery in the JSON of `deliveries`.
+type deliveryView struct {
+	Ref        string       `json:"ref"`
+	CustomerID string       `json:"customer_id,omitempty"`
+	Email      string       `json:"email,omitempty"`
+	State      mailer.State `json:"state"`
+	Suppressed string       `json:"suppressed,omitempty"`
+	Exposures  []string     `json:"exposures"`
+	Attempts   int          `json:"attempts"`
+	FirstAt    time.Time    `json:"first_at,omitzero"`
+	NextAt     time.Time    `json:"next_at,omitzero"`
+	LastAt     time.Time    `json:"last_at,omitzero"` // of the last attempt's outcome
+	Relay      string       `json:"relay,omitempty"`
+	Point      mailer.Point `json:"point,omitempty"`
+	Code       int          `json:"code,omitempty"`
+	Enhanced   string       `json:"enhanced,omitempty"`
+	Text       string       `json:"text,omitempty"`
+	MessageID  string       `json:"message_id,omitempty"`
+}
+
+func newDeliveriesCommand(a *app) *cobra.Command {
+	var id, state, file string
+	c := &cobra.Command{
+		Use:   "deliveries --campaign ID",
+		Short: "Show the ledger of a campaign, person by person",
+		Long: `deliveries lists what became of every recipient of a campaign, with the last reply of
+the relay. --csv writes it to a file (UTF-8 with a byte order mark, for spreadsheets);
+the file holds personal data. The list streams: a campaign may have millions.`,
+		Example: `  oshirase deliveries --campaign c-20261201-7f3a --state rejected
+  oshirase deliveries --campaign c-20261201-7f3a --csv ledger.csv`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if state != "" && !slices.Contains(mailer.States, mailer.State(state)) {
+				return usagef("--state %q: no such state (see docs/states.md)", state)
+			}
+			db, err := a.store(cmd.Context())
+			if err != nil {
+				return err
+			}
+			sender, err := senderOf(cmd.Context(), db, id)
+			if err != nil {
+				return err
+			}
+			each := func(fn func(*deliveryView) error) error {
+				return db.EachDelivery(cmd.Context(), id, mailer.State(state), func(d store.DeliveryRow) error {
+					v, err := newDeliveryView(&d, sender)
+					if err != nil {
+						return err
+					}
+					return fn(&v)
+				})
+			}
+			if file != "" {
+				n, err := writeDeliveries(file, each)
+				if err != nil {
+					return err
+				}
+				if a.json {
+					return a.printJSON(map[string]any{"file": file, "deliveries": n})
+				}
+				a.printf("%s件を %s に書き出しました。\n", number(n), file)
+				return nil
+			}
+			if a.json {
+				return streamDeliveries(a.stdout, each)
+			}
+			return a.printDeliveries(each)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&id, "campaign", "", "`ID` of the campaign")
+	f.StringVar(&state, "state", "", "only deliveries in this `STATE`")
+	f.StringVar(&file, "csv", "", "write them to this `FILE`")
+	required(c, "campaign")
+	return c
+}
+
+// senderOf is the merchant as the campaign was checked with it, or as it is.
+func senderOf(ctx context.Context, db *store.DB, id string) (*mailer.Merchant, error) {
+	snap, err := db.Snapshot(ctx, id)
+	if err == nil {
+		return &snap.Merchant, nil
+	}
+	if !errors.Is(err, mailer.ErrNotFound) {
+		return nil, err
+	}
+	c, err := db.Campaign(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	m, err := db.Merchant(ctx, c.Merchant)
+	return &m, err
+}
+
+func newDeliveryView(d *store.DeliveryRow, sender *mailer.Merchant) (deliveryView, error) {
+	id, err := campaign.MessageID(sender, d.Token)
+	v := deliveryView{
+		Ref: d.Ref, CustomerID: d.Person.CustomerID, Email: d.Person.Email, State: d.State, Suppressed: d.Suppressed,
+		Exposures: d.Exposures, Attempts: d.Attempts, FirstAt: d.FirstAt, NextAt: d.NextAt, MessageID: id,
+	}
+	if v.Exposures == nil {
+		v.Exposures = []string{}
+	}
+	if e := d.Last; e != nil {
+		v.LastAt, v.Relay, v.Point, v.Code, v.Enhanced, v.Text = e.At, e.Relay, e.Point, e.Code, e.Enhanced, e.Text
+	}
+	return v, err
+}
+
+type eachDelivery func(func(*deliveryView) error) error
+
+// streamDeliveries writes {"deliveries":[…]}, one delivery a line.
+func streamDeliveries(w io.Writer, each eachDelivery) error {
+	out := bufio.NewWriter(w)
+	enc := json.NewEncoder(out)
+	enc.SetEscapeHTML(false)
+	_, _ = out.WriteString("{\"deliveries\": [\n") // a bufio.Writer keeps its error until Flush
+	first := true
+	err := each(func(v *deliveryView) error {
+		if !first {
+			_ = out.WriteByte(',')
+		}
+		first = false
+		return enc.Encode(v)
+	})
+	if err != nil {
+		return err
+	}
+	_, _ = out.WriteString("]}\n")
+	if err := out.Flush(); err != nil {
+		return fmt.Errorf("write result: %w", err)
+	}
+	return nil
+}
+
+func writeDeliveries(path string, each eachDelivery) (n int64, err error) {
+	f, err := createBeside(path, 0o600)
+	if err != nil {
+		return 0, err
+	}
+	err = func() error {
+		if _, err := f.WriteString("\ufeff"); err != nil {
+			return err
+		}
+		buf := bufio.NewWriterSize(f, 1<<16)
+		w := csv.NewWriter(buf)
+		w.UseCRLF = true
+		if err := w.Write([]string{
+			"ref", "customer_id", "email", "state", "suppressed", "exposures", "attempts", "first_at",
+			"next_at", "last_at", "relay", "point", "code", "enhanced", "text", "message_id",
+		}); err != nil {
+			return err
+		}
+		if err := each(func(v *deliveryView) error {
+			n++
+			code := ""
+			if v.Code != 0 {
+				code = strconv.Itoa(v.Code)
+			}
+			return w.Write([]string{
+				v.Ref, v.CustomerID, v.Email, string(v.State), v.Suppressed, strings.Join(v.Exposures, " "), strconv.Itoa(v.Attempts),
+				rfc3339(v.FirstAt), rfc3339(v.NextAt), rfc3339(v.LastAt), v.Relay, string(v.Point), code, v.Enhanced, v.Text, v.MessageID,
+			})
+		}); err != nil {
+			return err
+		}
+		w.Flush()
+		if err := w.Error(); err != nil {
+			return err
+		}
+		return buf.Flush()
+	}()
+	return n, f.finish(err)
+}
+
+func rfc3339(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+// tableRows is how many deliveries are aligned as one table on a terminal:
+// memory must not grow with the campaign.
+const tableRows = 500
+
+func (a *app) printDeliveries(each eachDelivery) error {
+	head := []string{"お問い合わせ番号", "宛先", "状態", "回数", "日時", "応答"}
+	t := newTable(head...).alignRight(3)
+	printed := false
+	flush := func() {
+		if len(t.rows) > 0 || !printed {
+			a.printTable(t)
+		}
+		printed = true
+		t.rows = nil
+	}
+	err := each(func(v *deliveryView) error {
+		to := ""
+		if addr, err := mailer.ParseAddress(v.Email); err == nil {
+			to = addr.Mask()
+		}
+		st := v.State.Japanese()
+		if v.Suppressed != "" {
+			st += "（" + suppressedJapanese(v.Suppressed) + "）"
+		}
+		e := store.Event{Code: v.Code, Enhanced: v.Enhanced, Text: v.Text}
+		t.add(v.Ref, to, st, strconv.Itoa(v.Attempts), jst(v.LastAt), reply(&e))
+		if len(t.rows) == tableRows {
+			flush()
+		}
+		return nil
+	})
+	if err == nil && (len(t.rows) > 0 || !printed) {
+		flush()
+	}
+	return err
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"oshirase/config"
+	"oshirase/mailer"
+	"oshirase/mailer/campaign"
+	"oshirase/mailer/smtp"
+	"oshirase/store"
+	"oshirase/templates"
+)
+
+// The concrete parts fit the interfaces that the runner declares. Go asks for
+// identical result types, so parts that hand out others are wrapped here.
+var (
+	_ campaign.Ledger   = (*store.DB)(nil)
+	_ campaign.Freezer  = (*store.DB)(nil)
+	_ campaign.Conn     = (*smtp.Conn)(nil)
+	_ campaign.Composer = (*smtp.Composer)(nil)
+	_ campaign.Relays   = relays{}
+	_ campaign.Renderer = notices{}
+)
+
+type notices struct{ *templates.Set }
+
+func (n notices) Compile(snap *mailer.Snapshot) (campaign.Template, error) { return n.Set.Compile(snap) }
+
+type relays struct{ *smtp.Pool }
+
+func (r relays) Get(ctx context.Context) (campaign.Conn, error) {
+	c, err := r.Pool.Get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (r relays) Put(c campaign.Conn) { r.Pool.Put(c.(*smtp.Conn)) }
+
+// notices returns the built-in templates.
+func (a *app) notices() (campaign.Renderer, error) {
+	set, err := templates.New()
+	if err != nil {
+		return nil, err
+	}
+	return notices{set}, nil
+}
+
+// composer returns what composes and signs a merchant's messages.
+func (a *app) composer(m *mailer.Merchant) (campaign.Composer, error) {
+	var opt smtp.ComposerOptions
+	if d := m.DKIM; d.Selector != "" {
+		cfg, err := a.config()
+		if err != nil {
+			return nil, err
+		}
+		key, err := smtp.LoadKey(cfg.Path(d.KeyFile))
+		if err != nil {
+			return nil, withHint(fmt.Errorf("merchant %s: dkim: %w", m.ID, err), "look at [dkim] in merchants/%s.toml", m.ID)
+		}
+		opt.DKIM = &smtp.DKIM{Domain: d.Domain, Selector: d.Selector, Key: key}
+	}
+	return smtp.NewComposer(opt)
+}
+
+// runner wires the ledger, the notices and the relays of the config.
+func (a *app) runner(ctx context.Context) (*campaign.Runner, error) {
+	cfg, err := a.config()
+	if err != nil {
+		return nil, err
+	}
+	db, err := a.store(ctx)
+	if err != nil {
+		return nil, err
+	}
+	set, err := a.notices()
+	if err != nil {
+		return nil, err
+	}
+	pool, err := a.pool(cfg)
+	if err != nil {
+		return nil, err
+	}
+	s := cfg.Sending
+	opt := campaign.Options{
+		Batch: s.Batch, BatchPause: s.BatchPause.Std(), Lease: s.Lease.Std(), Deadline: s.Deadline.Std(),
+		Grace: s.Grace.Std(), StopGrace: s.StopGrace.Std(), PerSecond: s.PerSecond, PerHour: s.PerHour,
+		Resend: cfg.Ledger.Unknown == "resend", Now: a.now, Logger: a.logger(),
+	}
+	for _, d := range s.Retry {
+		opt.Retry = append(opt.Retry, d.Std())
+	}
+	return &campaign.Runner{Ledger: db, Notices: set, Relays: relays{pool}, Composer: a.composer, Options: opt}, nil
+}
+
+// pool opens no connection yet.
+func (a *app) pool(cfg *config.Config) (*smtp.Pool, error) {
+	if len(cfg.Relays) == 0 {
+		return nil, withHint(fmt.Errorf("no [[relay]] in %s", a.configPath()), "see `oshirase config example`")
+	}
+	var opts []smtp.RelayOptions
+	for _, r := range cfg.Relays {
+		password, err := cfg.RelayPassword(r)
+		if err != nil {
+			return nil, err
+		}
+		opts = append(opts, smtp.RelayOptions{
+			Name: r.Name, Address: r.Address, TLS: r.TLS, CAFile: cfg.Path(r.CAFile), ServerName: r.ServerName, EHLO: r.EHLO,
+			Username: r.Username, Password: password, Connections: r.Connections, MessagesPerConnection: r.MessagesPerConnection,
+			Idle: r.Idle.Std(), DialTimeout: r.DialTimeout.Std(), CommandTimeout: r.CommandTimeout.Std(), DataTimeout: r.DataTimeout.Std(),
+			Pipelining: r.Pipelining, Weight: r.Weight,
+		})
+	}
+	pool, err := smtp.NewPool(opts)
+	if err != nil {
+		return nil, err
+	}
+	a.onClose(pool.Close)
+	return pool, nil
+}
