@@ -51,7 +51,7 @@ func ParseRef(s string) (string, error) {
 			b = append(b, byte(r))
 			continue
 		}
-		if strings.ContainsRune(" -　‐－―ー–—", r) {
+		if strings.ContainsRune(" -　\u00A0‐‑‒–—―−ーｰ", r) {
 			continue
 		}
 		return "", invalid("%q is not a reference number: it has a character that none has", s)

@@ -36,7 +36,11 @@ func ParseWindow(spec WindowSpec) (Window, error) {
 	if from >= to {
 		return Window{}, invalid("window %q: it must open before it closes, on one day", spec.Hours)
 	}
-	w.limited, w.from, w.to = true, from, to
+	// The whole day is no limit: it would seem to close at every midnight.
+	w.limited = from > 0 || to < 24*time.Hour
+	if w.limited {
+		w.from, w.to = from, to
+	}
 	return w, nil
 }
 

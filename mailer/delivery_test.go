@@ -1,0 +1,87 @@
+package mailer
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// The table of docs/states.md, written down a second time: a change of one of
+// them must be a change of both.
+func TestTransitions(t *testing.T) {
+	want := map[State]string{
+		Queued:   "claimed cancelled suppressed expired",
+		Claimed:  "queued sending deferred rejected expired",
+		Sending:  "accepted deferred rejected unknown expired",
+		Deferred: "claimed expired cancelled suppressed",
+		Unknown:  "accepted queued deferred rejected",
+		Accepted: "delivered bounced",
+	}
+	for _, from := range States {
+		for _, to := range States {
+			allowed := slices.Contains(strings.Fields(want[from]), string(to))
+			if got := from.CanBecome(to); got != allowed {
+				t.Errorf("%s → %s: %v, want %v", from, to, got, allowed)
+			}
+		}
+	}
+}
+
+// What the states promise to people, whatever the table says.
+func TestStatePromises(t *testing.T) {
+	if len(States) != 12 || len(slices.Compact(slices.Sorted(slices.Values(States)))) != 12 {
+		t.Errorf("States: %v", States)
+	}
+	for _, s := range States {
+		if s.Japanese() == string(s) {
+			t.Errorf("%s has no Japanese word", s)
+		}
+		if s.Open() && !reaches(s, func(u State) bool { return !u.Open() }) {
+			t.Errorf("%s is open for ever", s)
+		}
+		if !s.Open() && reaches(s, func(u State) bool { return u.Open() }) {
+			t.Errorf("%s is decided, and something can be sent again", s)
+		}
+		if s.Pending() && !s.Open() {
+			t.Errorf("%s is pending and not open", s)
+		}
+		if s != Sending && s != Unknown && s.CanBecome(Accepted) {
+			t.Errorf("%s becomes accepted without an intent", s)
+		}
+		if s != Claimed && s.CanBecome(Sending) {
+			t.Errorf("%s becomes sending outside a lease", s)
+		}
+	}
+	if Sending.CanBecome(Queued) || Sending.CanBecome(Claimed) {
+		t.Error("a delivery that may have left is sent again without a decision")
+	}
+	if State("lost").Japanese() != "lost" || State("lost").Open() {
+		t.Error("an unknown word is taken for a state")
+	}
+}
+
+func reaches(s State, goal func(State) bool) bool {
+	seen := map[State]bool{s: true}
+	for todo := []State{s}; len(todo) > 0; todo = todo[1:] {
+		for _, u := range transitions[todo[0]] {
+			if goal(u) {
+				return true
+			}
+			if !seen[u] {
+				seen[u] = true
+				todo = append(todo, u)
+			}
+		}
+	}
+	return false
+}
+
+func TestCounts(t *testing.T) {
+	c := Counts{Queued: 1, Claimed: 2, Sending: 4, Deferred: 8, Unknown: 16, Accepted: 32, Rejected: 64, Suppressed: 128}
+	if c.Total() != 255 || c.Open() != 31 || c.Pending() != 15 {
+		t.Errorf("total %d, open %d, pending %d", c.Total(), c.Open(), c.Pending())
+	}
+	if c := (Counts{}); c.Total()+c.Open()+c.Pending() != 0 {
+		t.Error("no deliveries are counted")
+	}
+}
