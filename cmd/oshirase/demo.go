@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,17 +23,17 @@ const demoMark = ".oshirase-demo"
 
 // demoCampaigns is the story: five senders, each with its own list and voice.
 var demoCampaigns = []struct {
-	incident, merchant, list string
-	args                     []string
-	japanese                 string
+	incident, merchant string
+	lists, args        []string
+	japanese           string
 }{
-	{"pay", "processor", "processor-merchants.csv", []string{"--exposure", "C"}, "決済代行会社から、加盟店へ"},
-	{"pay", "processor", "processor-customers.csv", []string{"--exposure", "A,B1,B2,B3,B4"}, "決済代行会社から、自社サービスの利用者へ"},
-	{"pay", "housing", "housing.csv", nil, "加盟店（住宅ローンの協会）から、そのお客さまへ"},
-	{"pay", "donation", "donation.csv", []string{"--certainty", "possible"}, "加盟店（寄付の団体）から、漏えいの可能性がある寄付者へ"},
-	{"pay", "donation", "", []string{"--certainty", "confirmed"}, "同じ団体から、漏えいが確認された方へ（文面を分けます）"},
-	{"pay", "sports", "sports.csv", nil, "加盟店（競技団体）から、受講者へ"},
-	{"shop", "shop", "shop.csv", nil, "不正アクセスを受けた通販サイトから、そのお客さまへ"},
+	{"pay", "processor", []string{"processor-merchants.csv", "processor-customers.csv"}, []string{"--exposure", "C"}, "決済代行会社から、加盟店へ"},
+	{"pay", "processor", nil, []string{"--exposure", "A,B1,B2,B3,B4"}, "決済代行会社から、自社サービスの利用者へ"},
+	{"pay", "housing", []string{"housing.csv"}, nil, "加盟店（住宅ローンの協会）から、そのお客さまへ"},
+	{"pay", "donation", []string{"donation.csv"}, []string{"--certainty", "possible"}, "加盟店（寄付の団体）から、漏えいの可能性がある寄付者へ"},
+	{"pay", "donation", nil, []string{"--certainty", "confirmed"}, "同じ団体から、漏えいが確認された方へ（文面を分けます）"},
+	{"pay", "sports", []string{"sports.csv"}, nil, "加盟店（競技団体）から、受講者へ"},
+	{"shop", "shop", []string{"shop.csv"}, nil, "不正アクセスを受けた通販サイトから、そのお客さまへ"},
 }
 
 func newDemoCommand(a *app) *cobra.Command {
@@ -113,8 +114,8 @@ func (d *demo) prepare(ctx context.Context) error {
 	}
 	for i, c := range demoCampaigns {
 		d.say("■ 2-%d. %s", i+1, c.japanese)
-		if c.list != "" {
-			if err := d.do(ctx, "import", "--incident", c.incident, "--merchant", c.merchant, filepath.Join(d.dir, "lists", c.list)); err != nil {
+		for _, list := range c.lists {
+			if err := d.do(ctx, "import", "--incident", c.incident, "--merchant", c.merchant, filepath.Join(d.dir, "lists", list)); err != nil {
 				return err
 			}
 		}
@@ -258,7 +259,8 @@ func (d *demo) show(args []string) {
 // minute.
 const demoRetry = time.Second
 
-// hurry shortens the retries in the config that init wrote.
+// hurry shortens the retries in the config that init wrote, and keeps the log
+// out of the story.
 func (d *demo) hurry() error {
 	path := filepath.Join(d.dir, "oshirase.toml")
 	b, err := os.ReadFile(path)
@@ -266,15 +268,15 @@ func (d *demo) hurry() error {
 		return err
 	}
 	lines := strings.Split(string(b), "\n")
-	found := false
-	for i, l := range lines {
-		if strings.HasPrefix(l, "retry = ") {
-			lines[i] = fmt.Sprintf("retry = [%q, \"1m\", \"5m\", \"30m\"]", demoRetry)
-			found = true
+	for key, value := range map[string]string{
+		"retry": fmt.Sprintf("[%q, \"1m\", \"5m\", \"30m\"]", demoRetry),
+		"level": `"error"`,
+	} {
+		i := slices.IndexFunc(lines, func(l string) bool { return strings.HasPrefix(l, key+" = ") })
+		if i < 0 {
+			return fmt.Errorf("%s: no line `%s = …`", path, key)
 		}
-	}
-	if !found {
-		return fmt.Errorf("%s: no line `retry = …` to shorten", path)
+		lines[i] = key + " = " + value
 	}
 	return writeFile(path, []byte(strings.Join(lines, "\n")), 0o600)
 }

@@ -37,6 +37,9 @@ has it), or queued (it does not: the notice is sent again, with the same Message
 			if err != nil {
 				return err
 			}
+			if err := db.Settle(cmd.Context(), id); err != nil { // it may have been the last open one
+				return err
+			}
 			if a.json {
 				return a.printJSON(map[string]any{"resolved": n})
 			}

@@ -25,7 +25,9 @@ var (
 
 type notices struct{ *templates.Set }
 
-func (n notices) Compile(snap *mailer.Snapshot) (campaign.Template, error) { return n.Set.Compile(snap) }
+func (n notices) Compile(snap *mailer.Snapshot) (campaign.Template, error) {
+	return n.Set.Compile(snap)
+}
 
 type relays struct{ *smtp.Pool }
 

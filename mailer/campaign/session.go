@@ -273,10 +273,21 @@ func (s *session) nothingDue(ctx context.Context, w *work, due time.Time, ok boo
 	case !s.queue.idle():
 		return s.waits(ctx, w, "")
 	}
-	if err := s.Ledger.Settle(ctx, w.campaign.ID); err != nil {
+	counts, err := s.Ledger.Counts(ctx, w.campaign.ID)
+	if err != nil {
 		return err
 	}
-	return s.waits(ctx, w, "nothing is queued: unknown deliveries wait for a decision, or another worker is sending")
+	switch {
+	case counts.Open() == 0:
+		if err := s.Ledger.Settle(ctx, w.campaign.ID); err != nil {
+			return err
+		}
+		s.log.Info("campaign finished", "campaign", w.campaign.ID)
+		return s.waits(ctx, w, "")
+	case counts.Pending() == 0:
+		return s.waits(ctx, w, fmt.Sprintf("%d unknown deliveries wait for a decision", counts[mailer.Unknown]))
+	}
+	return s.waits(ctx, w, "another worker is sending the rest")
 }
 
 // people writes a time as operators read it.
