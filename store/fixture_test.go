@@ -122,8 +122,12 @@ func (e *env) load(merchant, sum string, rows []mailer.Row) (ImportResult, []ref
 	var rejected []refused
 	res, err := e.Import(context.Background(), ImportOptions{
 		Incident: "pay", Merchant: merchant,
-		Info:   func() mailer.ListInfo { return mailer.ListInfo{Name: sum + ".csv", SHA256: sum, Encoding: "utf-8", Rows: int64(len(rows))} },
-		Reject: func(r mailer.Row, column, reason string) { rejected = append(rejected, refused{r.Number, column, reason}) },
+		Info: func() mailer.ListInfo {
+			return mailer.ListInfo{Name: sum + ".csv", SHA256: sum, Encoding: "utf-8", Rows: int64(len(rows))}
+		},
+		Reject: func(r mailer.Row, column, reason string) {
+			rejected = append(rejected, refused{r.Number, column, reason})
+		},
 	}, source(rows))
 	must(e.tb, err)
 	return res, rejected
