@@ -51,15 +51,15 @@ func wellFormedCP932(b []byte) bool {
 
 // Reasons for which text is refused.
 const (
-	reasonGaiji      = "gaiji: replace the character by one that everybody's fonts have"
-	reasonReplaced   = "gaiji lost: the character was replaced by U+FFFD before; restore it"
-	reasonNotCP932   = "bytes that are no CP932: the value was cut, or is in another encoding"
-	reasonNotUTF8    = "bytes that are no UTF-8: the value was cut, or is in another encoding"
-	reasonControl    = "control character"
-	reasonLineBreak  = "line break in a value"
-	reasonInvisible  = "invisible character: remove it"
-	reasonNoncharact = "no character"
-	reasonCard       = "digits that look like a payment card number: a list must not hold any"
+	reasonGaiji       = "gaiji: replace the character by one that everybody's fonts have"
+	reasonReplaced    = "gaiji lost: the character was replaced by U+FFFD before; restore it"
+	reasonNotCP932    = "bytes that are no CP932: the value was cut, or is in another encoding"
+	reasonNotUTF8     = "bytes that are no UTF-8: the value was cut, or is in another encoding"
+	reasonControl     = "control character"
+	reasonLineBreak   = "line break in a value"
+	reasonInvisible   = "invisible character: remove it"
+	reasonNoCharacter = "no character"
+	reasonCard        = "digits that look like a payment card number: a list must not hold any"
 )
 
 // decodeFunc appends the text of src in UTF-8 to dst, or says why it cannot.

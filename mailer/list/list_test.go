@@ -258,6 +258,35 @@ func TestAccepted(t *testing.T) {
 	}
 }
 
+func TestExposures(t *testing.T) {
+	e, err := newExposureReader([]string{"A", "B/C", "B", "カード"}, []string{"カード"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for cell, want := range map[string][]string{
+		"": {"カード"}, "b": {"B", "カード"}, "B/C": {"B/C", "カード"}, "Ｂ、ａ": {"A", "B", "カード"}, "ｶｰﾄﾞ A;A": {"A", "カード"},
+	} {
+		for range 2 { // the second time from memory
+			if got, reason := e.read(cell); !cmp.Equal(got, want) || reason != "" {
+				t.Errorf("%q: %v, %q, want %v", cell, got, reason, want)
+			}
+		}
+	}
+	if got, reason := e.read("A Z"); got != nil || reason != "unknown exposure" {
+		t.Errorf("A Z: %v, %q", got, reason)
+	}
+	free, err := newExposureReader(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, reason := free.read("x, y x"); !cmp.Equal(got, []string{"x", "y"}) || reason != "" {
+		t.Errorf("without an incident: %v, %q", got, reason)
+	}
+	if _, reason := free.read(""); reason != "no exposure" {
+		t.Errorf("without an incident and a default: %q", reason)
+	}
+}
+
 func TestOpenRefuses(t *testing.T) {
 	const good = "email\na@example.jp\n"
 	utf16 := "\xFF\xFEe\x00m\x00"

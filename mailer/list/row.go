@@ -189,7 +189,7 @@ func checkRune(r rune) string {
 	case unicode.Is(unicode.Cf, r):
 		return reasonInvisible
 	case r&0xFFFE == 0xFFFE || r >= 0xFDD0 && r <= 0xFDEF:
-		return reasonNoncharact
+		return reasonNoCharacter
 	}
 	return ""
 }

@@ -15,6 +15,11 @@ const (
 	reach     = 3  // rows to each side that an address is looked for in
 	minVotes  = 20 // shifted rows before anything is concluded
 	dominance = 4  // times that the offset must outdo the fourth best one
+
+	// A short list is refused on fewer votes where they say almost the same and
+	// most of its rows tell.
+	fewVotes = 5
+	fewShare = 0.8
 )
 
 // Shift is what the comparison of names with addresses came to. Many addresses
@@ -169,5 +174,6 @@ func (d *shiftDetector) finish() bool {
 	if d.threshold < 0 {
 		return false
 	}
-	return stretch || rep.Shifted >= minVotes && rep.Share > d.threshold && rep.Shifted >= dominance*background
+	few := rep.Shifted >= fewVotes && rep.Share >= fewShare && rep.Shifted*2 >= rep.Voting
+	return stretch || (few || rep.Shifted >= minVotes) && rep.Share > d.threshold && rep.Shifted >= dominance*background
 }

@@ -118,6 +118,22 @@ func TestShiftIsFound(t *testing.T) {
 	}
 }
 
+func TestShiftOfShortList(t *testing.T) {
+	names := strings.Fields("佐藤花子:sato 鈴木一郎:suzuki 髙橋健:takahashi 田中恵:tanaka 渡邊修:watanabe 山本直:yamamoto 中村光:nakamura 小林薫:kobayashi")
+	rows := make([]mailer.Row, len(names))
+	for i, n := range names {
+		name, local, _ := strings.Cut(n, ":")
+		rows[i] = mailer.Row{Number: int64(i + 2), Person: mailer.Person{Name: name, Email: local + "@example.jp"}}
+	}
+	if rep, refused := detect(t, rows, 0); refused || rep.Own != 8 {
+		t.Errorf("refused %v, %+v", refused, rep)
+	}
+	moveAddresses(rows, 0, 1)
+	if rep, refused := detect(t, rows, 0); !refused || rep.Offset != 1 || rep.Shifted != 6 || rep.From != 3 { // the first row keeps its own
+		t.Errorf("refused %v, %+v", refused, rep)
+	}
+}
+
 func TestNoFalseAlarm(t *testing.T) {
 	given := strings.Fields("タロウ:taro ハナコ:hanako シンイチ:shinichi ジュンコ:junko ケンジ:kenji")
 	for _, c := range []struct {
@@ -178,9 +194,14 @@ func TestNoFalseAlarm(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for seed := range uint64(5) {
-				rep, refused := detect(t, c.make(rand.New(rand.NewPCG(seed, 7))), 0)
-				if refused {
+				rows := c.make(rand.New(rand.NewPCG(seed, 7)))
+				if rep, refused := detect(t, rows, 0); refused {
 					t.Errorf("seed %d: refused: %+v", seed, rep)
+				}
+				for ; len(rows) > 12; rows = rows[12:] { // and none in a short list
+					if rep, refused := detect(t, rows[:12], 0); refused {
+						t.Errorf("seed %d: refused from row %d on: %+v", seed, rows[0].Number, rep)
+					}
 				}
 			}
 		})

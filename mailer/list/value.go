@@ -1,6 +1,7 @@
 package list
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -162,7 +163,11 @@ func (e *exposureReader) read(cell string) ([]string, string) {
 	for _, id := range e.def {
 		add(id)
 	}
-	for _, s := range strings.FieldsFunc(norm.NFKC.String(cell), exposureSeparator) {
+	words := []string{cell} // an ID may hold what separates others
+	if _, ok := e.byFold[fold(cell)]; !ok {
+		words = strings.FieldsFunc(norm.NFKC.String(cell), exposureSeparator)
+	}
+	for _, s := range words {
 		if !add(s) {
 			return nil, "unknown exposure"
 		}
@@ -184,20 +189,11 @@ func (e *exposureReader) order(found []string) []string {
 	}
 	ids := make([]string, 0, len(found))
 	for _, id := range order {
-		if contains(found, id) && !contains(ids, id) {
+		if slices.Contains(found, id) && !slices.Contains(ids, id) {
 			ids = append(ids, id)
 		}
 	}
 	return ids
-}
-
-func contains(ids []string, id string) bool {
-	for _, s := range ids {
-		if s == id {
-			return true
-		}
-	}
-	return false
 }
 
 func exposureSeparator(r rune) bool {
