@@ -41,6 +41,7 @@ func commands(a *app) []*cobra.Command {
 		newDeliveriesCommand(a),
 		newResolveCommand(a),
 		newDemoCommand(a),
+		newSinkCommand(a),
 		newConfigCommand(a),
 		newVersionCommand(a),
 	}

@@ -97,6 +97,8 @@ func path(s, prefix string) (address string, params []string, ok bool) {
 	quoted := false
 	for i := 1; i < len(s); i++ {
 		switch {
+		case s[i] < 0x20 || s[i] > 0x7e:
+			return "", nil, false
 		case s[i] == '\\' && quoted:
 			i++
 		case s[i] == '"':
