@@ -209,6 +209,10 @@ func hints(err error) []string {
 	if len(found) > 0 {
 		return found
 	}
+	if _, ok := errors.AsType[*mailer.RelayDown](err); ok {
+		add("look at the relay and at [[relay]] in the config; nothing is lost, and the next run sends what is left")
+		return found
+	}
 	switch {
 	case errors.Is(err, mailer.ErrWrongKey):
 		add("the database was made with another master key: look at [key] in the config, or restore the key from its copy")

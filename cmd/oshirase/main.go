@@ -98,7 +98,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a check found errors.`,
 		return usageError{err: err, command: c.CommandPath()}
 	})
 	flags := root.PersistentFlags()
-	flags.StringVar(&a.configFile, "config", a.configFile, "config `FILE` (default oshirase.toml, or OSHIRASE_CONFIG)")
+	flags.StringVar(&a.configFile, "config", a.configFile, "read the config from `FILE` (default oshirase.toml, or OSHIRASE_CONFIG)")
 	flags.BoolVar(&a.json, "json", false, "print the result as JSON, alone on standard output")
 	flags.BoolVarP(&a.quiet, "quiet", "q", a.quiet, "show no progress")
 	root.CompletionOptions.HiddenDefaultCmd = true

@@ -149,6 +149,7 @@ func TestExitCode(t *testing.T) {
 		{fmt.Errorf("campaign: %w", checkError{errors: 2, hint: "mend it"}), exitCheck, "mend it"},
 		{withHint(errors.New("x"), "do %s", "this"), exitFailed, "do this"},
 		{fmt.Errorf("open: %w", mailer.ErrWrongKey), exitFailed, "restore the key"},
+		{fmt.Errorf("send: %w", &mailer.RelayDown{Err: errors.New("refused")}), exitFailed, "nothing is lost"},
 		{fmt.Errorf("send: %w", context.Canceled), exitFailed, "stays recorded"},
 		{fmt.Errorf("load: %w", &config.Error{File: "f", Problem: "p", Advice: "a"}), exitFailed, "a"},
 	}
