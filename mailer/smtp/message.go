@@ -2,6 +2,7 @@ package smtp
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 
 	"oshirase/mailer"
@@ -43,13 +44,24 @@ func inspect(m *mailer.Message) (shape, error) {
 		}
 		d = d[lf+1:]
 	}
-	for _, c := range m.Data {
+	sh.eightBit = !ascii(m.Data)
+	return sh, nil
+}
+
+// ascii looks at eight octets at a time: it sees every message whole.
+func ascii(b []byte) bool {
+	for len(b) >= 8 {
+		if binary.NativeEndian.Uint64(b)&0x8080808080808080 != 0 {
+			return false
+		}
+		b = b[8:]
+	}
+	for _, c := range b {
 		if c >= 0x80 {
-			sh.eightBit = true
-			break
+			return false
 		}
 	}
-	return sh, nil
+	return true
 }
 
 // appendStuffed appends a message with its dots stuffed (RFC 5321 section 4.5.2).
