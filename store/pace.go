@@ -34,9 +34,14 @@ func (db *DB) Reserve(ctx context.Context, now time.Time, n int, limits []mailer
 			if err != nil && !errors.Is(err, sql.ErrNoRows) {
 				return err
 			}
-			var k int
-			var w time.Duration
-			tats[i], k, w = gcra(now.UnixNano(), tats[i], l)
+			from, k, w := gcra(now.UnixNano(), tats[i], l)
+			if from < tats[i] {
+				// Kept at once: time has to count from here even if nothing is granted now.
+				if err := setTAT(ctx, tx, l.Key, from); err != nil {
+					return err
+				}
+			}
+			tats[i] = from
 			granted = min(granted, k)
 			wait = max(wait, w)
 		}
@@ -45,9 +50,7 @@ func (db *DB) Reserve(ctx context.Context, now time.Time, n int, limits []mailer
 		}
 		wait = 0
 		for i, l := range real {
-			tat := tats[i] + mulDiv(int64(granted), int64(l.Per), int64(l.N))
-			if _, err := tx.ExecContext(ctx, `INSERT INTO pace (key, tat) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET tat = excluded.tat`,
-				l.Key, tat); err != nil {
+			if err := setTAT(ctx, tx, l.Key, tats[i]+mulDiv(int64(granted), int64(l.Per), int64(l.N))); err != nil {
 				return err
 			}
 		}
@@ -59,6 +62,11 @@ func (db *DB) Reserve(ctx context.Context, now time.Time, n int, limits []mailer
 	return granted, wait, nil
 }
 
+func setTAT(ctx context.Context, tx *sqlx.Tx, key string, tat int64) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO pace (key, tat) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET tat = excluded.tat`, key, tat)
+	return err
+}
+
 // gcra returns the time from which the limit counts on, how many messages it
 // grants now, and how long until it grants one. A stored time beyond what the
 // limit could have led to (the limit was slower before, or a clock went back)
@@ -68,7 +76,7 @@ func gcra(now, tat int64, l mailer.Limit) (from int64, granted int, wait time.Du
 	span := mulDiv(burst, int64(l.Per), int64(l.N))
 	from = min(max(tat, now), now+span)
 	free := now + span - from
-	granted = int(mulDiv(free, int64(l.N), int64(l.Per)))
+	granted = int(mulDiv(free+1, int64(l.N), int64(l.Per))) // span was rounded down
 	if granted == 0 {
 		one := (int64(l.Per) + int64(l.N) - 1) / int64(l.N)
 		wait = time.Duration(from + one - now - span)
