@@ -44,7 +44,7 @@ func TestSink(t *testing.T) {
 		}
 		rest <- b.String()
 	}()
-	for to, want := range map[string]string{"hanako@people.example": "", "refused@people.example": "550 5.1.1", "cut@people.example": "EOF"} {
+	for to, want := range map[string]string{"hanako@people.example": "", "refused@people.example": "5.1.1 User unknown", "cut@people.example": "EOF"} {
 		err := netsmtp.SendMail(addr, nil, "info@shop.example", []string{to}, []byte("Subject: x\r\n\r\nbody\r\n"))
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s: %v, want %q", to, err, want)
