@@ -19,6 +19,8 @@ func newCampaignCommand(a *app) *cobra.Command {
 		Short: "Create, check, approve and steer campaigns",
 		Long: `A campaign is one notice to the recipients of one merchant. It is created, checked
 (every notice is rendered), approved by enough people, started, and sent by run or serve.`,
+		Example: `  oshirase campaign create --incident pay --merchant housing --stage formal
+  oshirase campaign check c-20261201-7f3a`,
 		Args: cobra.ArbitraryArgs,
 		RunE: needsCommand,
 	}
@@ -139,6 +141,7 @@ func newCampaignListCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:     "list",
 		Short:   "List all campaigns",
+		Long:    "list shows all campaigns, oldest first, and where each of them stands.",
 		Example: "  oshirase campaign list --json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -188,6 +191,7 @@ func newCampaignShowCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:     "show ID",
 		Short:   "Show one campaign with approvals, findings and counts",
+		Long:    "show prints everything that is known of a campaign but its recipients: settings,\napprovals, what the last check found, and how many deliveries are in which state.",
 		Example: "  oshirase campaign show c-20261201-7f3a",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

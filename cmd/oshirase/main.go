@@ -40,6 +40,7 @@ func commands(a *app) []*cobra.Command {
 		newLookupCommand(a),
 		newDeliveriesCommand(a),
 		newResolveCommand(a),
+		newDestroyCommand(a),
 		newDemoCommand(a),
 		newSinkCommand(a),
 		newConfigCommand(a),

@@ -104,6 +104,9 @@ func (a *app) pool(cfg *config.Config) (*smtp.Pool, error) {
 	}
 	var opts []smtp.RelayOptions
 	for _, r := range cfg.Relays {
+		if r.Weight == 0 {
+			continue // kept in the file, unused
+		}
 		password, err := cfg.RelayPassword(r)
 		if err != nil {
 			return nil, err
@@ -114,6 +117,9 @@ func (a *app) pool(cfg *config.Config) (*smtp.Pool, error) {
 			Idle: r.Idle.Std(), DialTimeout: r.DialTimeout.Std(), CommandTimeout: r.CommandTimeout.Std(), DataTimeout: r.DataTimeout.Std(),
 			Pipelining: r.Pipelining, Weight: r.Weight,
 		})
+	}
+	if len(opts) == 0 {
+		return nil, withHint(fmt.Errorf("every [[relay]] in %s has weight 0", a.configPath()), "give one of them a weight")
 	}
 	pool, err := smtp.NewPool(opts)
 	if err != nil {

@@ -1,0 +1,41 @@
+package main
+
+import "github.com/spf13/cobra"
+
+func newDestroyCommand(a *app) *cobra.Command {
+	var incident, confirm, by string
+	c := &cobra.Command{
+		Use:   "destroy --incident ID --confirm ID --by NAME",
+		Short: "Destroy the key of an incident, and so its personal data",
+		Long: `destroy makes the personal data of an incident unreadable, for good: the key that
+seals it is destroyed. Reference numbers, states, counts and the history remain. Copies
+of the database that were made before still hold the key: destroy these too.
+
+The incident is named twice, so that nobody destroys the wrong one by a slip.`,
+		Example: "  oshirase destroy --incident pay --confirm pay --by 情報管理責任者",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if confirm != incident {
+				return usagef("--confirm %q is not the incident %q: nothing was destroyed", confirm, incident)
+			}
+			db, err := a.store(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if err := db.DestroyKey(cmd.Context(), incident, by); err != nil {
+				return err
+			}
+			if a.json {
+				return a.printJSON(map[string]string{"incident": incident, "destroyed_by": by})
+			}
+			a.printf("事案 %s の個人データを読み取れないようにしました。\n", incident)
+			return nil
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&incident, "incident", "", "`ID` of the incident")
+	f.StringVar(&confirm, "confirm", "", "the same `ID` again")
+	f.StringVar(&by, "by", "", "`NAME` of the person who decides")
+	required(c, "incident", "confirm", "by")
+	return c
+}
