@@ -45,6 +45,11 @@ run again, or serve, to send it. unknown deliveries wait for oshirase resolve.`,
 			runner.Options.Progress = func(done int64) { bar.set(done, 0) }
 			sum, err := runner.Run(ctx, id)
 			bar.end()
+			if id != "" && sum.Remaining > 0 && sum.Waiting[id] == "" {
+				if c, cerr := db.Campaign(ctx, id); cerr == nil && c.Phase != mailer.Running {
+					sum.Waiting[id] = "the campaign is " + string(c.Phase)
+				}
+			}
 			if a.json {
 				if jsonErr := a.printJSON(sum); err == nil {
 					err = jsonErr
