@@ -3,14 +3,13 @@ package smtp
 import (
 	"bytes"
 	"crypto"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"github.com/wneessen/go-mail"
 
@@ -41,6 +40,20 @@ type Composer struct {
 
 	mu    sync.RWMutex
 	heads map[headKey]head
+
+	// Notices of one campaign share a subject, and those of one second a date:
+	// the last of each is kept as it was written.
+	subject atomic.Pointer[written]
+	stamp   atomic.Pointer[stamp]
+}
+
+// written is a subject and its encoded words.
+type written struct{ charset, text, value string }
+
+// stamp is a second (Unix time) as the Date field has it.
+type stamp struct {
+	second int64
+	value  string
 }
 
 // headKey is all that makes one head differ from another, besides the slots.
@@ -100,22 +113,9 @@ func (c *Composer) Compose(h *mailer.Header, n *mailer.Notice) ([]byte, error) {
 	return msg, nil
 }
 
+// check looks at what differs from message to message; see checkSender for the rest.
 func check(h *mailer.Header, n *mailer.Notice) error {
-	for _, a := range []struct {
-		field, value string
-		optional     bool
-	}{{"From", h.From, false}, {"To", h.To, false}, {"Reply-To", h.ReplyTo, true}} {
-		if a.value == "" && a.optional {
-			continue
-		}
-		if err := checkMailbox(a.field, a.value); err != nil {
-			return err
-		}
-	}
-	if err := checkText("From", h.FromName); err != nil {
-		return err
-	}
-	if err := checkText("Subject", n.Subject); err != nil {
+	if err := checkMailbox("To", h.To); err != nil {
 		return err
 	}
 	if h.MessageID == "" {
@@ -127,7 +127,7 @@ func check(h *mailer.Header, n *mailer.Notice) error {
 	if h.Date.IsZero() {
 		return invalidHeader("Date", "zero")
 	}
-	if !utf8.ValidString(n.Body) {
+	if !validUTF8(n.Body) {
 		return fmt.Errorf("%w: body is not UTF-8", mailer.ErrInvalid)
 	}
 	if strings.IndexByte(n.Body, 0) >= 0 {
@@ -136,17 +136,30 @@ func check(h *mailer.Header, n *mailer.Notice) error {
 	return nil
 }
 
+// checkSender looks at what all messages of a head share.
+func checkSender(h *mailer.Header) error {
+	if err := checkMailbox("From", h.From); err != nil {
+		return err
+	}
+	if h.ReplyTo != "" {
+		if err := checkMailbox("Reply-To", h.ReplyTo); err != nil {
+			return err
+		}
+	}
+	return checkText("From", h.FromName)
+}
+
 func (c *Composer) compose(h *mailer.Header, n *mailer.Notice, cs charset) ([]byte, error) {
 	hd, err := c.head(h, cs)
 	if err != nil {
 		return nil, err
 	}
-	subject, err := encodeText("Subject", n.Subject, cs)
+	subject, err := c.encodeSubject(n.Subject, cs)
 	if err != nil {
 		return nil, err
 	}
 	var values [slots]string
-	values[slotDate] = date(h.Date)
+	values[slotDate] = c.date(h.Date)
 	values[slotMessageID] = "<" + h.MessageID + ">"
 	values[slotSubject] = subject
 	values[slotTo] = "<" + h.To + ">"
@@ -162,13 +175,39 @@ func (c *Composer) compose(h *mailer.Header, n *mailer.Notice, cs charset) ([]by
 	if cs.jis {
 		size += len(body) * 4 / 3
 	} else {
-		size += len(body)*4/3 + len(body)/20 + 256
+		size += base64Size(len(body) + len(body)/24) // a text has few lines shorter than that
 	}
 	msg := hd.append(make([]byte, 0, size), &values)
 	if cs.jis {
 		return appendJISBody(msg, body)
 	}
 	return appendBase64(msg, body), nil
+}
+
+// encodeSubject checks and encodes a subject.
+func (c *Composer) encodeSubject(text string, cs charset) (string, error) {
+	if last := c.subject.Load(); last != nil && last.text == text && last.charset == cs.label {
+		return last.value, nil
+	}
+	if err := checkText("Subject", text); err != nil {
+		return "", err
+	}
+	value, err := encodeText("Subject", text, cs)
+	if err != nil {
+		return "", err
+	}
+	c.subject.Store(&written{cs.label, text, value})
+	return value, nil
+}
+
+func (c *Composer) date(t time.Time) string {
+	second := t.Unix()
+	if last := c.stamp.Load(); last != nil && last.second == second {
+		return last.value
+	}
+	value := date(t)
+	c.stamp.Store(&stamp{second, value})
+	return value
 }
 
 // date is in Japan's time: what the sender's own people would write.
@@ -197,8 +236,6 @@ func appendJISBody(dst []byte, body string) ([]byte, error) {
 	return dst, nil
 }
 
-const base64Line = 57 // octets that make a line of 76
-
 var canonPool = sync.Pool{New: func() any { return new([]byte) }}
 
 // appendBase64 writes the text with CRLF line ends (RFC 2045 section 6.8 wants
@@ -206,12 +243,7 @@ var canonPool = sync.Pool{New: func() any { return new([]byte) }}
 func appendBase64(dst []byte, body string) []byte {
 	buf := canonPool.Get().(*[]byte)
 	*buf = canonical((*buf)[:0], body)
-	for text := *buf; len(text) > 0; {
-		n := min(base64Line, len(text))
-		dst = base64.StdEncoding.AppendEncode(dst, text[:n])
-		dst = append(dst, "\r\n"...)
-		text = text[n:]
-	}
+	dst = appendBase64Lines(dst, *buf)
 	canonPool.Put(buf)
 	return dst
 }
@@ -286,6 +318,9 @@ func (c *Composer) head(h *mailer.Header, cs charset) (head, error) {
 	c.mu.RUnlock()
 	if ok {
 		return hd, nil
+	}
+	if err := checkSender(h); err != nil {
+		return head{}, err
 	}
 	var buf bytes.Buffer
 	var values [slots]string

@@ -56,12 +56,14 @@ func checkMailbox(field, s string) error {
 	if !localPart(s[:at]) {
 		return invalidHeader(field, "local part is neither a dot-string nor quoted")
 	}
-	for _, label := range strings.Split(s[at+1:], ".") {
+	for label, rest, more := strings.Cut(s[at+1:], "."); ; label, rest, more = strings.Cut(rest, ".") {
 		if !hostLabel(label) {
 			return invalidHeader(field, "domain is no host name")
 		}
+		if !more {
+			return nil
+		}
 	}
-	return nil
 }
 
 func localPart(s string) bool {
@@ -95,10 +97,15 @@ func localPart(s string) bool {
 	return !dot
 }
 
-func atext(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' ||
-		strings.IndexByte("!#$%&'*+-/=?^_`{|}~", c) >= 0
-}
+// atext is the characters of an atom (RFC 5322 section 3.2.3).
+func atext(c byte) bool { return isAtext[c] }
+
+var isAtext = func() (is [256]bool) {
+	for _, c := range []byte("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-/=?^_`{|}~") {
+		is[c] = true
+	}
+	return is
+}()
 
 func hostLabel(s string) bool {
 	if s == "" || len(s) > 63 || s[0] == '-' || s[len(s)-1] == '-' {

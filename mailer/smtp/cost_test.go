@@ -1,0 +1,58 @@
+package smtp
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"oshirase/mailer"
+)
+
+// costNotice makes a message of 7.8 KB, the size of a long notice.
+func costNotice() (*mailer.Header, *mailer.Notice) {
+	h := &mailer.Header{
+		From: "info@shop.example", FromName: "みなと商店", ReplyTo: "desk@shop.example", To: "hanako.yamada@people.example",
+		MessageID: "n1.abcdef0123456789abcdef@shop.example", Date: time.Unix(1646100123, 0),
+	}
+	n := &mailer.Notice{
+		Subject: "【みなと商店】個人情報の漏えいに関するお詫びとお知らせ",
+		Body:    strings.Repeat("お知らせの本文です。2021年10月14日から2022年1月25日まで\n\n", 66),
+	}
+	return h, n
+}
+
+func BenchmarkComposeNotice(b *testing.B) {
+	c, err := NewComposer(ComposerOptions{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	h, n := costNotice()
+	b.ReportAllocs()
+	for b.Loop() {
+		msg, err := c.Compose(h, n)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.SetBytes(int64(len(msg)))
+	}
+}
+
+func BenchmarkInspect(b *testing.B) {
+	c, err := NewComposer(ComposerOptions{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	h, n := costNotice()
+	data, err := c.Compose(h, n)
+	if err != nil {
+		b.Fatal(err)
+	}
+	m := &mailer.Message{Sender: "b-abcdef0123456789abcdef@bounce.shop.example", Recipient: h.To, Data: data}
+	b.SetBytes(int64(len(data)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := inspect(m); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
