@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/textproto"
 	"strconv"
-	"sync"
 	"time"
 
 	"oshirase/mailer"
@@ -90,8 +89,8 @@ func (c *Conn) Begin(ctx context.Context, m *mailer.Message) {
 	t := &transaction{m: m}
 	c.begun = t
 	c.watch(ctx, c.raw)
-	if err := context.Cause(ctx); err != nil {
-		c.settle(t, mailer.Deferred, mailer.AtMail, "stopped before sending: "+err.Error())
+	if ctx.Err() != nil {
+		c.settle(t, mailer.Deferred, mailer.AtMail, stopped(ctx))
 		return
 	}
 	if c.broken != nil {
@@ -159,9 +158,9 @@ func (c *Conn) Ready(ctx context.Context) (out mailer.Outcome, ok bool) {
 	if c.finished != nil {
 		c.await(c.finished) // its reply comes first
 	}
-	if err := context.Cause(ctx); err != nil && !t.done && (!t.left || len(c.out) > 0) {
+	if ctx.Err() != nil && !t.done && (!t.left || len(c.out) > 0) {
 		c.out, c.reset = c.out[:0], t.reset
-		c.settle(t, mailer.Deferred, mailer.AtMail, "stopped before sending: "+err.Error())
+		c.settle(t, mailer.Deferred, mailer.AtMail, stopped(ctx))
 	}
 	if !t.done {
 		c.envelope(t)
@@ -375,6 +374,10 @@ func (c *Conn) await(t *transaction) {
 	}
 }
 
+func stopped(ctx context.Context) string {
+	return "stopped before sending: " + context.Cause(ctx).Error()
+}
+
 func lost(err error) string { return "connection lost: " + err.Error() }
 
 func (c *Conn) settle(t *transaction, s mailer.State, p mailer.Point, text string) {
@@ -440,60 +443,4 @@ func (c *Conn) read(timeout time.Duration) (reply, error) {
 		c.fail(err)
 	}
 	return r, err
-}
-
-// deadlines keeps the time limit of a connection: each command's own, and the
-// grace that a cancelled context leaves.
-type deadlines struct {
-	mu      sync.Mutex
-	grace   time.Duration
-	latest  time.Time // zero: none
-	watched <-chan struct{}
-	stop    func() bool
-	round   int // counts watches: a stale cancel does nothing
-}
-
-func (d *deadlines) extend(conn net.Conn, timeout time.Duration) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	at := time.Now().Add(timeout)
-	if !d.latest.IsZero() && d.latest.Before(at) {
-		at = d.latest
-	}
-	_ = conn.SetDeadline(at) // fails on a closed connection only, as the next use does
-}
-
-// watch has a cancelled ctx shorten what is being waited for.
-func (d *deadlines) watch(ctx context.Context, conn net.Conn) {
-	if ctx.Done() == d.watched {
-		return
-	}
-	d.unwatch()
-	if ctx.Done() == nil {
-		return
-	}
-	d.mu.Lock()
-	round := d.round
-	d.mu.Unlock()
-	d.watched = ctx.Done()
-	d.stop = context.AfterFunc(ctx, func() {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		if d.round != round {
-			return
-		}
-		d.latest = time.Now().Add(d.grace)
-		_ = conn.SetDeadline(d.latest)
-	})
-}
-
-func (d *deadlines) unwatch() {
-	if d.stop != nil {
-		d.stop()
-	}
-	d.mu.Lock()
-	d.round++
-	d.latest = time.Time{}
-	d.mu.Unlock()
-	d.stop, d.watched = nil, nil
 }

@@ -72,6 +72,10 @@ func readReply(r *bufio.Reader) (reply, error) {
 		} else if enhanced != rep.enhanced {
 			words = rest
 		}
+		if n == 0 && !more { // as most replies are
+			rep.text = printable(words)
+			return rep, nil
+		}
 		if words != "" && text.Len() < maxReplyText {
 			if text.Len() > 0 {
 				text.WriteByte(' ')
