@@ -33,6 +33,8 @@ var (
 	ErrKeyDestroyed = errors.New("incident key destroyed")
 	// ErrWrongKey: the master key does not open the incident keys of this database.
 	ErrWrongKey = errors.New("wrong master key")
+	// ErrNotConcerned: the notice has nothing to say to the recipient.
+	ErrNotConcerned = errors.New("the notice does not concern the recipient")
 	// ErrRenderedDifferently: a notice is not what was approved; it is not sent.
 	ErrRenderedDifferently = errors.New("notice differs from the approved one")
 )

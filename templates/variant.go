@@ -219,8 +219,8 @@ func correctionKind(in *mailer.Incident, r *mailer.Recipient) (string, error) {
 	case kind == "" && len(kinds) == 1:
 		return kinds[0], nil
 	case kind == "":
-		return "", fmt.Errorf("%w: incident %s has corrections of several kinds: the list needs a column %s or 訂正区分",
-			errFacts, in.ID, correctionAttribute)
+		return "", fmt.Errorf("%w: incident %s has corrections of several kinds, and the list names none for them in a column %s or 訂正区分",
+			mailer.ErrNotConcerned, in.ID, correctionAttribute)
 	case !slices.Contains(kinds, kind):
 		return "", fmt.Errorf("%w: incident %s has no correction of the kind that the list names", errFacts, in.ID)
 	default:

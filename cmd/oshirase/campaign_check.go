@@ -79,6 +79,8 @@ func suppressedJapanese(reason string) string {
 		return "メールアドレス不備"
 	case campaign.AlreadyNotified:
 		return "通知済み"
+	case campaign.NotConcerned:
+		return "訂正の対象外"
 	}
 	return reason
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash"
 	"runtime"
@@ -22,6 +23,7 @@ const (
 	NoEmail         = "no-email"         // the list has no address: a letter is needed
 	BadAddress      = "bad-address"      // the address cannot be sent to
 	AlreadyNotified = "already-notified" // an earlier campaign of this stage said the same
+	NotConcerned    = "not-concerned"    // a correction that the list names others for
 )
 
 // findingsPerRule bounds how many findings of one rule a result carries one by
@@ -196,6 +198,10 @@ func (r *renderer) one(rec *mailer.Recipient) (out rendered) {
 		return out
 	}
 	n, err := r.tmpl.Render(rec)
+	if errors.Is(err, mailer.ErrNotConcerned) {
+		out.frozen.Suppressed = NotConcerned
+		return out
+	}
 	if err != nil {
 		out.findings = []mailer.Finding{{Severity: mailer.Error, Rule: "template", Message: err.Error(), Ref: rec.Ref}}
 		return out
@@ -269,6 +275,12 @@ func (t *tally) count(snap *mailer.Snapshot) {
 		t.find(mailer.Finding{
 			Severity: mailer.Error, Rule: "no-recipients",
 			Message: "nobody is selected: import a list for this incident and merchant, or widen --exposure and --certainty",
+		})
+	}
+	if t.sendable == 0 && t.suppressed[NotConcerned] > 0 {
+		t.find(mailer.Finding{
+			Severity: mailer.Error, Rule: "no-recipients",
+			Message: "nobody is concerned: the incident has corrections of several kinds, and no list says who gets which (column correction or 訂正区分)",
 		})
 	}
 	selected := snap.Exposures
