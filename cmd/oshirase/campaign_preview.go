@@ -1,10 +1,10 @@
 package main
 
 import (
-	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
-	"strings"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -78,7 +78,11 @@ func (a *app) preview(cmd *cobra.Command, id, ref string) (*campaign.Preview, er
 		return nil, err
 	}
 	pv := campaign.Previewer{Store: db, Notices: notices, Composer: a.composer, Now: a.now}
-	return pv.Preview(cmd.Context(), id, &r, strings.ToLower(rand.Text()))
+	token := make([]byte, 16)
+	if _, err := io.ReadFull(a.random, token); err != nil {
+		return nil, fmt.Errorf("make token: %w", err)
+	}
+	return pv.Preview(cmd.Context(), id, &r, hex.EncodeToString(token))
 }
 
 func newCampaignTestCommand(a *app) *cobra.Command {

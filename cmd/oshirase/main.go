@@ -20,6 +20,10 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// The help lists commands in the order of the work. The switch is the library's
+// global, so it is set once and not by each command line.
+func init() { cobra.EnableCommandSorting = false }
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
@@ -71,7 +75,6 @@ func (a *app) command(ctx context.Context, args []string) error {
 }
 
 func (a *app) rootCommand() *cobra.Command {
-	cobra.EnableCommandSorting = false // the order of the list below is that of the work
 	root := &cobra.Command{
 		Use:   "oshirase",
 		Short: "Tell every affected person about a data breach, once, provably",
