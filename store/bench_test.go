@@ -37,7 +37,7 @@ func BenchmarkRecord(b *testing.B) {
 			go func() {
 				defer close(batches)
 				for {
-					l, err := e.Claim(ctx, id, t0, t0.Add(time.Hour), 1000)
+					l, err := e.Claim(ctx, id, t0, t0.Add(time.Hour), 1000, nil)
 					if err != nil || l == nil {
 						return
 					}
@@ -103,7 +103,7 @@ func BenchmarkClaim(b *testing.B) {
 			id := e.campaign(size)
 			b.ResetTimer()
 			for range b.N {
-				l, err := e.Claim(ctx, id, t0, t0.Add(time.Hour), 500)
+				l, err := e.Claim(ctx, id, t0, t0.Add(time.Hour), 500, nil)
 				must(b, err)
 				must(b, e.Release(ctx, l.Epoch))
 			}

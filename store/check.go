@@ -151,8 +151,8 @@ func (db *DB) Freeze(ctx context.Context, campaign string, rows []mailer.Frozen)
 }
 
 func insertFrozen(ctx context.Context, tx *sqlx.Tx, row *campaignRow, rows []mailer.Frozen) (queued int64, err error) {
-	const value = `,(?1,?2,?,?,?,?,?,?)`
-	args := make([]any, 2, 2+6*len(rows))
+	const value = `,(?1,?2,?,?,?,?,?,?,?)`
+	args := make([]any, 2, 2+7*len(rows))
 	args[0], args[1] = row.Num, row.MerchantNum
 	for i := range rows {
 		f := &rows[i]
@@ -170,9 +170,9 @@ func insertFrozen(ctx context.Context, tx *sqlx.Tx, row *campaignRow, rows []mai
 			}
 			told = string(b)
 		}
-		args = append(args, f.Recipient, string(state), hash, told, stringArray(f.Exposures), f.Suppressed)
+		args = append(args, f.Recipient, string(state), hash, told, stringArray(f.Exposures), f.Suppressed, f.Group)
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO delivery (campaign, merchant, recipient, state, hash, told, exposures, suppressed) VALUES `+
+	_, err = tx.ExecContext(ctx, `INSERT INTO delivery (campaign, merchant, recipient, state, hash, told, exposures, suppressed, grp) VALUES `+
 		strings.Repeat(value, len(rows))[1:], args...)
 	return queued, err
 }

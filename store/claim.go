@@ -15,10 +15,11 @@ import (
 
 // Claim leases up to n due deliveries of a running campaign (queued, or deferred
 // with its time come) until the given time. It returns nil where nothing is due,
-// ErrNotRunning where the campaign is not running. The batch is in order of the
-// deliveries' IDs; of more due deferred ones than n, those due longest come
-// first. The cost depends on n, not on the size of the campaign.
-func (db *DB) Claim(ctx context.Context, campaign string, now, until time.Time, n int) (*mailer.Lease, error) {
+// ErrNotRunning where the campaign is not running. Deliveries of the domain
+// groups to skip stay. The batch is in order of the deliveries' IDs; of more due
+// deferred ones than n, those due longest come first. The cost depends on n and
+// on the number of groups, not on the size of the campaign.
+func (db *DB) Claim(ctx context.Context, campaign string, now, until time.Time, n int, skip []string) (*mailer.Lease, error) {
 	op := "claim deliveries of " + campaign
 	if n <= 0 {
 		return nil, nil
@@ -41,7 +42,7 @@ func (db *DB) Claim(ctx context.Context, campaign string, now, until time.Time, 
 		if keys, err = db.incidentKeys(ctx, tx, row.IncidentNum); err != nil {
 			return err
 		}
-		epoch, ids, err = lease(ctx, tx, row, owner, now, until, n)
+		epoch, ids, err = lease(ctx, tx, row, owner, now, until, n, skip)
 		return err
 	})
 	if err != nil || len(ids) == 0 {
@@ -59,23 +60,35 @@ func (db *DB) Claim(ctx context.Context, campaign string, now, until time.Time, 
 }
 
 // lease marks the batch; it returns no ids where nothing is due.
-func lease(ctx context.Context, tx *sqlx.Tx, row *campaignRow, owner string, now, until time.Time, n int) (epoch int64, ids []int64, err error) {
-	// One row for each kind, whatever n is: the rows do not cross into Go one by one.
+func lease(ctx context.Context, tx *sqlx.Tx, row *campaignRow, owner string, now, until time.Time, n int, skip []string) (epoch int64, ids []int64, err error) {
+	// One row for each kind, whatever n is: the rows do not cross into Go one by
+	// one. The groups that have queued deliveries are found by skipping through
+	// the index.
 	var due struct{ Queued, Deferred string }
 	if err := tx.GetContext(ctx, &due, `
-		SELECT (SELECT json_group_array(id) FROM (SELECT id FROM delivery WHERE campaign = ?1 AND state = 'queued' ORDER BY id LIMIT ?2)) AS queued,
+		WITH RECURSIVE g (grp) AS (
+			SELECT (SELECT min(grp) FROM delivery WHERE campaign = ?1 AND state = 'queued')
+			UNION ALL
+			SELECT (SELECT min(grp) FROM delivery WHERE campaign = ?1 AND state = 'queued' AND grp > g.grp) FROM g WHERE g.grp IS NOT NULL
+		)
+		SELECT (SELECT json_group_array(json(ids)) FROM (
+		            SELECT (SELECT json_group_array(id) FROM (SELECT id FROM delivery d WHERE d.campaign = ?1 AND d.state = 'queued' AND d.grp = g.grp
+		                                                      ORDER BY id LIMIT ?2)) AS ids
+		            FROM g WHERE grp IS NOT NULL AND grp NOT IN (SELECT value FROM json_each(?4)))) AS queued,
 		       (SELECT json_group_array(id) FROM (SELECT id FROM delivery WHERE campaign = ?1 AND state = 'deferred' AND next_at <= ?3
-		                                          ORDER BY next_at, id LIMIT ?2)) AS deferred`,
-		row.Num, n, now.UnixMilli()); err != nil {
+		                                          AND grp NOT IN (SELECT value FROM json_each(?4)) ORDER BY next_at, id LIMIT ?2)) AS deferred`,
+		row.Num, n, now.UnixMilli(), stringArray(skip)); err != nil {
 		return 0, nil, err
 	}
-	var queued, deferred []int64
-	if err := json.Unmarshal([]byte(due.Queued), &queued); err != nil {
+	var groups [][]int64
+	var deferred []int64
+	if err := json.Unmarshal([]byte(due.Queued), &groups); err != nil {
 		return 0, nil, err
 	}
 	if err := json.Unmarshal([]byte(due.Deferred), &deferred); err != nil {
 		return 0, nil, err
 	}
+	queued := slices.Concat(groups...)
 	ids = append(append(ids, queued...), deferred...)
 	if len(ids) == 0 {
 		return 0, nil, nil
@@ -117,7 +130,7 @@ func (db *DB) openBatch(ctx context.Context, c *campaignRow, keys *incidentKeys,
 		return nil, err
 	}
 	rows, err := db.r.QueryContext(ctx, `
-		SELECT d.id, d.attempts, d.first_at, d.hash, d.told, r.id, r.person_key, r.sealed,
+		SELECT d.id, d.attempts, d.first_at, d.hash, d.told, d.grp, r.id, r.person_key, r.sealed,
 		       (SELECT group_concat(x.exposure) FROM recipient_exposure x WHERE x.recipient = r.id)
 		FROM delivery d JOIN recipient r ON r.id = d.recipient
 		WHERE d.id IN (SELECT value FROM json_each(?)) ORDER BY d.id`, ids)
@@ -131,7 +144,7 @@ func (db *DB) openBatch(ctx context.Context, c *campaignRow, keys *incidentKeys,
 		var firstAt sql.NullInt64
 		var hash, told sql.RawBytes
 		d := mailer.Delivery{Campaign: c.ID, Epoch: epoch}
-		if err := rows.Scan(&d.ID, &d.Attempts, &firstAt, &hash, &told, &rec.ID, &rec.PersonKey, &rec.Sealed, &rec.Exposures); err != nil {
+		if err := rows.Scan(&d.ID, &d.Attempts, &firstAt, &hash, &told, &d.Group, &rec.ID, &rec.PersonKey, &rec.Sealed, &rec.Exposures); err != nil {
 			return nil, err
 		}
 		d.FirstAt = fromMS(firstAt)

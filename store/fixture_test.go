@@ -204,7 +204,7 @@ func (e *env) campaign(n int) string {
 // claim claims n deliveries for a minute.
 func claim(tb testing.TB, db *DB, campaign string, n int) *mailer.Lease {
 	tb.Helper()
-	l, err := db.Claim(context.Background(), campaign, db.now(), db.now().Add(time.Minute), n)
+	l, err := db.Claim(context.Background(), campaign, db.now(), db.now().Add(time.Minute), n, nil)
 	must(tb, err)
 	return l
 }

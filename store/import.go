@@ -51,6 +51,14 @@ const (
 func (db *DB) Import(ctx context.Context, o ImportOptions, rows func() (mailer.Row, error)) (ImportResult, error) {
 	var res ImportResult
 	errDry := errors.New("dry run")
+	if db.w == nil {
+		return res, wrap("import list", ErrReadOnly)
+	}
+	// The index of persons takes random inserts: it should fit in the cache.
+	if _, err := db.w.ExecContext(ctx, `PRAGMA cache_size = -98304`); err != nil {
+		return res, wrap("import list", err)
+	}
+	defer db.shrink()
 	err := db.write(ctx, "import list", func(tx *sqlx.Tx) error {
 		im, err := db.newImporter(ctx, tx, &o)
 		if err != nil {
@@ -78,6 +86,13 @@ func (db *DB) Import(ctx context.Context, o ImportOptions, rows func() (mailer.R
 	return res, nil
 }
 
+// shrink gives the memory of a large import back.
+func (db *DB) shrink() {
+	if _, err := db.w.Exec(`PRAGMA cache_size = -` + writerCache + `; PRAGMA shrink_memory`); err != nil {
+		db.log.Warn("cache not shrunk", "error", err)
+	}
+}
+
 // importer takes rows in, in chunks that pass three stages at once: the source
 // on the caller's goroutine, keys and seals on as many as there are cores, SQL
 // on one. Chunks stay in order.
@@ -96,7 +111,8 @@ type importer struct {
 	seen    bitmap // recipients before firstID that this list has named
 	sealer  *sealer
 	res     ImportResult
-	known   bool // the last chunk held known people: look first, insert then
+	email   string // SQL of the index of addresses, where it was dropped
+	known   bool   // the last chunk held known people: look first, insert then
 }
 
 func (db *DB) newImporter(ctx context.Context, tx *sqlx.Tx, o *ImportOptions) (*importer, error) {
@@ -142,6 +158,10 @@ type chunk struct {
 	person [][]byte // keys; nil: nothing identifies the row
 	email  [][]byte
 	sealed [][]byte
+
+	// of the SQL stage
+	fresh []int // rows not rejected outright; then those that made a recipient
+	args  []any
 
 	rejects []reject
 	ready   chan struct{} // sealed
@@ -277,9 +297,30 @@ func (c *chunk) seal(s *sealer) error {
 	return nil
 }
 
+// manyRows is how many new people make it cheaper to sort the index of addresses
+// at the end than to keep it while they come.
+const manyRows = 100_000
+
+// dropEmailIndex does so where the import outgrows what was there before.
+func (im *importer) dropEmailIndex(ctx context.Context) error {
+	if im.email != "" || im.nextID-im.firstID < max(manyRows, im.firstID) {
+		return nil
+	}
+	if err := im.tx.GetContext(ctx, &im.email, `SELECT sql FROM sqlite_master WHERE name = 'recipient_email'`); err != nil {
+		return err
+	}
+	_, err := im.tx.ExecContext(ctx, `DROP INDEX recipient_email`)
+	return err
+}
+
 // finish fills in the list row, and voids what was checked without these people.
 func (im *importer) finish(ctx context.Context) (ImportResult, error) {
 	db, tx := im.db, im.tx
+	if im.email != "" {
+		if _, err := tx.ExecContext(ctx, im.email); err != nil {
+			return im.res, err
+		}
+	}
 	var info mailer.ListInfo
 	if im.o.Info != nil {
 		info = im.o.Info()

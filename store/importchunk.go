@@ -1,9 +1,11 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -12,101 +14,128 @@ import (
 	"oshirase/mailer"
 )
 
-// store writes one chunk. Most lists hold new people only: those go in with one
-// statement. Where one is known already the chunk is looked through row by row.
+// store writes one chunk. Rows go in with few statements, and the database passes
+// over those whose person it has, be it from before or from an earlier row; what
+// it passed over is then looked at one by one, in the order of the rows.
 func (im *importer) store(ctx context.Context, c *chunk) error {
-	if im.known || !c.plain(im) {
-		return im.storeExactly(ctx, c)
+	c.fresh = c.fresh[:0]
+	for i := range c.rows {
+		if c.acceptable(im, i) {
+			c.fresh = append(c.fresh, i)
+		}
 	}
-	if _, err := im.tx.ExecContext(ctx, `SAVEPOINT chunk`); err != nil {
-		return err
-	}
-	err := im.insert(ctx, c, nil)
-	if unique(err) {
-		if _, err := im.tx.ExecContext(ctx, `ROLLBACK TO chunk`); err != nil {
+	fresh := 0
+	const step = 128
+	for part := c.fresh; len(part) > 0; {
+		n := min(len(part), step)
+		k, err := im.insert(ctx, c, part[:n])
+		if err != nil {
 			return err
 		}
-		im.known = true
-		err = im.storeExactly(ctx, c)
+		fresh += k
+		part = part[n:]
 	}
-	if err != nil {
+	var known []int
+	if fresh < len(c.fresh) {
+		var err error
+		if known, err = im.split(ctx, c, fresh); err != nil {
+			return err
+		}
+	}
+	byExposure := map[int64][]int64{}
+	for k, i := range c.fresh {
+		for _, e := range c.rows[i].Exposures {
+			num := im.exposures[e]
+			byExposure[num] = append(byExposure[num], im.nextID+int64(k))
+		}
+	}
+	if err := im.expose(ctx, byExposure); err != nil {
 		return err
 	}
-	_, err = im.tx.ExecContext(ctx, `RELEASE chunk`)
-	return err
+	im.nextID += int64(fresh)
+	im.res.Imported += int64(fresh)
+	if len(known) > 0 {
+		if err := im.add(ctx, c, known); err != nil {
+			return err
+		}
+	}
+	return im.dropEmailIndex(ctx)
 }
 
-// plain reports whether nothing in the chunk is to be rejected outright.
-func (c *chunk) plain(im *importer) bool {
-	for i := range c.rows {
-		if c.person[i] == nil || len(c.rows[i].Exposures) == 0 {
-			return false
-		}
+// acceptable rejects rows that say too little.
+func (c *chunk) acceptable(im *importer, i int) bool {
+	switch {
+	case c.person[i] == nil:
+		c.reject(i, "", "nothing identifies this person: a customer_id, an e-mail address, or name and postal address is needed")
+	case len(c.rows[i].Exposures) == 0:
+		c.reject(i, "exposure", "no exposure")
+	default:
 		for _, e := range c.rows[i].Exposures {
 			if im.exposures[e] == 0 {
+				c.reject(i, "exposure", "the incident has no exposure "+strconv.Quote(e))
 				return false
 			}
 		}
+		return true
 	}
-	return true
+	return false
 }
 
-// insert adds new recipients with their exposures: of the whole chunk, or of
-// the rows given.
-func (im *importer) insert(ctx context.Context, c *chunk, only []int) error {
-	n := len(c.rows)
-	if only != nil {
-		n = len(only)
-	}
-	if n == 0 {
-		return nil
-	}
-	at := func(k int) int {
-		if only != nil {
-			return only[k]
+// insert adds the persons of some rows and returns how many were new. The ids are
+// the database's to give, one after another: with ids of ours the statement would
+// need a journal of its own.
+func (im *importer) insert(ctx context.Context, c *chunk, rows []int) (int, error) {
+	args := append(c.args[:0], im.incident, im.merchant)
+	for _, i := range rows {
+		var email any
+		if c.email[i] != nil {
+			email = c.email[i]
 		}
-		return k
+		args = append(args, c.person[i], email, c.sealed[i])
 	}
-	const step = 128
-	byExposure := map[int64][]int64{}
-	id := im.nextID
-	for from := 0; from < n; from += step {
-		to := min(from+step, n)
-		args := make([]any, 2, 2+4*(to-from))
-		args[0], args[1] = im.incident, im.merchant
-		for k := from; k < to; k++ {
-			i := at(k)
-			var email any
-			if c.email[i] != nil {
-				email = c.email[i]
-			}
-			args = append(args, id, c.person[i], email, c.sealed[i])
-			for _, e := range c.rows[i].Exposures {
-				num := im.exposures[e]
-				byExposure[num] = append(byExposure[num], id)
-			}
-			id++
+	c.args = args
+	r, err := im.tx.ExecContext(ctx, `INSERT OR IGNORE INTO recipient (incident, merchant, person_key, email_key, sealed) VALUES `+
+		strings.Repeat(`,(?1,?2,?,?,?)`, len(rows))[1:], args...)
+	if err != nil {
+		return 0, err
+	}
+	n, err := r.RowsAffected()
+	return int(n), err
+}
+
+// split leaves in c.fresh the rows that made a recipient, and returns those that
+// were passed over. Recipients got their ids in the order of the rows, and no two
+// have one key: so a row is fresh where its key is that of the next recipient.
+func (im *importer) split(ctx context.Context, c *chunk, fresh int) (known []int, err error) {
+	var keys [][]byte
+	if err := im.tx.SelectContext(ctx, &keys, `SELECT person_key FROM recipient WHERE id >= ? ORDER BY id`, im.nextID); err != nil {
+		return nil, err
+	}
+	if len(keys) != fresh {
+		return nil, fmt.Errorf("%d recipients made, %d found: %w", fresh, len(keys), errCorrupt)
+	}
+	all := c.fresh
+	c.fresh = nil
+	for _, i := range all {
+		if len(keys) > 0 && bytes.Equal(keys[0], c.person[i]) {
+			c.fresh = append(c.fresh, i)
+			keys = keys[1:]
+		} else {
+			known = append(known, i)
 		}
-		if _, err := im.tx.ExecContext(ctx, `INSERT INTO recipient (incident, merchant, id, person_key, email_key, sealed) VALUES `+
-			strings.Repeat(`,(?1,?2,?,?,?,?)`, to-from)[1:], args...); err != nil {
+	}
+	return known, nil
+}
+
+func (im *importer) expose(ctx context.Context, recipients map[int64][]int64) error {
+	for _, exposure := range slices.Sorted(maps.Keys(recipients)) {
+		if _, err := im.tx.ExecContext(ctx, `
+			INSERT OR IGNORE INTO recipient_exposure (recipient, exposure, list) SELECT value, ?, ? FROM json_each(?)`,
+			exposure, im.list, idArray(recipients[exposure])); err != nil {
 			return err
 		}
 	}
-	for _, num := range slices.Sorted(maps.Keys(byExposure)) {
-		if err := im.expose(ctx, num, byExposure[num]); err != nil {
-			return err
-		}
-	}
-	im.nextID = id
-	im.res.Imported += int64(n)
 	return nil
-}
-
-func (im *importer) expose(ctx context.Context, exposure int64, recipients []int64) error {
-	_, err := im.tx.ExecContext(ctx, `
-		INSERT OR IGNORE INTO recipient_exposure (recipient, exposure, list) SELECT value, ?, ? FROM json_each(?)`,
-		exposure, im.list, idArray(recipients))
-	return err
 }
 
 // knownRow is a recipient that a row of the chunk names.
@@ -114,36 +143,23 @@ type knownRow struct {
 	id        int64
 	person    mailer.Person
 	exposures map[int64]bool
-	row       int // of a new one: its row in this chunk; else -1
 }
 
-func (im *importer) storeExactly(ctx context.Context, c *chunk) error {
-	known, err := im.find(ctx, c)
+// add takes in rows whose person the ledger has.
+func (im *importer) add(ctx context.Context, c *chunk, rows []int) error {
+	known, err := im.find(ctx, c, rows)
 	if err != nil {
 		return err
 	}
-	im.known = len(known) > 0
-	var fresh []int
 	added := map[int64][]int64{}
-	for i := range c.rows {
+	for _, i := range rows {
 		row := &c.rows[i]
-		nums, ok := im.numbers(c, i)
-		if !ok {
-			continue
-		}
 		k := known[string(c.person[i])]
 		if k == nil {
-			k = &knownRow{person: row.Person, exposures: map[int64]bool{}, row: i}
-			for _, num := range nums {
-				k.exposures[num] = true
-			}
-			known[string(c.person[i])] = k
-			fresh = append(fresh, i)
-			continue
+			return fmt.Errorf("row %d: neither new nor known: %w", row.Number, errCorrupt)
 		}
-		sameList := k.row >= 0 || k.id >= im.firstID || !im.seen.add(k.id)
 		changed := false
-		if sameList {
+		if k.id >= im.firstID || !im.seen.add(k.id) { // an earlier row of this list
 			if differentPeople(&k.person, &row.Person) {
 				c.reject(i, "customer_id", "an earlier row of this list has the same customer_id with another name and another e-mail address: two people with one number?")
 				continue
@@ -154,14 +170,9 @@ func (im *importer) storeExactly(ctx context.Context, c *chunk) error {
 			}
 			k.person, changed = merged, true
 		}
-		for _, num := range nums {
-			if k.exposures[num] {
-				continue
-			}
-			k.exposures[num], changed = true, true
-			if k.row >= 0 {
-				c.rows[k.row].Exposures = append(slices.Clip(c.rows[k.row].Exposures), im.exposureID(num))
-			} else {
+		for _, e := range row.Exposures {
+			if num := im.exposures[e]; !k.exposures[num] {
+				k.exposures[num], changed = true, true
 				added[num] = append(added[num], k.id)
 			}
 		}
@@ -171,61 +182,18 @@ func (im *importer) storeExactly(ctx context.Context, c *chunk) error {
 			im.res.Duplicates++
 		}
 	}
-	if err := im.insert(ctx, c, append([]int{}, fresh...)); err != nil {
-		return err
-	}
-	for _, num := range slices.Sorted(maps.Keys(added)) {
-		if err := im.expose(ctx, num, added[num]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// numbers returns the exposures of a row, or rejects the row.
-func (im *importer) numbers(c *chunk, i int) ([]int64, bool) {
-	row := &c.rows[i]
-	if c.person[i] == nil {
-		c.reject(i, "", "nothing identifies this person: a customer_id, an e-mail address, or name and postal address is needed")
-		return nil, false
-	}
-	if len(row.Exposures) == 0 {
-		c.reject(i, "exposure", "no exposure")
-		return nil, false
-	}
-	nums := make([]int64, 0, len(row.Exposures))
-	for _, e := range row.Exposures {
-		num := im.exposures[e]
-		if num == 0 {
-			c.reject(i, "exposure", "the incident has no exposure "+strconv.Quote(e))
-			return nil, false
-		}
-		nums = append(nums, num)
-	}
-	return nums, true
-}
-
-func (im *importer) exposureID(num int64) string {
-	for id, n := range im.exposures {
-		if n == num {
-			return id
-		}
-	}
-	return ""
+	return im.expose(ctx, added)
 }
 
 // find reads the recipients that rows of the chunk name, by person key.
-func (im *importer) find(ctx context.Context, c *chunk) (map[string]*knownRow, error) {
+func (im *importer) find(ctx context.Context, c *chunk, of []int) (map[string]*knownRow, error) {
 	b := []byte{'['}
-	for _, key := range c.person {
-		if key == nil {
-			continue
-		}
+	for _, i := range of {
 		if len(b) > 1 {
 			b = append(b, ',')
 		}
 		b = append(b, '"')
-		b = hex.AppendEncode(b, key)
+		b = hex.AppendEncode(b, c.person[i])
 		b = append(b, '"')
 	}
 	rows, err := im.tx.QueryContext(ctx, `
@@ -242,7 +210,7 @@ func (im *importer) find(ctx context.Context, c *chunk) (map[string]*knownRow, e
 		if err := rows.Scan(&r.ID, &r.PersonKey, &r.Sealed, &r.Exposures); err != nil {
 			return nil, err
 		}
-		k := &knownRow{id: r.ID, exposures: map[int64]bool{}, row: -1}
+		k := &knownRow{id: r.ID, exposures: map[int64]bool{}}
 		if k.person, err = im.keys.openPerson(r.Sealed, im.incident, im.merchant, r.PersonKey); err != nil {
 			return nil, err
 		}

@@ -148,7 +148,7 @@ func reachable(from, to mailer.State) bool {
 
 func (m *machine) claim(t *rapid.T) {
 	n := rapid.IntRange(1, 5).Draw(t, "n")
-	l, err := m.db().Claim(context.Background(), m.id, m.now, m.now.Add(time.Minute), n)
+	l, err := m.db().Claim(context.Background(), m.id, m.now, m.now.Add(time.Minute), n, nil)
 	if !m.try(err, mailer.ErrNotRunning) || l == nil {
 		return
 	}

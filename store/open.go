@@ -63,6 +63,9 @@ type DB struct {
 	commits committer
 }
 
+// writerCache is the writer's page cache in KiB.
+const writerCache = "16384"
+
 // readers is how many connections read beside the writer.
 const readers = 4
 
@@ -101,7 +104,7 @@ func (db *DB) connect(ctx context.Context, sync string, readOnly bool) (err erro
 		// The writer's settings come before the readers': it makes the file.
 		db.w, err = sqlx.Open("sqlite3", dsn(db.path, url.Values{
 			"_txlock": {"immediate"}, "_journal_mode": {"WAL"}, "_synchronous": {sync},
-			"_foreign_keys": {"on"}, "_secure_delete": {"FAST"}, "_cache_size": {"-16384"},
+			"_foreign_keys": {"on"}, "_secure_delete": {"FAST"}, "_cache_size": {"-" + writerCache},
 		}))
 		if err != nil {
 			return err

@@ -111,7 +111,7 @@ func TestRecordPaused(t *testing.T) {
 	if !errors.Is(errs[1], mailer.ErrNotRunning) {
 		t.Fatalf("intent while paused: %v", errs[1])
 	}
-	if _, err := e.Claim(ctx, id, t0, t0.Add(time.Minute), 1); !errors.Is(err, mailer.ErrNotRunning) {
+	if _, err := e.Claim(ctx, id, t0, t0.Add(time.Minute), 1, nil); !errors.Is(err, mailer.ErrNotRunning) {
 		t.Fatalf("claim while paused: %v", err)
 	}
 	must(t, e.Resume(ctx, id))

@@ -52,7 +52,7 @@ func TestRecoverLapsed(t *testing.T) {
 	if l = claim(t, e.DB, id, 10); len(l.Deliveries) != 4 {
 		t.Errorf("after release %d are due, want 4", len(l.Deliveries))
 	}
-	if late, err := e.Claim(ctx, id, t0.Add(time.Hour), t0.Add(2*time.Hour), 10); err != nil || len(late.Deliveries) != 1 || late.Deliveries[0].ID != d[4].ID {
+	if late, err := e.Claim(ctx, id, t0.Add(time.Hour), t0.Add(2*time.Hour), 10, nil); err != nil || len(late.Deliveries) != 1 || late.Deliveries[0].ID != d[4].ID {
 		t.Errorf("the deferred one at its time: %+v %v", late, err)
 	}
 }

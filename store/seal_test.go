@@ -94,7 +94,7 @@ func TestSealedPersonIsBound(t *testing.T) {
 	id := e.campaign(2)
 	_, err := e.w.Exec(`UPDATE recipient SET sealed = (SELECT sealed FROM recipient WHERE id = 1) WHERE id = 2`)
 	must(t, err)
-	_, err = e.Claim(ctx, id, t0, t0.Add(1e9), 2)
+	_, err = e.Claim(ctx, id, t0, t0.Add(1e9), 2, nil)
 	wantErr(t, err, mailer.ErrWrongKey, "does not open")
 	wantCounts(t, e.DB, id, mailer.Counts{mailer.Queued: 2}) // given back at once
 }

@@ -1,5 +1,8 @@
 -- +goose Up
 
+-- References of the tables that grow with people are deferred to the commit, and
+-- recipient has no CHECK that calls a function: a statement of many rows then
+-- needs no journal of its own to abort halfway, which would cost as much again.
 -- Times are unix milliseconds, UTC. Small integers (num) stand for the textual
 -- ids inside the database; people see the ids.
 
@@ -73,10 +76,10 @@ CREATE INDEX list_population ON list (incident, merchant, sha256);
 -- number is a permutation of the id and needs no column.
 CREATE TABLE recipient (
   id         INTEGER PRIMARY KEY,
-  incident   INTEGER NOT NULL REFERENCES incident,
-  merchant   INTEGER NOT NULL REFERENCES merchant,
-  person_key BLOB    NOT NULL CHECK (length(person_key) = 16),
-  email_key  BLOB    CHECK (length(email_key) = 16),
+  incident   INTEGER NOT NULL REFERENCES incident DEFERRABLE INITIALLY DEFERRED,
+  merchant   INTEGER NOT NULL REFERENCES merchant DEFERRABLE INITIALLY DEFERRED,
+  person_key BLOB    NOT NULL, -- 16 bytes
+  email_key  BLOB,             -- 16 bytes
   sealed     BLOB    NOT NULL
 );
 CREATE UNIQUE INDEX recipient_person ON recipient (incident, merchant, person_key);
@@ -84,9 +87,9 @@ CREATE INDEX recipient_email ON recipient (incident, merchant, email_key) WHERE 
 CREATE INDEX recipient_population ON recipient (incident, merchant);
 
 CREATE TABLE recipient_exposure (
-  recipient INTEGER NOT NULL REFERENCES recipient,
-  exposure  INTEGER NOT NULL REFERENCES exposure,
-  list      INTEGER NOT NULL REFERENCES list,
+  recipient INTEGER NOT NULL REFERENCES recipient DEFERRABLE INITIALLY DEFERRED,
+  exposure  INTEGER NOT NULL REFERENCES exposure DEFERRABLE INITIALLY DEFERRED,
+  list      INTEGER NOT NULL REFERENCES list DEFERRABLE INITIALLY DEFERRED,
   PRIMARY KEY (recipient, exposure)
 ) WITHOUT ROWID;
 
@@ -94,8 +97,8 @@ CREATE TABLE campaign (
   num         INTEGER PRIMARY KEY,
   id          TEXT    NOT NULL UNIQUE,
   name        TEXT    NOT NULL,
-  incident    INTEGER NOT NULL REFERENCES incident,
-  merchant    INTEGER NOT NULL REFERENCES merchant,
+  incident    INTEGER NOT NULL REFERENCES incident DEFERRABLE INITIALLY DEFERRED,
+  merchant    INTEGER NOT NULL REFERENCES merchant DEFERRABLE INITIALLY DEFERRED,
   stage       TEXT    NOT NULL CHECK (stage IN ('first-warning', 'formal', 'follow-up', 'correction')),
   exposures   TEXT    NOT NULL CHECK (json_type(exposures) = 'array'),
   certainty   TEXT    NOT NULL CHECK (certainty IN ('', 'possible', 'confirmed')),
@@ -146,9 +149,9 @@ CREATE TABLE approval (
 -- senders are made of it.
 CREATE TABLE delivery (
   id         INTEGER PRIMARY KEY AUTOINCREMENT,
-  campaign   INTEGER NOT NULL REFERENCES campaign,
-  merchant   INTEGER NOT NULL REFERENCES merchant,
-  recipient  INTEGER NOT NULL REFERENCES recipient,
+  campaign   INTEGER NOT NULL REFERENCES campaign DEFERRABLE INITIALLY DEFERRED,
+  merchant   INTEGER NOT NULL REFERENCES merchant DEFERRABLE INITIALLY DEFERRED,
+  recipient  INTEGER NOT NULL REFERENCES recipient DEFERRABLE INITIALLY DEFERRED,
   state      TEXT    NOT NULL CHECK (state IN ('queued', 'claimed', 'sending', 'accepted', 'deferred', 'rejected',
                                                'unknown', 'delivered', 'bounced', 'expired', 'suppressed', 'cancelled')),
   attempts   INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
@@ -159,6 +162,7 @@ CREATE TABLE delivery (
   told       TEXT    CHECK (json_type(told) = 'array'),
   exposures  TEXT    NOT NULL CHECK (json_type(exposures) = 'array'),
   suppressed TEXT    NOT NULL DEFAULT '',
+  grp        TEXT    NOT NULL DEFAULT '', -- domain group of the address
   CHECK ((state = 'suppressed') = (suppressed <> '')),
   CHECK (state <> 'deferred' OR next_at IS NOT NULL),
   CHECK (state NOT IN ('claimed', 'sending') OR lease > 0),
@@ -167,7 +171,7 @@ CREATE TABLE delivery (
 );
 CREATE UNIQUE INDEX delivery_recipient ON delivery (recipient, campaign);
 CREATE INDEX delivery_campaign ON delivery (campaign);
-CREATE INDEX delivery_queued ON delivery (campaign) WHERE state = 'queued';
+CREATE INDEX delivery_queued ON delivery (campaign, grp) WHERE state = 'queued';
 CREATE INDEX delivery_deferred ON delivery (campaign, next_at) WHERE state = 'deferred';
 CREATE INDEX delivery_unknown ON delivery (campaign) WHERE state = 'unknown';
 
