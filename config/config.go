@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/robfig/cron/v3"
+
+	"oshirase/mailer"
 )
 
 // Config is the whole of oshirase.toml. Every field is documented with its
@@ -31,13 +33,17 @@ type Config struct {
 	// Default: merchants.
 	Merchants string `toml:"merchants" json:"merchants"`
 
-	Key       Key        `toml:"key" json:"key"`
-	Approval  Approval   `toml:"approval" json:"approval"`
-	Ledger    Ledger     `toml:"ledger" json:"ledger"`
-	Relays    []Relay    `toml:"relay" json:"relay"`
-	Sending   Sending    `toml:"sending" json:"sending"`
-	Schedules []Schedule `toml:"schedule" json:"schedule"`
-	Log       Log        `toml:"log" json:"log"`
+	Key      Key      `toml:"key" json:"key"`
+	Approval Approval `toml:"approval" json:"approval"`
+	Ledger   Ledger   `toml:"ledger" json:"ledger"`
+	Relays   []Relay  `toml:"relay" json:"relay"`
+	Sending  Sending  `toml:"sending" json:"sending"`
+	// DomainGroups name mail domains that share one provider. Default: docomo, au,
+	// softbank, gmail, yahoo-japan and outlook with their domains, without limits.
+	// Given, they replace these.
+	DomainGroups []DomainGroup `toml:"domain_group" json:"domain_group"`
+	Schedules    []Schedule    `toml:"schedule" json:"schedule"`
+	Log          Log           `toml:"log" json:"log"`
 
 	// dir is the folder that relative paths are meant from.
 	dir string
@@ -128,6 +134,10 @@ type Relay struct {
 	// Pipelining sends commands in groups where the relay offers it (RFC 2920).
 	// Default: true. Switch it off for a relay that offers it wrongly.
 	Pipelining bool `toml:"pipelining" json:"pipelining"`
+	// Chunking sends messages with BDAT where the relay offers it (RFC 3030).
+	// Default: false, with DATA. It spares the wait for the reply to DATA on a
+	// connection's first message.
+	Chunking bool `toml:"chunking" json:"chunking"`
 	// Weight is the relay's share of the connections, in proportion to the other
 	// relays' weights. Default: 1. 0 keeps the relay in the file unused.
 	Weight int `toml:"weight" json:"weight"`
@@ -147,6 +157,10 @@ type Sending struct {
 	// together. Default: 0, no limit. 3840 lets a call centre keep up with
 	// 460,395 notices in ten days of twelve hours.
 	PerHour int `toml:"per_hour" json:"per_hour"`
+	// MinConnections is how many connections are used at least, over all relays,
+	// when relays push back (421, 4.7.x, resets, slow replies). Default: 1. The
+	// relays' own connections are the upper bound.
+	MinConnections int `toml:"min_connections" json:"min_connections"`
 	// Lease is how long a worker that no longer says anything keeps its batch.
 	// Default: 60s. Working batches are renewed.
 	Lease Duration `toml:"lease" json:"lease"`
@@ -161,6 +175,22 @@ type Sending struct {
 	// StopGrace is how long a stop waits for the replies to what is on the wire.
 	// Default: 10s. What has no reply by then is unknown.
 	StopGrace Duration `toml:"stop_grace" json:"stop_grace"`
+}
+
+// DomainGroup is a set of mail domains with a pace of their own: one slow
+// provider then holds nobody else.
+type DomainGroup struct {
+	// Name is how status and logs call the group. Required, unique. The group
+	// "others" takes no domains: it gives limits to all the rest.
+	Name string `toml:"name" json:"name"`
+	// Domains are its mail domains, each with its subdomains.
+	Domains []string `toml:"domains" json:"domains"`
+	// Connections is how many messages for the group may be on the wire at once.
+	// Default: 0, no limit of its own.
+	Connections int `toml:"connections" json:"connections"`
+	// PerSecond is its limit in messages a second, all workers together. Default:
+	// 0, no limit of its own.
+	PerSecond int `toml:"per_second" json:"per_second"`
 }
 
 // Schedule is a cron entry of `oshirase serve`: at each of its times, what is
@@ -230,8 +260,9 @@ func Default() *Config {
 		Approval:  Approval{People: 2},
 		Ledger:    Ledger{Durability: "full", Unknown: "hold"},
 		Sending: Sending{
-			Batch: 500,
-			Lease: Duration(time.Minute),
+			Batch:          500,
+			MinConnections: 1,
+			Lease:          Duration(time.Minute),
 			Retry: []Duration{
 				Duration(time.Minute), Duration(5 * time.Minute), Duration(15 * time.Minute),
 				Duration(30 * time.Minute), Duration(time.Hour), Duration(2 * time.Hour),
@@ -258,6 +289,19 @@ func DefaultRelay() Relay {
 		Pipelining:            true,
 		Weight:                1,
 	}
+}
+
+// Grouping is the table of domain groups, or the built-in one where the config
+// has none.
+func (c *Config) Grouping() (*mailer.Grouping, error) {
+	if len(c.DomainGroups) == 0 {
+		return mailer.NewGrouping(mailer.JapaneseProviders)
+	}
+	groups := make([]mailer.DomainGroup, len(c.DomainGroups))
+	for i, g := range c.DomainGroups {
+		groups[i] = mailer.DomainGroup{Name: g.Name, Domains: g.Domains, Connections: g.Connections, PerSecond: g.PerSecond}
+	}
+	return mailer.NewGrouping(groups)
 }
 
 // Path makes a path of the config file absolute or relative to the current

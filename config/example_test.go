@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"oshirase/mailer"
 )
 
 var update = flag.Bool("update", false, "write example.toml anew from the comments and defaults")
@@ -35,6 +37,7 @@ func TestExampleIsMadeFromTheComments(t *testing.T) {
 	c := Default()
 	c.Relays = []Relay{DefaultRelay()}
 	c.Schedules = []Schedule{{}}
+	c.DomainGroups = builtInGroups()
 	w.comment("# ", "Every key of oshirase.toml with its default. Made by `oshirase config example`.\nA key that is left out has its default.")
 	w.table("", reflect.ValueOf(*c))
 	if *update {
@@ -58,6 +61,7 @@ func TestExampleLoads(t *testing.T) {
 	relay.Name, relay.Address = "main", "mail.example:587"
 	want.Relays = []Relay{relay}
 	want.Schedules = []Schedule{{Name: "weekdays", Cron: "0 9 * * 1-5"}}
+	want.DomainGroups = builtInGroups()
 	if diff := cmp.Diff(want, got, cmp.FilterPath(func(p cmp.Path) bool {
 		return p.Last().String() == ".dir" || p.Last().String() == ".doc"
 	}, cmp.Ignore()), cmp.AllowUnexported(Config{})); diff != "" {
@@ -68,10 +72,14 @@ func TestExampleLoads(t *testing.T) {
 // writer writes the example.
 type writer struct {
 	bytes.Buffer
-	docs map[string]string // Type.Field → comment
+	silent bool              // no comments: they stand above already
+	docs   map[string]string // Type.Field → comment
 }
 
 func (w *writer) comment(prefix, text string) {
+	if w.silent {
+		return
+	}
 	for _, line := range strings.Split(strings.TrimSpace(text), "\n") {
 		w.WriteString(strings.TrimRight(prefix+line, " ") + "\n")
 	}
@@ -86,7 +94,9 @@ func (w *writer) table(name string, v reflect.Value) {
 		if key == "" || isTable(f.Type) {
 			continue
 		}
-		w.WriteByte('\n')
+		if !w.silent {
+			w.WriteByte('\n')
+		}
 		w.comment("# ", lowerKeys(w.docs[t.Name()+"."+f.Name], f.Name, key))
 		value := v.Field(i).Interface()
 		if r, ok := required[name+"."+key]; ok {
@@ -100,16 +110,33 @@ func (w *writer) table(name string, v reflect.Value) {
 		if key == "" || !isTable(f.Type) {
 			continue
 		}
-		w.WriteByte('\n')
-		fv := v.Field(i)
-		head := "[" + key + "]"
-		if f.Type.Kind() == reflect.Slice {
-			fv, head = fv.Index(0), "[["+key+"]]"
+		if f.Type.Kind() != reflect.Slice {
+			w.headed(key, "["+key+"]", v.Field(i))
+			continue
 		}
-		w.comment("# ", lowerKeys(w.docs[fv.Type().Name()], fv.Type().Name(), head))
-		w.WriteString(head + "\n")
-		w.table(key, fv)
+		for k := range v.Field(i).Len() {
+			w.silent = k > 0
+			w.headed(key, "[["+key+"]]", v.Field(i).Index(k))
+		}
+		w.silent = false
 	}
+}
+
+// headed writes a table with its head.
+func (w *writer) headed(key, head string, v reflect.Value) {
+	w.WriteByte('\n')
+	w.comment("# ", lowerKeys(w.docs[v.Type().Name()], v.Type().Name(), head))
+	w.WriteString(head + "\n")
+	w.table(key, v)
+}
+
+// builtInGroups are the domain groups that a config without any has.
+func builtInGroups() []DomainGroup {
+	var groups []DomainGroup
+	for _, g := range mailer.JapaneseProviders {
+		groups = append(groups, DomainGroup{Name: g.Name, Domains: g.Domains, Connections: g.Connections, PerSecond: g.PerSecond})
+	}
+	return groups
 }
 
 // lowerKeys writes a field's comment as one about its key.
@@ -133,6 +160,12 @@ func literal(v any) string {
 		return strconv.Quote(v)
 	case Duration:
 		return strconv.Quote(v.String())
+	case []string:
+		parts := make([]string, len(v))
+		for i, text := range v {
+			parts[i] = literal(text)
+		}
+		return "[" + strings.Join(parts, ", ") + "]"
 	case []Duration:
 		parts := make([]string, len(v))
 		for i, d := range v {

@@ -80,6 +80,7 @@ func (c *Config) Validate() error {
 	c.validateRelays(v)
 	c.validateSending(v)
 	c.validateSchedules(v)
+	c.validateDomainGroups(v)
 	return errors.Join(v.errs...)
 }
 
@@ -116,6 +117,7 @@ func (c *Config) validateSending(v *validation) {
 	s := c.Sending
 	v.atLeast("sending.batch", s.Batch, 1)
 	v.atLeast("sending.per_second", s.PerSecond, 0)
+	v.atLeast("sending.min_connections", s.MinConnections, 1)
 	v.atLeast("sending.per_hour", s.PerHour, 0)
 	v.positive("sending.lease", s.Lease)
 	v.positive("sending.deadline", s.Deadline)
@@ -144,6 +146,18 @@ func (c *Config) validateSchedules(v *validation) {
 		if err := checkCron(s.Cron); err != nil {
 			v.add(at("cron"), `write minute, hour, day of month, month and day of week, such as "0 9 * * 1-5"`, "%v", err)
 		}
+	}
+}
+
+func (c *Config) validateDomainGroups(v *validation) {
+	for i, g := range c.DomainGroups {
+		at := func(key string) string { return fmt.Sprintf("domain_group[%d].%s", i, key) }
+		v.required(at("name"), g.Name, "give the group a name")
+		v.atLeast(at("connections"), g.Connections, 0)
+		v.atLeast(at("per_second"), g.PerSecond, 0)
+	}
+	if _, err := c.Grouping(); err != nil {
+		v.add("domain_group", "each name and each domain stands once", "%v", err)
 	}
 }
 

@@ -30,4 +30,5 @@ type Frozen struct {
 	Suppressed string
 	Told       []Told   // as the notice was rendered with
 	Exposures  []string // that the notice names
+	Group      string   // domain group of the address; see Grouping
 }

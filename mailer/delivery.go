@@ -107,7 +107,9 @@ type Delivery struct {
 	Hash     [32]byte  // of the approved notice
 	// Token names the delivery in envelope senders and Message-IDs; it is opaque
 	// (lower-case letters and digits) and always the same for one delivery.
-	Token     string
+	Token string
+	// Group is the domain group of the address; see Grouping.
+	Group     string
 	Recipient Recipient
 }
 

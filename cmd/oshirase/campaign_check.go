@@ -29,9 +29,17 @@ unless --allow-repeat is given.`,
 			if err != nil {
 				return err
 			}
+			cfg, err := a.config()
+			if err != nil {
+				return err
+			}
+			grouping, err := cfg.Grouping()
+			if err != nil {
+				return err
+			}
 			bar := a.newProgress("checking", "notices", 0)
 			check := campaign.Check{
-				Store: db, Notices: notices, Now: a.now, AllowRepeat: repeat,
+				Store: db, Notices: notices, Now: a.now, AllowRepeat: repeat, Grouping: grouping,
 				Progress: func(done int64) { bar.set(done, 0) },
 			}
 			result, err := check.Run(cmd.Context(), args[0])

@@ -29,6 +29,8 @@ var mayImport = map[string][]string{
 	"store":           {"mailer"},
 	"config":          {"mailer"},
 	"web":             {"mailer", "mailer/campaign"},
+	"torture":         {}, // tests alone
+	"bench":           {"mailer", "mailer/smtp", "mailer/sink"},
 	"cmd/oshirase": {
 		"mailer", "mailer/list", "mailer/smtp", "mailer/sink", "mailer/bounce", "mailer/letter", "mailer/campaign",
 		"templates", "store", "config", "web",

@@ -85,9 +85,14 @@ func (a *app) runner(ctx context.Context) (*campaign.Runner, error) {
 	if err != nil {
 		return nil, err
 	}
+	grouping, err := cfg.Grouping()
+	if err != nil {
+		return nil, err
+	}
 	s := cfg.Sending
 	opt := campaign.Options{
 		Batch: s.Batch, BatchPause: s.BatchPause.Std(), Lease: s.Lease.Std(), Deadline: s.Deadline.Std(),
+		MinConnections: s.MinConnections, Grouping: grouping,
 		Grace: s.Grace.Std(), StopGrace: s.StopGrace.Std(), PerSecond: s.PerSecond, PerHour: s.PerHour,
 		Resend: cfg.Ledger.Unknown == "resend", Now: a.now, Logger: a.logger(),
 	}
@@ -115,7 +120,7 @@ func (a *app) pool(cfg *config.Config) (*smtp.Pool, error) {
 			Name: r.Name, Address: r.Address, TLS: r.TLS, CAFile: cfg.Path(r.CAFile), ServerName: r.ServerName, EHLO: r.EHLO,
 			Username: r.Username, Password: password, Connections: r.Connections, MessagesPerConnection: r.MessagesPerConnection,
 			Idle: r.Idle.Std(), DialTimeout: r.DialTimeout.Std(), CommandTimeout: r.CommandTimeout.Std(), DataTimeout: r.DataTimeout.Std(),
-			Pipelining: r.Pipelining, Weight: r.Weight,
+			Pipelining: r.Pipelining, Chunking: r.Chunking, Weight: r.Weight,
 		})
 	}
 	if len(opts) == 0 {

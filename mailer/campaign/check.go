@@ -40,6 +40,8 @@ type Check struct {
 	// AllowRepeat also takes people who already got a notice of this stage that
 	// said the same.
 	AllowRepeat bool
+	// Grouping finds the domain group of an address; nil knows none.
+	Grouping *mailer.Grouping
 }
 
 // Run checks one campaign. Memory does not grow with the number of recipients:
@@ -57,6 +59,10 @@ func (c *Check) Run(ctx context.Context, id string) (mailer.CheckResult, error) 
 	if err != nil {
 		return mailer.CheckResult{}, err
 	}
+	grouping := c.Grouping
+	if grouping == nil {
+		grouping = noGroups()
+	}
 	tally := newTally()
 	env, err := newEnvelope(&snap.Merchant)
 	if err != nil {
@@ -71,7 +77,7 @@ func (c *Check) Run(ctx context.Context, id string) (mailer.CheckResult, error) 
 		if err := tally.digestSnapshot(&snap); err != nil {
 			return mailer.CheckResult{}, err
 		}
-		r := &renderer{tmpl: tmpl, env: &env, stage: camp.Stage, repeat: c.AllowRepeat}
+		r := &renderer{tmpl: tmpl, env: &env, stage: camp.Stage, repeat: c.AllowRepeat, grouping: grouping}
 		if err := c.freeze(ctx, id, r, tally); err != nil {
 			return mailer.CheckResult{}, err
 		}
@@ -166,6 +172,8 @@ type renderer struct {
 	env    *envelope
 	stage  mailer.Stage
 	repeat bool
+
+	grouping *mailer.Grouping
 }
 
 // rendered is what the check knows of one recipient.
@@ -208,6 +216,7 @@ func (r *renderer) one(rec *mailer.Recipient) (out rendered) {
 	}
 	out.findings = r.tmpl.CheckNotice(rec, &n)
 	out.frozen.Hash = r.env.noticeHash(to, &n)
+	out.frozen.Group = r.grouping.Find(to.Domain)
 	return out
 }
 

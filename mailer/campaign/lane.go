@@ -14,6 +14,7 @@ import (
 // intent of the next. At most one delivery of a lane is in sending.
 type lane struct {
 	*session
+	n    int             // number of the lane; those below the adapter's count may send
 	ctx  context.Context // of the work: outlives a stop by the grace
 	conn Conn
 	// past is the outcome that is not yet committed, with its job.
@@ -52,7 +53,10 @@ func (l *lane) run() {
 		}
 		l.conn.Finish(l.ctx)
 		next := l.takeBehind()
-		l.past = &settled{cur, l.conn.Outcome(l.ctx)}
+		began := time.Now()
+		out = l.conn.Outcome(l.ctx)
+		l.replied(cur, &out, time.Since(began))
+		l.past = &settled{cur, out}
 		cur = next
 	}
 }
@@ -61,10 +65,10 @@ func (l *lane) run() {
 // waits uncommitted while it blocks.
 func (l *lane) take() *job {
 	for {
-		j := l.queue.tryPop()
+		j := l.queue.tryPop(l.n)
 		if j == nil {
 			l.commit(nil)
-			if j = l.queue.pop(); j == nil {
+			if j = l.queue.pop(l.n); j == nil {
 				return nil
 			}
 		}
@@ -80,7 +84,7 @@ func (l *lane) takeBehind() *job {
 	if !l.conn.Pipelining() || !l.conn.Usable() {
 		return nil
 	}
-	j := l.queue.tryPop()
+	j := l.queue.tryPop(l.n)
 	if j == nil || !l.prepared(j) {
 		return nil
 	}
@@ -145,10 +149,17 @@ func (l *lane) refused(j *job, out mailer.Outcome) {
 		return
 	}
 	l.commit(nil)
+	l.replied(j, &out, 0)
 	l.past = &settled{j, out}
 	if !l.conn.Usable() {
 		l.hangUp()
 	}
+}
+
+// replied tells adapter and queue how the relay answered.
+func (l *lane) replied(j *job, out *mailer.Outcome, took time.Duration) {
+	l.adapter.outcome(out, took)
+	l.queue.replied(j, out.Code != 0 && pushesBack(out))
 }
 
 // intend commits that the body of j is about to leave, and with it the outcome

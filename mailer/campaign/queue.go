@@ -2,6 +2,7 @@ package campaign
 
 import (
 	"sync"
+	"time"
 
 	"oshirase/mailer"
 )
@@ -24,22 +25,57 @@ type lease struct {
 	open     int // guarded by the queue's mutex
 }
 
-// queue hands jobs from the dispatcher to the lanes. It bounds how many wait, so
-// that little is claimed ahead of what the relays take.
+// queue hands jobs from the dispatcher to the lanes: each domain group in turn,
+// so that a slow one holds nobody else. It bounds how many wait, so that little
+// is claimed ahead of what the relays take.
 type queue struct {
 	mu     sync.Mutex
-	cond   *sync.Cond
-	jobs   []*job
+	work   *sync.Cond // lanes wait for a job
+	room   *sync.Cond // the dispatcher waits for room
+	groups map[string]*group
+	ring   []*group // in the order of the first job
+	turn   int
 	size   int // the dispatcher waits while this many jobs are waiting
+	wait   int // jobs that no lane has taken
 	busy   int // popped and not done
+	lanes  int // lanes with a lower number may take jobs
 	closed bool
 	ended  func(*lease) // called without the lock when a lease has no open job
 }
 
-func newQueue(size int, ended func(*lease)) *queue {
-	q := &queue{size: size, ended: ended}
-	q.cond = sync.NewCond(&q.mu)
+// group is what waits and what is on the wire for one domain group.
+type group struct {
+	mailer.DomainGroup
+	jobs  []*job
+	busy  int
+	quota int       // messages that may still begin, where PerSecond is set
+	rest  time.Time // none begins before: the provider pushed back
+	again time.Duration
+	// Replies since the last refill, and those among them that pushed back.
+	replies, pushes int
+}
+
+// groupShare is the part of the queue that one group may fill while others are
+// not empty: the rest stays claimable for these.
+const groupShare = 4
+
+func newQueue(size int, grouping *mailer.Grouping, ended func(*lease)) *queue {
+	q := &queue{size: size, groups: map[string]*group{}, ended: ended}
+	for _, g := range grouping.Groups() {
+		st := &group{DomainGroup: g}
+		q.groups[g.Name] = st
+		q.ring = append(q.ring, st)
+	}
+	q.work, q.room = sync.NewCond(&q.mu), sync.NewCond(&q.mu)
 	return q
+}
+
+// of returns the state of a group; one that the config no longer has is others.
+func (q *queue) of(j *job) *group {
+	if g := q.groups[j.delivery.Group]; g != nil {
+		return g
+	}
+	return q.groups[mailer.OtherDomains]
 }
 
 // push adds the jobs of a lease at the end and waits for room before it does.
@@ -47,15 +83,19 @@ func newQueue(size int, ended func(*lease)) *queue {
 func (q *queue) push(l *lease, jobs []*job) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for len(q.jobs) >= q.size && !q.closed {
-		q.cond.Wait()
+	for q.wait >= q.size && !q.closed {
+		q.room.Wait()
 	}
 	if q.closed {
 		return false
 	}
 	l.open = len(jobs)
-	q.jobs = append(q.jobs, jobs...)
-	q.cond.Broadcast()
+	for _, j := range jobs {
+		g := q.of(j)
+		g.jobs = append(g.jobs, j)
+	}
+	q.wait += len(jobs)
+	q.work.Broadcast()
 	return true
 }
 
@@ -69,52 +109,159 @@ func (q *queue) pushFront(j *job) {
 		return
 	}
 	defer q.mu.Unlock()
+	g := q.of(j)
 	q.busy--
-	q.jobs = append([]*job{j}, q.jobs...)
-	q.cond.Broadcast()
+	g.busy--
+	q.wait++
+	g.quota++
+	g.jobs = append([]*job{j}, g.jobs...)
+	q.work.Broadcast()
 }
 
-// pop waits for a job; nil: the queue is closed.
-func (q *queue) pop() *job {
+// pop waits until the lane may take a job; nil: the queue is closed.
+func (q *queue) pop(lane int) *job {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for len(q.jobs) == 0 && !q.closed {
-		q.cond.Wait()
+	for {
+		if q.closed {
+			return nil
+		}
+		if j := q.take(lane); j != nil {
+			return j
+		}
+		q.work.Wait()
 	}
-	return q.take()
 }
 
-// tryPop returns a job if one waits, else nil.
-func (q *queue) tryPop() *job {
+// tryPop returns a job if the lane may take one now, else nil.
+func (q *queue) tryPop(lane int) *job {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.take()
-}
-
-func (q *queue) take() *job {
-	if q.closed || len(q.jobs) == 0 {
+	if q.closed {
 		return nil
 	}
-	j := q.jobs[0]
-	q.jobs[0] = nil
-	q.jobs = q.jobs[1:]
-	q.busy++
-	q.cond.Broadcast()
-	return j
+	return q.take(lane)
+}
+
+func (q *queue) take(lane int) *job {
+	if q.wait == 0 || lane >= q.lanes {
+		return nil
+	}
+	for range q.ring {
+		g := q.ring[q.turn]
+		q.turn = (q.turn + 1) % len(q.ring)
+		if len(g.jobs) == 0 || !g.open() {
+			continue
+		}
+		j := g.jobs[0]
+		g.jobs[0] = nil
+		g.jobs = g.jobs[1:]
+		g.busy++
+		g.quota--
+		q.busy++
+		q.wait--
+		if q.wait < q.size {
+			q.room.Signal()
+		}
+		return j
+	}
+	return nil
+}
+
+// open reports whether a message of the group may begin. Its rest is lifted by
+// refill.
+func (g *group) open() bool {
+	return (g.Connections == 0 || g.busy < g.Connections) && (g.PerSecond == 0 || g.quota > 0) && g.rest.IsZero()
 }
 
 // done says that a popped job is finished with, sent or not.
 func (q *queue) done(j *job) {
 	q.mu.Lock()
 	q.busy--
+	g := q.of(j)
+	g.busy--
+	if g.Connections > 0 && len(g.jobs) > 0 {
+		q.work.Signal()
+	}
 	l := j.lease
 	l.open--
 	last := l.open == 0
-	q.cond.Broadcast()
 	q.mu.Unlock()
 	if last {
 		q.ended(l)
 	}
+}
+
+// replied notes an answer for the group of a job.
+func (q *queue) replied(j *job, pushedBack bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	g := q.of(j)
+	g.replies++
+	if pushedBack {
+		g.pushes++
+	}
+}
+
+// judge lets a group rest when most of its provider's answers ask for patience:
+// a second, then twice as long each time, up to a minute.
+func (g *group) judge(now time.Time) {
+	switch {
+	case g.replies == 0:
+	case g.pushes >= fewPushes && 2*g.pushes > g.replies:
+		g.again = min(max(2*g.again, time.Second), time.Minute)
+		g.rest = now.Add(g.again)
+	case g.pushes == 0:
+		g.again /= 2
+	}
+	g.replies, g.pushes = 0, 0
+}
+
+// fewPushes is how many answers have to ask for patience before a group rests.
+const fewPushes = 3
+
+// refill ends the rests that are over and gives the groups that have a pace of
+// their own what grant allows them; it reports groups that still rest.
+func (q *queue) refill(now time.Time, grant func(g *mailer.DomainGroup, n int) int) (resting []string) {
+	q.mu.Lock()
+	var paced []*group
+	for _, g := range q.ring {
+		if g.rest.IsZero() {
+			g.judge(now)
+		} else if !now.Before(g.rest) {
+			g.rest = time.Time{}
+		}
+		if !g.rest.IsZero() {
+			resting = append(resting, g.Name)
+		}
+		if g.PerSecond > 0 && len(g.jobs) > 0 && g.quota <= 0 {
+			paced = append(paced, g)
+		}
+	}
+	q.mu.Unlock()
+	for _, g := range paced {
+		n := grant(&g.DomainGroup, g.PerSecond)
+		q.mu.Lock()
+		g.quota = n
+		q.mu.Unlock()
+	}
+	q.mu.Lock()
+	q.work.Broadcast()
+	q.mu.Unlock()
+	return resting
+}
+
+// full lists the groups of which enough waits already: no more of them is to be
+// claimed, so that there is room for the others.
+func (q *queue) full() (names []string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, g := range q.ring {
+		if len(g.jobs) > 0 && (len(g.jobs) >= q.size/groupShare || !g.rest.IsZero()) {
+			names = append(names, g.Name)
+		}
+	}
+	return names
 }
 
 // drop forgets the waiting jobs of a campaign.
@@ -126,7 +273,8 @@ func (q *queue) drop(campaign string) {
 func (q *queue) close() {
 	q.mu.Lock()
 	q.closed = true
-	q.cond.Broadcast()
+	q.work.Broadcast()
+	q.room.Broadcast()
 	q.mu.Unlock()
 	q.dropIf(func(*job) bool { return true })
 }
@@ -134,36 +282,47 @@ func (q *queue) close() {
 func (q *queue) dropIf(drop func(*job) bool) {
 	q.mu.Lock()
 	var over []*lease
-	kept := q.jobs[:0]
-	for _, j := range q.jobs {
-		if !drop(j) {
-			kept = append(kept, j)
-			continue
+	for _, g := range q.ring {
+		kept := g.jobs[:0]
+		for _, j := range g.jobs {
+			if !drop(j) {
+				kept = append(kept, j)
+				continue
+			}
+			q.wait--
+			j.lease.open--
+			if j.lease.open == 0 {
+				over = append(over, j.lease)
+			}
 		}
-		j.lease.open--
-		if j.lease.open == 0 {
-			over = append(over, j.lease)
-		}
+		clear(g.jobs[len(kept):])
+		g.jobs = kept
 	}
-	clear(q.jobs[len(kept):])
-	q.jobs = kept
-	q.cond.Broadcast()
+	q.room.Signal()
 	q.mu.Unlock()
 	for _, l := range over {
 		q.ended(l)
 	}
 }
 
+// allow lets so many lanes take jobs.
+func (q *queue) allow(lanes int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.lanes = lanes
+	q.work.Broadcast()
+}
+
 // idle reports whether no job waits or is being sent.
 func (q *queue) idle() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.jobs) == 0 && q.busy == 0
+	return q.wait == 0 && q.busy == 0
 }
 
 // waiting is the number of jobs that no lane has taken.
 func (q *queue) waiting() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.jobs)
+	return q.wait
 }

@@ -22,9 +22,15 @@ type Options struct {
 	RelayWait  time.Duration   // how long Run waits for a relay that had worked; 5 m
 	PerSecond  int             // over all merchants; 0 is no limit
 	PerHour    int             // over all merchants; 0 is no limit
-	Resend     bool            // unknown deliveries are sent again instead of held
-	Now        func() time.Time
-	Logger     *slog.Logger
+	// MinConnections is how many connections are used at least, however much the
+	// relays push back; 1.
+	MinConnections int
+	// Grouping finds the domain group of an address, with its limits; none has
+	// limits.
+	Grouping *mailer.Grouping
+	Resend   bool // unknown deliveries are sent again instead of held
+	Now      func() time.Time
+	Logger   *slog.Logger
 	// Progress is called after each outcome with the number of outcomes so far;
 	// it must be quick and safe for concurrent use. May be nil.
 	Progress func(done int64)
@@ -52,12 +58,24 @@ func (o *Options) defaults() {
 	if o.RelayWait <= 0 {
 		o.RelayWait = 5 * time.Minute
 	}
+	if o.Grouping == nil {
+		o.Grouping = noGroups()
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+}
+
+// noGroups has all domains in one group without limits.
+func noGroups() *mailer.Grouping {
+	g, err := mailer.NewGrouping(nil)
+	if err != nil {
+		panic(err) // nothing stands twice in nothing
+	}
+	return g
 }
 
 // Runner sends what is due. Several runners may work on one ledger.

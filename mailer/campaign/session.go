@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,9 +22,10 @@ const (
 // session is one run of the dispatcher with its lanes.
 type session struct {
 	*Runner
-	log   *slog.Logger
-	admit Plan
-	queue *queue
+	log     *slog.Logger
+	admit   Plan
+	queue   *queue
+	adapter *adapter
 
 	accepted, rejected, outcomes atomic.Int64
 
@@ -49,7 +51,9 @@ func (r *Runner) begin(ctx context.Context, admit Plan) (*session, error) {
 		Runner: r, log: r.Options.Logger, admit: admit,
 		works: map[string]*work{}, touched: map[string]bool{}, active: map[int64]bool{},
 	}
-	s.queue = newQueue(r.Options.Batch, s.leaseEnded)
+	s.queue = newQueue(r.Options.Batch, r.Options.Grouping, s.leaseEnded)
+	s.adapter = newAdapter(r.Options.MinConnections, r.Relays.Size())
+	s.queue.allow(s.adapter.lanes)
 	s.running, s.halt = context.WithCancel(ctx)
 	if err := s.housekeep(ctx); err != nil {
 		s.halt()
@@ -67,11 +71,12 @@ func (s *session) dispatch(ctx context.Context, forever bool) error {
 	closing := context.AfterFunc(s.running, s.queue.close)
 	defer closing()
 	var lanes, renewer sync.WaitGroup
-	for range s.Relays.Size() {
-		lanes.Go(func() { (&lane{session: s, ctx: wire}).run() })
+	for n := range s.Relays.Size() {
+		lanes.Go(func() { (&lane{session: s, n: n, ctx: wire}).run() })
 	}
 	renewing, stopRenewing := context.WithCancel(wire)
 	renewer.Go(func() { s.renew(renewing) })
+	renewer.Go(func() { s.steer(renewing) })
 
 	err := s.claimUntil(wire, forever)
 	s.halt()
@@ -243,12 +248,16 @@ func (s *session) claim(ctx context.Context, w *work) (verdict, error) {
 		}
 		n = granted
 	}
-	got, err := s.Ledger.Claim(ctx, w.campaign.ID, now, now.Add(s.Options.Lease), n)
+	full := s.queue.full()
+	got, err := s.Ledger.Claim(ctx, w.campaign.ID, now, now.Add(s.Options.Lease), n, full)
 	if errors.Is(err, mailer.ErrNotRunning) {
 		return nothingIsDue, nil
 	}
 	if err != nil {
 		return nothingIsDue, err
+	}
+	if got == nil && len(full) > 0 {
+		return dueLater, s.waits(ctx, w, "domain groups: "+strings.Join(full, ", ")+" take no more now")
 	}
 	if got == nil {
 		due, ok, err := s.Ledger.NextDue(ctx, w.campaign.ID)
@@ -342,6 +351,44 @@ func (s *session) renew(ctx context.Context) {
 			s.log.Warn("leases not renewed", "err", err)
 		}
 	}
+}
+
+// steer has the number of lanes follow the relays, and the groups their paces.
+func (s *session) steer(ctx context.Context) {
+	t := time.NewTicker(adaptEvery)
+	defer t.Stop()
+	last := time.Now()
+	var rested string
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		now := time.Now()
+		lanes, changed := s.adapter.step(now, now.Sub(last), s.queue.waiting() == 0)
+		last = now
+		if changed {
+			s.queue.allow(lanes)
+			s.log.Debug("connections adapted", "connections", lanes)
+		}
+		resting := strings.Join(s.queue.refill(now, func(g *mailer.DomainGroup, n int) int { return s.grant(ctx, g, n) }), " ")
+		if resting != rested && resting != "" {
+			s.log.Info("domain groups rest: their providers ask for patience", "groups", resting)
+		}
+		rested = resting
+	}
+}
+
+// grant takes messages of a domain group out of its pace, which all processes
+// share.
+func (s *session) grant(ctx context.Context, g *mailer.DomainGroup, n int) int {
+	limit := mailer.Limit{Key: "group:" + g.Name, N: g.PerSecond, Per: time.Second, Burst: max(1, g.PerSecond/5)}
+	granted, _, err := s.Ledger.Reserve(ctx, s.Options.Now(), n, []mailer.Limit{limit})
+	if err != nil && ctx.Err() == nil {
+		s.fail(fmt.Errorf("pace of domain group %s: %w", g.Name, err))
+	}
+	return granted
 }
 
 // waits notes why a campaign waits, once per reason.
