@@ -15,7 +15,7 @@ var (
 	ErrDiskFull    = errors.New("the disk is full: free some space on the database's volume and run the command again")
 	ErrReadOnly    = errors.New("the database is read-only: check the permissions of the file and of its directory")
 	ErrNotDatabase = errors.New("the file is not an oshirase database (or it is damaged): check the database path, or restore a backup")
-	ErrLocked      = errors.New("another program has locked the database for more than 10 seconds: end it, then try again")
+	ErrLocked      = errors.New("another program keeps the database locked: wait for it or end it, then try again")
 	ErrIO          = errors.New("the disk reports an error: check the volume before going on")
 	ErrNoFile      = errors.New("the database file cannot be opened: check that it exists and who may read and write it")
 )

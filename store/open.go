@@ -54,6 +54,8 @@ type DB struct {
 	random io.Reader
 	now    func() time.Time
 	log    *slog.Logger
+	// patience is how long a writer waits for another process in all.
+	patience time.Duration
 
 	master  []byte
 	names   *names
@@ -82,7 +84,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if err := prepareFile(o.Path, o.ReadOnly); err != nil {
 		return nil, fmt.Errorf("open ledger %s: %w", o.Path, err)
 	}
-	db := &DB{path: o.Path, random: o.Random, now: o.Now, log: o.Logger, master: append([]byte(nil), o.MasterKey...)}
+	db := &DB{path: o.Path, random: o.Random, now: o.Now, log: o.Logger, patience: 5 * time.Minute, master: append([]byte(nil), o.MasterKey...)}
 	if db.random == nil {
 		db.random = rand.Reader
 	}

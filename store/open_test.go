@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"oshirase/mailer"
 )
@@ -142,4 +143,24 @@ func TestHistoryIsAppendOnly(t *testing.T) {
 			t.Errorf("%s: %v", q, err)
 		}
 	}
+}
+
+// A writer waits for another process, and in the end says why it did not write.
+func TestLocked(t *testing.T) {
+	ctx := context.Background()
+	e := open(t)
+	id := e.campaign(1)
+	other := e.again()
+	_, err := e.w.Exec(`PRAGMA busy_timeout = 1`)
+	must(t, err)
+	tx, err := other.w.Begin()
+	must(t, err)
+	e.patience = 0
+	wantErr(t, e.Pause(ctx, id, "stop"), ErrLocked, "keeps the database locked")
+	e.patience = time.Hour
+	done := make(chan error)
+	go func() { done <- e.Pause(ctx, id, "stop") }()
+	must(t, tx.Rollback())
+	must(t, <-done)
+	e.wantPhase(id, mailer.Paused)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -71,11 +72,7 @@ func (db *DB) Record(ctx context.Context, records ...mailer.Record) []error {
 	c.mu.Unlock()
 	if leader {
 		c.turn.Lock()
-		c.mu.Lock()
-		if c.open == b {
-			c.open = nil
-		}
-		c.mu.Unlock()
+		c.close(b)
 		b.errs = db.commit(b.records)
 		c.turn.Unlock()
 		close(b.done)
@@ -84,6 +81,28 @@ func (db *DB) Record(ctx context.Context, records ...mailer.Record) []error {
 	}
 	copy(errs, b.errs[from:])
 	return errs
+}
+
+// close lets no more callers join the batch. Those that the commit before has just
+// woken are let through first: without that, batches of one and of all the others
+// would take turns, and half of the syncs would carry next to nothing.
+func (c *committer) close(b *batch) {
+	joined := 0
+	for range 16 {
+		c.mu.Lock()
+		n := len(b.records)
+		c.mu.Unlock()
+		if n == joined {
+			break
+		}
+		joined = n
+		runtime.Gosched()
+	}
+	c.mu.Lock()
+	if c.open == b {
+		c.open = nil
+	}
+	c.mu.Unlock()
 }
 
 // commit writes one batch in one transaction. It first takes every delivery to
@@ -362,18 +381,21 @@ func (db *DB) writeOutcomes(ctx context.Context, tx *sqlx.Tx, g *stepRows) error
 	if g.from == mailer.Unknown {
 		attempt = 0 // the attempt was counted when it became unknown
 	}
+	// The state stands in the text: with a parameter there the statement would be
+	// planned anew each time, since partial indexes depend on it.
+	held := ` AND campaign = ?5 AND lease = ?6 AND state = '` + string(g.from) + `'`
 	query := `
 		UPDATE delivery SET state = ?1, attempts = attempts + ?2, first_at = ifnull(first_at, ?3), next_at = NULL
-		WHERE id IN (SELECT value FROM json_each(?4)) AND campaign = ?5 AND lease = ?6 AND state = ?7`
+		WHERE id IN (SELECT value FROM json_each(?4))` + held
 	rows := idArray(g.ids)
 	if g.to == mailer.Deferred {
 		query = `
 			UPDATE delivery SET state = ?1, attempts = attempts + ?2, first_at = ifnull(first_at, ?3), next_at = j.value
 			FROM json_each(?4) j
-			WHERE delivery.id = CAST(j.key AS INTEGER) AND campaign = ?5 AND lease = ?6 AND state = ?7`
+			WHERE delivery.id = CAST(j.key AS INTEGER)` + held
 		rows = string(append(g.nextAt, '}'))
 	}
-	r, err := tx.ExecContext(ctx, query, string(g.to), attempt, g.at, rows, g.num, g.epoch, string(g.from))
+	r, err := tx.ExecContext(ctx, query, string(g.to), attempt, g.at, rows, g.num, g.epoch)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"strconv"
 	"time"
 
@@ -15,7 +16,7 @@ func (db *DB) write(ctx context.Context, op string, fn func(tx *sqlx.Tx) error) 
 	if db.w == nil {
 		return wrap(op, ErrReadOnly)
 	}
-	tx, err := db.w.BeginTxx(ctx, nil)
+	tx, err := db.begin(ctx)
 	if err != nil {
 		return wrap(op, err)
 	}
@@ -24,6 +25,18 @@ func (db *DB) write(ctx context.Context, op string, fn func(tx *sqlx.Tx) error) 
 		return wrap(op, err)
 	}
 	return wrap(op, tx.Commit())
+}
+
+// begin takes the writer's lock. A large import of another process holds it for
+// longer than SQLite waits by itself: work goes on then, and does not fail.
+func (db *DB) begin(ctx context.Context) (*sqlx.Tx, error) {
+	for start := time.Now(); ; {
+		tx, err := db.w.BeginTxx(ctx, nil)
+		if err == nil || !errors.Is(explain(err), ErrLocked) || time.Since(start) > db.patience {
+			return tx, err
+		}
+		db.log.Warn("waiting for another program that writes to the database", "since", start)
+	}
 }
 
 // read runs fn in one read transaction: it sees one state of the ledger.
