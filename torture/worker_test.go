@@ -1,0 +1,135 @@
+package torture
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// worker is one process that sends.
+type worker struct {
+	w     *world
+	what  string
+	cmd   *exec.Cmd
+	log   buffer
+	ended chan struct{}
+	err   error // valid once ended is closed
+}
+
+// buffer is written by the process and read by the test.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// start starts a worker: run or serve.
+func (w *world) start(args ...string) *worker {
+	w.t.Helper()
+	return w.startCommand(w.command(args...))
+}
+
+func (w *world) startCommand(cmd *exec.Cmd) *worker {
+	w.t.Helper()
+	p := &worker{w: w, what: strings.Join(cmd.Args[1:], " "), cmd: cmd, ended: make(chan struct{})}
+	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
+	if err := p.cmd.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	go func() {
+		p.err = p.cmd.Wait()
+		close(p.ended)
+	}()
+	w.t.Cleanup(func() {
+		p.signal(syscall.SIGKILL)
+		<-p.ended
+	})
+	return p
+}
+
+// startEither starts run or serve.
+func (w *world) startEither() *worker {
+	w.t.Helper()
+	return w.start([]string{"run", "serve"}[w.rng.IntN(2)])
+}
+
+func (p *worker) signal(s os.Signal) { _ = p.cmd.Process.Signal(s) } // fails where it has ended
+
+// wait waits for the process to end by itself.
+func (p *worker) wait(limit time.Duration) {
+	p.w.t.Helper()
+	select {
+	case <-p.ended:
+	case <-time.After(limit):
+		p.signal(syscall.SIGQUIT) // the stacks go to the log
+		<-p.ended
+		p.w.t.Fatalf("%s has not ended within %s\n%s", p.what, limit, p.log.String())
+	}
+	p.healthy()
+}
+
+// healthy reports what a process must never say.
+func (p *worker) healthy() {
+	p.w.t.Helper()
+	if s := p.log.String(); strings.Contains(s, "panic:") || strings.Contains(s, "fatal error:") || strings.Contains(s, "contradicts itself") {
+		p.w.t.Errorf("%s broke down\n%s", p.what, s)
+	}
+}
+
+// succeeded demands that the process ended well.
+func (p *worker) succeeded(limit time.Duration) {
+	p.w.t.Helper()
+	p.wait(limit)
+	if p.err != nil {
+		p.w.t.Errorf("%s: %v\n%s", p.what, p.err, p.log.String())
+	}
+}
+
+// kill is kill -9.
+func (p *worker) kill() {
+	p.signal(syscall.SIGKILL)
+	<-p.ended
+}
+
+// term asks the process to end, and demands that it does so in seconds.
+func (p *worker) term() {
+	p.w.t.Helper()
+	p.signal(syscall.SIGTERM)
+	p.succeeded(15 * time.Second)
+}
+
+// messages waits until the receiver has taken n further messages, or the worker
+// has ended. With at, the last of them is not told to the worker before at has
+// been called.
+func (p *worker) messages(n int, at func()) {
+	p.w.t.Helper()
+	reached := make(chan struct{})
+	p.w.recv.after(n, func() {
+		if at != nil {
+			at()
+		}
+		close(reached)
+	})
+	defer p.w.recv.forget()
+	select {
+	case <-reached:
+	case <-p.ended:
+	case <-time.After(60 * time.Second):
+		p.w.t.Fatalf("%s: fewer than %d messages within a minute\n%s", p.what, n, p.log.String())
+	}
+}
