@@ -73,6 +73,9 @@ established, with --certainty possible those for whom none is.`,
 			if err != nil {
 				return withHint(err, "load the merchant with `oshirase apply`")
 			}
+			if camp.Name == "" {
+				camp.Name = m.ShortName() + " " + camp.Stage.Japanese()
+			}
 			camp.Window, camp.PerHour = m.Window, m.PerHour
 			if window != "" {
 				camp.Window.Hours = window
