@@ -55,9 +55,9 @@ type group struct {
 	replies, pushes int
 }
 
-// groupShare is the part of the queue that one group may fill while others are
-// not empty: the rest stays claimable for these.
-const groupShare = 4
+// groupShare is the part of the queue (one in so many) that a group which cannot
+// send may fill: the rest stays for the others.
+const groupShare = 8
 
 func newQueue(size int, grouping *mailer.Grouping, ended func(*lease)) *queue {
 	q := &queue{size: size, groups: map[string]*group{}, ended: ended}
@@ -251,13 +251,13 @@ func (q *queue) refill(now time.Time, grant func(g *mailer.DomainGroup, n int) i
 	return resting
 }
 
-// full lists the groups of which enough waits already: no more of them is to be
-// claimed, so that there is room for the others.
+// full lists the groups that cannot send now and of which enough waits already:
+// no more of them is to be claimed, so that there is room for the others.
 func (q *queue) full() (names []string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, g := range q.ring {
-		if len(g.jobs) > 0 && (len(g.jobs) >= q.size/groupShare || !g.rest.IsZero()) {
+		if len(g.jobs) >= max(1, q.size/groupShare) && !g.open() {
 			names = append(names, g.Name)
 		}
 	}
