@@ -38,7 +38,11 @@ fuzz: ## each fuzz target for FUZZTIME (30s)
 		$(GO) test "$$(dirname "$$file")" -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime $(FUZZTIME) || exit 1; done
 
 .PHONY: bench
-bench: ## benchmarks
+bench: ## the program against the wire and sqlite3 (BENCH=full: large sizes)
+	$(GO) run ./bench $(BENCHFLAGS)
+
+.PHONY: gobench
+gobench: ## the benchmarks of the packages
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: fmt
