@@ -119,7 +119,7 @@ func (n *names) ParseToken(token string) (int64, bool) {
 	if binary.BigEndian.Uint64(b[8:16]) != tokenCheck || id <= 0 {
 		return 0, false
 	}
-	return id, true
+	return id, n.Token(id) == string(lower) // 26 characters hold two bits more than the block
 }
 
 // Reference numbers are a keyed permutation of the recipients' ids: unique
