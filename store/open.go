@@ -66,7 +66,7 @@ type DB struct {
 }
 
 // writerCache is the writer's page cache in KiB.
-const writerCache = "16384"
+const writerCache = "8192"
 
 // readers is how many connections read beside the writer.
 const readers = 4
@@ -121,7 +121,7 @@ func (db *DB) connect(ctx context.Context, sync string, readOnly bool) (err erro
 			return err
 		}
 	}
-	mode := url.Values{"_query_only": {"on"}, "_cache_size": {"-4096"}}
+	mode := url.Values{"_query_only": {"on"}, "_cache_size": {"-2048"}}
 	if readOnly {
 		mode.Set("mode", "ro")
 	}

@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -24,7 +25,15 @@ import (
 // global, so it is set once and not by each command line.
 func init() { cobra.EnableCommandSorting = false }
 
+// memoryLimit is what the Go heap is kept to where that is possible, in bytes.
+const memoryLimit = 24 << 20
+
 func main() {
+	// Lists are streamed, so little is live at a time: the collector may work a
+	// little harder before the process grows.
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()

@@ -228,6 +228,7 @@ type tally struct {
 	exposed    map[string]int64 // recipients by exposure, suppressed or not
 	declared   *int64
 	digest     hash.Hash
+	row        []byte // what add hashes
 	findings   []mailer.Finding
 	perRule    map[string]int64
 	errors     int
@@ -257,7 +258,7 @@ func (t *tally) digestSnapshot(snap *mailer.Snapshot) error {
 	if err != nil {
 		return fmt.Errorf("encode snapshot: %w", err)
 	}
-	writeField(t.digest, string(b))
+	t.digest.Write(appendField(nil, string(b)))
 	return nil
 }
 
@@ -271,9 +272,8 @@ func (t *tally) add(r *mailer.Recipient, out *rendered) {
 	} else {
 		t.sendable++
 	}
-	writeField(t.digest, r.Ref)
-	writeField(t.digest, out.frozen.Suppressed)
-	t.digest.Write(out.frozen.Hash[:])
+	t.row = appendField(appendField(t.row[:0], r.Ref), out.frozen.Suppressed)
+	t.digest.Write(append(t.row, out.frozen.Hash[:]...))
 	t.find(out.findings...)
 }
 

@@ -4,9 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-	"hash"
-	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"oshirase/mailer"
@@ -76,22 +75,23 @@ func (e *envelope) sender(token string) string { return "b-" + token + "@" + e.b
 
 // noticeHash is what approval binds: who writes, to which address, and every
 // character of the notice.
-func (e *envelope) noticeHash(to mailer.Address, n *mailer.Notice) (sum [32]byte) {
-	h := sha256.New()
+func (e *envelope) noticeHash(to mailer.Address, n *mailer.Notice) [32]byte {
+	buf := hashBuffers.Get().(*[]byte)
+	defer hashBuffers.Put(buf)
+	b := (*buf)[:0]
 	for _, s := range [...]string{e.from, e.fromName, e.replyTo, e.bounceDomain, e.charset, to.Mailbox(), n.Subject, n.Body} {
-		writeField(h, s)
+		b = appendField(b, s)
 	}
-	h.Sum(sum[:0])
-	return sum
+	*buf = b
+	return sha256.Sum256(b)
 }
 
-// writeField hashes a string with its length, so that no two sequences of
+var hashBuffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// appendField appends a string with its length, so that no two sequences of
 // fields hash alike.
-func writeField(h hash.Hash, s string) {
-	var size [8]byte
-	binary.BigEndian.PutUint64(size[:], uint64(len(s)))
-	h.Write(size[:])
-	_, _ = io.WriteString(h, s)
+func appendField(b []byte, s string) []byte {
+	return append(binary.BigEndian.AppendUint64(b, uint64(len(s))), s...)
 }
 
 // alreadyTold reports whether an earlier notice already said to the
