@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/jmoiron/sqlx"
@@ -110,13 +112,14 @@ type importer struct {
 	nextID  int64
 	seen    bitmap // recipients before firstID that this list has named
 	sealer  *sealer
+	touched map[int64]bool // exposures of the people who came or changed
 	res     ImportResult
 	email   string // SQL of the index of addresses, where it was dropped
 	known   bool   // the last chunk held known people: look first, insert then
 }
 
 func (db *DB) newImporter(ctx context.Context, tx *sqlx.Tx, o *ImportOptions) (*importer, error) {
-	im := &importer{db: db, tx: tx, o: o}
+	im := &importer{db: db, tx: tx, o: o, touched: map[int64]bool{}}
 	var err error
 	if im.incident, im.merchant, err = population(ctx, tx, o.Incident, o.Merchant); err != nil {
 		return nil, err
@@ -355,7 +358,12 @@ func (im *importer) finish(ctx context.Context) (ImportResult, error) {
 		im.incident, im.merchant, res.Imported); err != nil {
 		return *res, err
 	}
-	return *res, db.voidWhere(ctx, tx, "list changed since the check", `incident = ? AND c.merchant = ?`, im.incident, im.merchant)
+	// A campaign that selects other exposures than those of the people who came or
+	// changed has the recipients that it had.
+	return *res, db.voidWhere(ctx, tx, "list changed since the check", `incident = ? AND c.merchant = ? AND (c.exposures = '[]' OR EXISTS (
+		SELECT 1 FROM json_each(c.exposures) j JOIN exposure e ON e.incident = c.incident AND e.id = j.value
+		WHERE e.num IN (SELECT value FROM json_each(?))))`,
+		im.incident, im.merchant, idArray(slices.Collect(maps.Keys(im.touched))))
 }
 
 // bitmap is a set of small numbers.

@@ -311,3 +311,43 @@ func TestDifferentPeople(t *testing.T) {
 		}
 	}
 }
+
+// A campaign of other exposures than the list brings keeps its approval: its
+// recipients are the same.
+func TestImportVoidsOnlyWhatItTouches(t *testing.T) {
+	ctx := context.Background()
+	e := open(t)
+	e.apply()
+	e.load("shop", "a", people(3))
+	rows := people(6)[3:]
+	for i := range rows {
+		rows[i].Exposures = []string{"B1"}
+	}
+	e.load("shop", "b", rows[:2])
+	a := e.create(mailer.Campaign{Exposures: []string{"A"}})
+	b := e.create(mailer.Campaign{Exposures: []string{"B1"}})
+	all := e.create(mailer.Campaign{})
+	for _, id := range []string{a, b, all} {
+		e.check(id, nil)
+	}
+	phases := func() string {
+		var out []string
+		for _, id := range []string{a, b, all} {
+			c, err := e.Campaign(ctx, id)
+			must(t, err)
+			out = append(out, string(c.Phase))
+		}
+		return strings.Join(out, " ")
+	}
+	e.load("shop", "b more", rows[2:])
+	if got, want := phases(), "checked draft draft"; got != want {
+		t.Errorf("after a new person of B1: %s, want %s", got, want)
+	}
+	// A person of A who turns out to be in B1 as well changes both.
+	again := people(1)
+	again[0].Exposures = []string{"B1"}
+	e.load("shop", "overlap", again)
+	if got, want := phases(), "draft draft draft"; got != want {
+		t.Errorf("after an overlap: %s, want %s", got, want)
+	}
+}

@@ -47,6 +47,7 @@ func (im *importer) store(ctx context.Context, c *chunk) error {
 		for _, e := range c.rows[i].Exposures {
 			num := im.exposures[e]
 			byExposure[num] = append(byExposure[num], im.nextID+int64(k))
+			im.touched[num] = true
 		}
 	}
 	if err := im.expose(ctx, byExposure); err != nil {
@@ -178,6 +179,7 @@ func (im *importer) add(ctx context.Context, c *chunk, rows []int) error {
 		}
 		if changed {
 			im.res.Updated++
+			maps.Copy(im.touched, k.exposures)
 		} else {
 			im.res.Duplicates++
 		}
