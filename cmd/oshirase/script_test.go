@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
+	"database/sql"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
@@ -16,8 +18,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"crypto/rand"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/xuri/excelize/v2"
@@ -56,6 +56,8 @@ func scriptMain() {
 //	json PATH [WANT]       the last output is one JSON value, with this value at a.b.0.c
 //	                       (len is the length of a list or object); ! json: nothing is there
 //	keep NAME PATH         keeps such a value in a variable
+//	keepline NAME          keeps the last output, one line
+//	sql DB STATEMENT       is done to the database behind the program's back
 //	receiver [FAULT…]      an SMTP receiver with its address in $RELAY; once more: another
 //	                       one in its place, at the same address
 //	down                   the receiver goes away
@@ -73,7 +75,7 @@ func TestScript(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": scriptExits, "json": scriptJSON, "keep": scriptKeep, "receiver": scriptReceiver, "down": scriptDown,
 			"received": scriptReceived, "terminate": scriptTerminate, "edit": scriptEdit, "recode": scriptRecode, "xlsx": scriptXLSX,
-			"approved": scriptApproved,
+			"approved": scriptApproved, "keepline": scriptKeepLine, "sql": scriptSQL,
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Values[receiverKey{}] = &receiver{}
@@ -276,4 +278,17 @@ func scriptApproved(ts *testscript.TestScript, neg bool, args []string) {
 	for _, by := range []string{"佐藤", "鈴木"} {
 		ts.Check(ts.Exec("oshirase", "campaign", "approve", fmt.Sprint(id), "--by", by, "--count", fmt.Sprint(count)))
 	}
+}
+
+func scriptKeepLine(ts *testscript.TestScript, neg bool, args []string) {
+	want(ts, !neg && len(args) == 1, "keepline NAME")
+	ts.Setenv(args[0], strings.TrimSuffix(ts.ReadFile("stdout"), "\n"))
+}
+
+func scriptSQL(ts *testscript.TestScript, neg bool, args []string) {
+	want(ts, !neg && len(args) == 2, "sql DB STATEMENT")
+	db, err := sql.Open("sqlite3", ts.MkAbs(args[0]))
+	ts.Check(err)
+	_, err = db.Exec(args[1])
+	ts.Check(errors.Join(err, db.Close()))
 }
