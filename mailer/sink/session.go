@@ -54,6 +54,9 @@ func (s *Server) serve(conn net.Conn, full bool) {
 // run speaks until the client leaves; nil asks for pending replies to be sent.
 func (c *session) run(full bool) error {
 	wrong, done, err := c.fault("connect", "")
+	if errors.Is(err, io.EOF) { // 421 as the greeting
+		return nil
+	}
 	if done || err != nil {
 		return err
 	}
