@@ -171,6 +171,7 @@ func (r *receiver) down() {
 // up lets the receiver listen again on its address.
 func (r *receiver) up() {
 	r.tb.Helper()
+	r.opt.Seed++ // else each life would begin with the same faults
 	var err error
 	if r.srv, err = sink.Listen(r.addr, r.opt); err != nil {
 		r.tb.Fatal(err)

@@ -44,7 +44,10 @@ func TestTorture(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			s := settings{people: 400, connections: 4, latency: 10 * time.Millisecond, rules: c.rules, mark: marks}
+			s := settings{people: 400, connections: 4, latency: 10 * time.Millisecond, rules: c.rules}
+			if c.rules != nil {
+				s.mark = marks
+			}
 			rounds := c.rounds
 			if *longFlag {
 				s.people, s.connections, s.latency = 20000, 10, 2*time.Millisecond

@@ -113,9 +113,9 @@ func (p *worker) term() {
 	p.succeeded(15 * time.Second)
 }
 
-// messages waits until the receiver has taken n further messages, or the worker
-// has ended. With at, the last of them is not told to the worker before at has
-// been called.
+// messages waits until the receiver has taken n further messages, the worker has
+// ended, or nothing is left to send. With at, the last of them is not told to
+// the worker before at has been called.
 func (p *worker) messages(n int, at func()) {
 	p.w.t.Helper()
 	reached := make(chan struct{})
@@ -126,10 +126,21 @@ func (p *worker) messages(n int, at func()) {
 		close(reached)
 	})
 	defer p.w.recv.forget()
-	select {
-	case <-reached:
-	case <-p.ended:
-	case <-time.After(60 * time.Second):
-		p.w.t.Fatalf("%s: fewer than %d messages within a minute\n%s", p.what, n, p.log.String())
+	look := time.NewTicker(100 * time.Millisecond)
+	defer look.Stop()
+	limit := time.After(60 * time.Second)
+	for {
+		select {
+		case <-reached:
+			return
+		case <-p.ended:
+			return
+		case <-look.C:
+			if p.w.pending() == 0 {
+				return
+			}
+		case <-limit:
+			p.w.t.Fatalf("seed %d: %s: fewer than %d messages within a minute\n%s", seed, p.what, n, p.log.String())
+		}
 	}
 }

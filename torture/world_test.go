@@ -192,6 +192,12 @@ func (w *world) inState(state string) int {
 	return w.number(`SELECT count(*) FROM delivery WHERE state = ?`, state)
 }
 
+// pending is the number of deliveries that the program still has to send.
+func (w *world) pending() int {
+	w.t.Helper()
+	return w.number(`SELECT count(*) FROM delivery WHERE state IN ('queued', 'claimed', 'sending', 'deferred')`)
+}
+
 func (w *world) phase() (phase string) {
 	w.t.Helper()
 	if err := w.db.QueryRow(`SELECT phase FROM campaign WHERE id = ?`, w.campaign).Scan(&phase); err != nil {
