@@ -39,8 +39,9 @@ type session struct {
 	active   map[int64]bool  // epochs of the leases that are held
 	err      error           // why the session ended early
 	everUp   bool            // a relay took a connection in this session
-	down     int             // refusals to connect since one did
+	down     int             // how often all relays were tried in vain since one did
 	downFrom time.Time       // since when no relay takes connections; zero: one does
+	retryAt  time.Time       // when one is tried again
 
 	impatient bool // gives up when relays stay down
 	recovered time.Time
@@ -441,7 +442,11 @@ func (s *session) relayDown(err error) {
 		s.downFrom = now
 		s.log.Warn("no relay takes connections", "err", err)
 	}
-	s.down++
+	// Lanes that find the relays set aside have not tried them.
+	if !now.Before(s.retryAt) {
+		s.down++
+		s.retryAt = now.Add(wait)
+	}
 	lost := s.impatient && (!s.everUp && s.down >= dialTries || now.Sub(s.downFrom) > s.Options.RelayWait)
 	s.mu.Unlock()
 	if lost {
