@@ -1,8 +1,13 @@
 package main
 
 import (
+	"context"
+	"os"
+	"time"
+
 	"github.com/spf13/cobra"
 
+	"oshirase/config"
 	"oshirase/mailer/campaign"
 )
 
@@ -14,6 +19,10 @@ func newServeCommand(a *app) *cobra.Command {
 time, and retries. With [[schedule]] entries in the config, campaigns that were started
 by hand are sent in the batch runs that these entries start (Asia/Tokyo); campaigns with
 a time of their own are sent from that time on.
+
+A changed config is followed within a second as far as it sets paces: batch,
+batch_pause, per_second, per_hour and the limits of domain groups. The rest takes
+effect at the next start. oshirase campaign set changes a single campaign.
 
 SIGTERM or SIGINT finishes what is on the wire, records it, and exits within seconds.`,
 		Example: "  oshirase serve --config /etc/oshirase/oshirase.toml",
@@ -34,9 +43,50 @@ SIGTERM or SIGINT finishes what is on the wire, records it, and exits within sec
 			}
 			log := a.logger()
 			log.Info("serving", "database", cfg.DatabasePath(), "relays", len(cfg.Relays), "schedules", len(schedules))
+			go a.followConfig(ctx, runner)
 			err = runner.Daemon(ctx, schedules)
 			log.Info("stopped")
 			return err
 		},
+	}
+}
+
+// followConfig has a runner follow the paces in the config file until ctx ends. A
+// file that cannot be read, or is wrong, changes nothing.
+func (a *app) followConfig(ctx context.Context, runner *campaign.Runner) {
+	path := a.configPath()
+	stamp := func() (time.Time, int64) {
+		st, err := os.Stat(path)
+		if err != nil {
+			return time.Time{}, 0
+		}
+		return st.ModTime(), st.Size()
+	}
+	seenAt, seenSize := stamp()
+	every := time.NewTicker(500 * time.Millisecond)
+	defer every.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-every.C:
+		}
+		at, size := stamp()
+		if at.IsZero() || at.Equal(seenAt) && size == seenSize {
+			continue
+		}
+		seenAt, seenSize = at, size
+		cfg, err := config.Load(path)
+		var pace campaign.Pace
+		if err == nil {
+			pace, err = paceOf(cfg)
+		}
+		if err != nil {
+			a.logger().Error("changed config not taken over", "err", err)
+			continue
+		}
+		runner.SetPace(pace)
+		a.logger().Info("paces taken over from the changed config", "per_second", pace.PerSecond, "per_hour", pace.PerHour,
+			"batch", pace.Batch, "batch_pause", pace.BatchPause)
 	}
 }

@@ -85,21 +85,32 @@ func (a *app) runner(ctx context.Context) (*campaign.Runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	grouping, err := cfg.Grouping()
+	pace, err := paceOf(cfg)
 	if err != nil {
 		return nil, err
 	}
 	s := cfg.Sending
 	opt := campaign.Options{
-		Batch: s.Batch, BatchPause: s.BatchPause.Std(), Lease: s.Lease.Std(), Deadline: s.Deadline.Std(),
-		MinConnections: s.MinConnections, Grouping: grouping,
-		Grace: s.Grace.Std(), StopGrace: s.StopGrace.Std(), PerSecond: s.PerSecond, PerHour: s.PerHour,
+		Pace: pace, Lease: s.Lease.Std(), Deadline: s.Deadline.Std(), MinConnections: s.MinConnections,
+		Grace: s.Grace.Std(), StopGrace: s.StopGrace.Std(),
 		Resend: cfg.Ledger.Unknown == "resend", Now: a.now, Logger: a.logger(),
 	}
 	for _, d := range s.Retry {
 		opt.Retry = append(opt.Retry, d.Std())
 	}
 	return &campaign.Runner{Ledger: db, Notices: set, Relays: relays{pool}, Composer: a.composer, Options: opt}, nil
+}
+
+// paceOf is what of a config may change while it is in force.
+func paceOf(cfg *config.Config) (campaign.Pace, error) {
+	grouping, err := cfg.Grouping()
+	if err != nil {
+		return campaign.Pace{}, err
+	}
+	s := cfg.Sending
+	return campaign.Pace{
+		Batch: s.Batch, BatchPause: s.BatchPause.Std(), PerSecond: s.PerSecond, PerHour: s.PerHour, Groups: grouping.Groups(),
+	}, nil
 }
 
 // pool opens no connection yet.

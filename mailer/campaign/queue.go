@@ -59,23 +59,44 @@ type group struct {
 // send may fill: the rest stays for the others.
 const groupShare = 8
 
-func newQueue(size int, grouping *mailer.Grouping, ended func(*lease)) *queue {
+func newQueue(size int, ended func(*lease)) *queue {
 	q := &queue{size: size, groups: map[string]*group{}, ended: ended}
-	for _, g := range grouping.Groups() {
-		st := &group{DomainGroup: g}
-		q.groups[g.Name] = st
-		q.ring = append(q.ring, st)
-	}
 	q.work, q.room = sync.NewCond(&q.mu), sync.NewCond(&q.mu)
 	return q
 }
 
-// of returns the state of a group; one that the config no longer has is others.
+// of returns the state of a job's group, a new one at its first job.
 func (q *queue) of(j *job) *group {
-	if g := q.groups[j.delivery.Group]; g != nil {
-		return g
+	name := j.delivery.Group
+	g := q.groups[name]
+	if g == nil {
+		g = &group{DomainGroup: mailer.DomainGroup{Name: name}}
+		q.groups[name] = g
+		q.ring = append(q.ring, g)
 	}
-	return q.groups[mailer.OtherDomains]
+	return g
+}
+
+// limit sets the limits of the groups, of all others none.
+func (q *queue) limit(groups []mailer.DomainGroup) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	limits := map[string]mailer.DomainGroup{}
+	for _, l := range groups {
+		limits[l.Name] = l
+		if q.groups[l.Name] == nil {
+			g := &group{DomainGroup: l}
+			q.groups[l.Name] = g
+			q.ring = append(q.ring, g)
+		}
+	}
+	for name, g := range q.groups {
+		l := limits[name]
+		if g.Connections != l.Connections || g.PerSecond != l.PerSecond {
+			g.Connections, g.PerSecond = l.Connections, l.PerSecond
+			q.work.Broadcast()
+		}
+	}
 }
 
 // push adds the jobs of a lease at the end and waits for room before it does.

@@ -5,23 +5,31 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"oshirase/mailer"
 )
 
+// Pace is what may change while a runner works; see Runner.SetPace.
+type Pace struct {
+	Batch      int           // deliveries a lease holds; 500
+	BatchPause time.Duration // between two batches of one campaign
+	PerSecond  int           // over all merchants; 0 is no limit
+	PerHour    int           // over all merchants; 0 is no limit
+	// Groups has the limits of domain groups, by their names; none has no limits.
+	Groups []mailer.DomainGroup
+}
+
 // Options steer a Runner. Zero values are replaced as each field says.
 type Options struct {
-	Batch      int             // deliveries a lease holds; 500
-	BatchPause time.Duration   // between two batches of one campaign
-	Lease      time.Duration   // 60 s; renewed at a third of it
-	Retry      []time.Duration // waits between attempts, the last repeats; 1 m
-	Deadline   time.Duration   // from the first attempt until a delivery expires; 48 h
-	Grace      time.Duration   // how late a scheduled campaign may start by itself; 1 h
-	StopGrace  time.Duration   // how long what is on the wire may take after a stop; 10 s
-	RelayWait  time.Duration   // how long Run waits for a relay that had worked; 5 m
-	PerSecond  int             // over all merchants; 0 is no limit
-	PerHour    int             // over all merchants; 0 is no limit
+	Pace
+	Lease     time.Duration   // 60 s; renewed at a third of it
+	Retry     []time.Duration // waits between attempts, the last repeats; 1 m
+	Deadline  time.Duration   // from the first attempt until a delivery expires; 48 h
+	Grace     time.Duration   // how late a scheduled campaign may start by itself; 1 h
+	StopGrace time.Duration   // how long what is on the wire may take after a stop; 10 s
+	RelayWait time.Duration   // how long Run waits for a relay that had worked; 5 m
 	// MinConnections is how many connections are used at least, however much the
 	// relays push back; 1.
 	MinConnections int
@@ -58,9 +66,6 @@ func (o *Options) defaults() {
 	if o.RelayWait <= 0 {
 		o.RelayWait = 5 * time.Minute
 	}
-	if o.Grouping == nil {
-		o.Grouping = noGroups()
-	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -86,6 +91,24 @@ type Runner struct {
 	// Composer returns what composes the messages of a merchant.
 	Composer func(*mailer.Merchant) (Composer, error)
 	Options  Options
+
+	changed atomic.Pointer[Pace]
+}
+
+// SetPace changes the pace of a runner that works, within a second.
+func (r *Runner) SetPace(p Pace) {
+	if p.Batch <= 0 {
+		p.Batch = r.Options.Batch
+	}
+	r.changed.Store(&p)
+}
+
+// pace is the pace in force.
+func (r *Runner) pace() *Pace {
+	if p := r.changed.Load(); p != nil {
+		return p
+	}
+	return &r.Options.Pace
 }
 
 // Summary is what a run came to. JSON keys are the contract of `run`.
@@ -241,8 +264,8 @@ func (r *Runner) limits(w *work) []mailer.Limit {
 	}
 	add("campaign:"+w.campaign.ID, w.campaign.PerHour, time.Hour)
 	add("merchant:"+w.campaign.Merchant, w.snap.Merchant.PerHour, time.Hour)
-	add("total:hour", r.Options.PerHour, time.Hour)
-	add("total:second", r.Options.PerSecond, time.Second)
+	add("total:hour", r.pace().PerHour, time.Hour)
+	add("total:second", r.pace().PerSecond, time.Second)
 	return ls
 }
 

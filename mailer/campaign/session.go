@@ -52,8 +52,9 @@ func (r *Runner) begin(ctx context.Context, admit Plan) (*session, error) {
 		Runner: r, log: r.Options.Logger, admit: admit,
 		works: map[string]*work{}, touched: map[string]bool{}, active: map[int64]bool{},
 	}
-	s.queue = newQueue(r.Options.Batch, r.Options.Grouping, s.leaseEnded)
+	s.queue = newQueue(r.Options.Batch, s.leaseEnded)
 	s.adapter = newAdapter(r.Options.MinConnections, r.Relays.Size())
+	s.queue.limit(r.pace().Groups)
 	s.queue.allow(s.adapter.lanes)
 	s.running, s.halt = context.WithCancel(ctx)
 	if err := s.housekeep(ctx); err != nil {
@@ -230,7 +231,7 @@ func (s *session) claim(ctx context.Context, w *work) (verdict, error) {
 	if now.Before(w.nextAt) {
 		return dueLater, nil
 	}
-	n := s.Options.Batch
+	n := s.pace().Batch
 	if limits := s.limits(w); len(limits) > 0 {
 		due, ok, err := s.Ledger.NextDue(ctx, w.campaign.ID)
 		if err != nil {
@@ -268,8 +269,8 @@ func (s *session) claim(ctx context.Context, w *work) (verdict, error) {
 		return nothingIsDue, s.nothingDue(ctx, w, due, ok)
 	}
 	w.sent += len(got.Deliveries)
-	if s.Options.BatchPause > 0 && w.sent >= s.Options.Batch {
-		w.sent, w.nextAt = 0, now.Add(s.Options.BatchPause)
+	if p := s.pace(); p.BatchPause > 0 && w.sent >= p.Batch {
+		w.sent, w.nextAt = 0, now.Add(p.BatchPause)
 	}
 	s.handOut(w, got)
 	return someClaimed, s.waits(ctx, w, "")
@@ -373,6 +374,7 @@ func (s *session) steer(ctx context.Context) {
 			s.queue.allow(lanes)
 			s.log.Debug("connections adapted", "connections", lanes)
 		}
+		s.queue.limit(s.pace().Groups)
 		resting := strings.Join(s.queue.refill(now, func(g *mailer.DomainGroup, n int) int { return s.grant(ctx, g, n) }), " ")
 		if resting != rested && resting != "" {
 			s.log.Info("domain groups rest: their providers ask for patience", "groups", resting)
