@@ -26,6 +26,10 @@ test: ## all tests
 race: ## all tests in random order, watched for data races
 	$(GO) test -race -shuffle=on ./...
 
+.PHONY: torture
+torture: ## faults against real processes, the long form: some minutes, 20,000 recipients
+	TORTURE=long $(GO) test ./torture -v -count=1 -timeout 60m
+
 .PHONY: golden
 golden: ## write all goldens and config/example.toml anew; read the diff before committing
 	@for pkg in $$(grep -rl --include='*_test.go' 'flag.Bool("update"' . | xargs -n 1 dirname | sort -u); do \

@@ -25,7 +25,7 @@ func TestTorture(t *testing.T) {
 		"dot,p=0.01:drop",
 		"body,p=0.01:reset",
 		"mail,p=0.005:421 4.7.0 Too much",
-		"connect,p=0.05:421 4.3.2 Busy",
+		"connect,p=0.02:421 4.3.2 Busy",
 		"rcpt,p=0.003:garbage",
 	}
 	for _, c := range []struct {

@@ -28,6 +28,7 @@ var mayImport = map[string][]string{
 	"templates":       {"mailer"},
 	"store":           {"mailer"},
 	"config":          {"mailer"},
+	"torture":         {}, // tests only: they drive the built command
 	"web":             {"mailer", "mailer/campaign"},
 	"torture":         {}, // tests alone
 	"bench":           {"mailer", "mailer/smtp", "mailer/sink"},
