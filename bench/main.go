@@ -115,7 +115,12 @@ func run(ctx context.Context) error {
 	} else if b.program, err = filepath.Abs(b.program); err != nil {
 		return err
 	}
-	fmt.Printf("%s, %d CPUs, %s, %s\n", cpuModel(), runtime.NumCPU(), runtime.Version(), time.Now().UTC().Format("2006-01-02"))
+	sync, err := syncTime(filepath.Join(b.dir, "sync"))
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%s, %d CPUs, %s, %s; an fsync takes %d µs\n", cpuModel(), runtime.NumCPU(), runtime.Version(),
+		time.Now().UTC().Format("2006-01-02"), sync.Microseconds())
 	began := time.Now()
 	for _, part := range []struct {
 		name string
@@ -130,6 +135,30 @@ func run(ctx context.Context) error {
 	}
 	fmt.Printf("\ntook %s\n", time.Since(began).Round(time.Second))
 	return nil
+}
+
+// syncTime is the median time that the disk takes for 4 KiB to be safe: what each
+// commit waits for with durability full.
+func syncTime(path string) (median time.Duration, err error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	page := make([]byte, 4096)
+	took := make([]time.Duration, 100)
+	for i := range took {
+		began := time.Now()
+		if _, err = f.Write(page); err != nil {
+			return 0, err
+		}
+		if err = f.Sync(); err != nil {
+			return 0, err
+		}
+		took[i] = time.Since(began)
+	}
+	slices.Sort(took)
+	return took[len(took)/2], nil
 }
 
 func cpuModel() string {
