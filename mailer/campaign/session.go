@@ -142,14 +142,8 @@ func (s *session) housekeep(ctx context.Context) error {
 		return nil
 	}
 	s.recovered = now
-	got, err := s.Ledger.Recover(ctx, now, s.Options.Resend)
-	if err != nil {
-		return err
-	}
-	if got != (mailer.Recovered{}) {
-		s.log.Warn("took back what a dead worker held", "requeued", got.Requeued, "unknown", got.Unknown)
-	}
-	return nil
+	_, err := s.Ledger.Recover(ctx, now, s.Options.Resend) // it logs what it took back
+	return err
 }
 
 // claimAll goes once round the campaigns, so that none holds the others.
