@@ -174,6 +174,7 @@ func (a *app) newProgress(label, unit string, total int64) *progress {
 		progressbar.OptionThrottle(100*time.Millisecond),
 		progressbar.OptionUseANSICodes(true),
 		progressbar.OptionClearOnFinish(),
+		progressbar.OptionSetSpinnerChangeInterval(0), // else it draws on after it is cleared
 	)
 	return p
 }
