@@ -210,7 +210,7 @@ func (w *world) finish() {
 			return w.number(`SELECT count(*) FROM delivery WHERE state = 'deferred' AND next_at > ?`, time.Now().UnixMilli()) == 0
 		})
 		p := w.start("run")
-		p.succeeded(2 * time.Minute)
+		p.succeeded(w.limit())
 		w.recv.settle()
 		w.resolve()
 	}

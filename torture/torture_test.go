@@ -140,7 +140,7 @@ func (w *world) frozen(n int) {
 		return w.number(`SELECT count(*) FROM lease WHERE until > ?`, time.Now().UnixMilli()) == 0
 	})
 	second := w.start("run")
-	second.succeeded(60 * time.Second)
+	second.succeeded(w.limit())
 	if n := w.inState("sending") + w.inState("claimed"); n > 0 {
 		w.t.Errorf("seed %d: %d deliveries of the frozen worker were not taken back", seed, n)
 	}

@@ -144,3 +144,8 @@ func (p *worker) messages(n int, at func()) {
 		}
 	}
 }
+
+// limit is how long sending everything may take.
+func (w *world) limit() time.Duration {
+	return 30*time.Second + time.Duration(w.people)*10*time.Millisecond
+}
