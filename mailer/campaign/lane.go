@@ -247,6 +247,10 @@ func (l *lane) classify(s *settled, now time.Time) {
 	if s.out.At.IsZero() {
 		s.out.At = now
 	}
+	if s.out.State == mailer.Unknown && l.Options.Resend {
+		// The policy is to risk a second copy, with the same Message-ID.
+		s.out.State, s.out.Text = mailer.Deferred, "outcome unknown, sent again by policy: "+s.out.Text
+	}
 	if s.out.State != mailer.Deferred {
 		return
 	}
