@@ -244,9 +244,7 @@ func (l *lane) insist(r mailer.Record, err error) error {
 // classify completes an outcome: when to try again, or that there is no time left.
 func (l *lane) classify(s *settled, now time.Time) {
 	s.out.Text = mailer.MaskText(s.out.Text, s.job.to)
-	if s.out.At.IsZero() {
-		s.out.At = now
-	}
+	s.out.At = now // of the runner's clock, as the intent and the next attempt are
 	if s.out.State == mailer.Unknown && l.Options.Resend {
 		// The policy is to risk a second copy, with the same Message-ID.
 		s.out.State, s.out.Text = mailer.Deferred, "outcome unknown, sent again by policy: "+s.out.Text
