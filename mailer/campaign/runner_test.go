@@ -710,6 +710,7 @@ func TestScheduleFiresOnce(t *testing.T) {
 			fired++
 		}
 	}
+	w.inbox.wait(20)
 	stop()
 	for range 2 {
 		must(t, <-done)

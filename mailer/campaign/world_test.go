@@ -254,7 +254,7 @@ func (w *world) runner(db campaign.Ledger) *campaign.Runner {
 	return &campaign.Runner{
 		Ledger: db, Notices: notices{w.set}, Relays: relays{pool},
 		Composer: func(*mailer.Merchant) (campaign.Composer, error) { return smtp.NewComposer(smtp.ComposerOptions{}) },
-		Options:  campaign.Options{Batch: 10, Lease: time.Hour, Now: w.clock.now},
+		Options:  campaign.Options{Pace: campaign.Pace{Batch: 10}, Lease: time.Hour, Now: w.clock.now},
 	}
 }
 
