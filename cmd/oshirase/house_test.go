@@ -30,7 +30,6 @@ var mayImport = map[string][]string{
 	"config":          {"mailer"},
 	"torture":         {}, // tests only: they drive the built command
 	"web":             {"mailer", "mailer/campaign"},
-	"torture":         {}, // tests alone
 	"bench":           {"mailer", "mailer/smtp", "mailer/sink"},
 	"cmd/oshirase": {
 		"mailer", "mailer/list", "mailer/smtp", "mailer/sink", "mailer/bounce", "mailer/letter", "mailer/campaign",
