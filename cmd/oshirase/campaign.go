@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -202,7 +203,7 @@ func newCampaignShowCommand(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			v, err := viewCampaign(cmd.Context(), db, args[0])
+			v, err := viewCampaign(cmd.Context(), db, args[0], a.now())
 			if err != nil {
 				return err
 			}
@@ -219,15 +220,15 @@ func newCampaignShowCommand(a *app) *cobra.Command {
 			t.add("事案", v.Incident)
 			t.add("加盟店", v.Merchant)
 			t.add("段階", v.Stage.Japanese())
-			t.add("漏えい区分", strings.Join(v.Exposures, " "))
-			t.add("確度", string(v.Certainty))
+			t.add("漏えい区分", cmp.Or(strings.Join(v.Exposures, "、"), "すべて"))
+			t.add("確度", certaintyJapanese(v.Certainty))
 			t.add("状況", v.Phase.Japanese())
-			t.add("理由", v.Reason)
-			t.add("待機の理由", v.Waiting)
-			t.add("開始時刻", jst(v.At))
-			t.add("送信時間帯", window.String())
-			t.add("1時間あたり", number(int64(v.PerHour)))
-			t.add("照合値", v.Digest)
+			t.addKnown("状況の理由", v.Reason)
+			t.addKnown("待機の理由", waitingJapanese(v.Waiting))
+			t.add("開始時刻", cmp.Or(jst(v.At), "手動で開始"))
+			t.add("送信時間帯", windowJapanese(window))
+			t.add("1時間あたり", paceJapanese(v.PerHour))
+			t.addKnown("照合値", v.Digest)
 			for _, ap := range v.Approvals {
 				t.add("承認", fmt.Sprintf("%s（%s件、%s）", ap.By, number(ap.Count), jst(ap.At)))
 			}
@@ -243,13 +244,34 @@ func newCampaignShowCommand(a *app) *cobra.Command {
 	}
 }
 
-func viewCampaign(ctx context.Context, db *store.DB, id string) (campaignView, error) {
+func certaintyJapanese(c mailer.Certainty) string {
+	switch c {
+	case mailer.Possible:
+		return "漏えいの可能性がある方のみ"
+	case mailer.Confirmed:
+		return "漏えいが確認された方のみ"
+	}
+	return "すべて"
+}
+
+func windowJapanese(w mailer.Window) string {
+	return strings.NewReplacer("always", "終日", " weekdays", "（平日のみ）", "-", "～").Replace(w.String())
+}
+
+func paceJapanese(perHour int) string {
+	if perHour == 0 {
+		return "上限なし"
+	}
+	return number(int64(perHour)) + "通"
+}
+
+func viewCampaign(ctx context.Context, db *store.DB, id string, now time.Time) (campaignView, error) {
 	v := campaignView{Approvals: []mailer.Approval{}, Findings: []mailer.Finding{}}
 	st, err := db.Status(ctx, id)
 	if err != nil {
 		return v, err
 	}
-	v.Campaign, v.Waiting = st[0].Campaign, st[0].Waiting
+	v.Campaign, v.Waiting = st[0].Campaign, waiting(&st[0], now)
 	v.Counts, v.Total = st[0].Counts, st[0].Counts.Total()
 	approvals, err := db.Approvals(ctx, id)
 	if err != nil {

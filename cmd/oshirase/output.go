@@ -85,6 +85,13 @@ func (t *table) add(cells ...string) {
 	t.rows = append(t.rows, cells)
 }
 
+// addKnown adds a row of a name and a value, where there is a value.
+func (t *table) addKnown(name, value string) {
+	if value != "" {
+		t.add(name, value)
+	}
+}
+
 // printTable writes a table to standard output.
 func (a *app) printTable(t *table) {
 	if terminal(a.stdout) {

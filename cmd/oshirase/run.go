@@ -64,7 +64,7 @@ run again, or serve, to send it. unknown deliveries wait for oshirase resolve.`,
 			t.add("残り", number(sum.Remaining))
 			a.printTable(t)
 			for _, id := range sortedKeys(sum.Waiting) {
-				a.printf("%s: %s\n", id, sum.Waiting[id])
+				a.printf("%s: %s\n", id, waitingJapanese(sum.Waiting[id]))
 			}
 			return err
 		},

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -131,10 +132,56 @@ func waiting(s *store.CampaignStatus, now time.Time) string {
 	if w, err := mailer.ParseWindow(s.Window); err == nil && !w.Open(now) {
 		return "window: opens " + w.NextOpen(now).In(mailer.JST).Format(time.RFC3339)
 	}
-	if s.Leases == 0 && s.Waiting == "" {
+	if s.Leases == 0 && (s.Waiting == "" || stale(s, now)) {
 		return "no worker is sending: oshirase run, or serve"
 	}
 	return s.Waiting
+}
+
+// stale reports whether a worker would have gone on long ago, had there been one
+// since it noted why it waits.
+func stale(s *store.CampaignStatus, now time.Time) bool {
+	const late = 30 * time.Second
+	return strings.HasPrefix(s.Waiting, "window: ") || // it is open
+		strings.HasPrefix(s.Waiting, "next attempt: ") && s.NextDue.Before(now.Add(-late))
+}
+
+// waitingWords are the reasons for waiting as operators read them; what comes
+// behind one, up to the words that end it, is kept.
+var waitingWords = []struct{ reason, end, before, behind string }{
+	{"window: opens ", "", "送信時間帯の外です（次の開始 ", "）"},
+	{"no relay takes connections since ", "", "中継サーバに接続できません（", "から）"},
+	{"next attempt: ", "", "次の再試行 ", ""},
+	{"starts at ", "", "開始予定 ", ""},
+	{"domain groups: ", " take no more now", "宛先ドメインの上限に達しています（", "）"},
+	{"pace", "", "送信速度の上限に合わせています", ""},
+	{"paused", "", "一時停止中です", ""},
+	{"its time has passed: start it by hand", "", "開始時刻を過ぎました（手動で開始してください）", ""},
+	{"no worker is sending: ", "", "送信の処理が動いていません（", "）"},
+	{"another worker is sending the rest", "", "残りは別の処理が送信しています", ""},
+	{"the campaign is ", "", "配信の状況: ", ""},
+}
+
+// waitingJapanese is why a campaign waits, in the words of tables.
+func waitingJapanese(why string) string {
+	for _, w := range waitingWords {
+		rest, found := strings.CutPrefix(why, w.reason)
+		if !found {
+			continue
+		}
+		rest = strings.TrimSuffix(rest, w.end)
+		if t, err := time.Parse(time.RFC3339, rest); err == nil {
+			rest = jst(t)
+		}
+		if p := mailer.Phase(rest); p.Japanese() != rest {
+			rest = p.Japanese()
+		}
+		return w.before + rest + w.behind
+	}
+	if n, _, found := strings.Cut(why, " unknown deliveries wait for a decision"); found {
+		return "結果不明の" + n + "件が判断を待っています（oshirase resolve）"
+	}
+	return why
 }
 
 // estimate is when the rest will be sent; zero where that cannot be told.
@@ -174,7 +221,7 @@ func (a *app) printStatus(all []campaignStatus) error {
 		n := c.Counts
 		queued := n[mailer.Queued] + n[mailer.Claimed] + n[mailer.Sending]
 		known := n[mailer.Accepted] + queued + n[mailer.Deferred] + n[mailer.Rejected] + n[mailer.Unknown]
-		why := c.Waiting
+		why := waitingJapanese(c.Waiting)
 		if why == "" {
 			why = c.Reason
 		}
