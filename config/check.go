@@ -117,6 +117,9 @@ func (k *checking) relays() {
 				k.fail("relay", k.c.doc.errorf(at("ca_file"), "name a PEM file with CERTIFICATE blocks", "%s holds no certificate", r.CAFile))
 			}
 		}
+		if r.Intents > 1 && (!r.Chunking || !r.Pipelining) {
+			k.warn("relay", "relay %s: intents is %d, but one message at a time is sent without chunking and pipelining", r.Name, r.Intents)
+		}
 		if r.TLS == "none" && !loopback(r.Address) {
 			k.warn("relay", "relay %s: tls is none, but %s is not this machine: notices travel unencrypted", r.Name, r.Address)
 		}

@@ -64,6 +64,7 @@ func TestCheck(t *testing.T) {
 		{"no certificates", "ca_file = \"ca.pem\"\n", nil, mailer.Error, "ca.pem: no such file"},
 		{"not certificates", "ca_file = \"oshirase.toml\"\n", nil, mailer.Error, "holds no certificate"},
 		{"plain text to elsewhere", "tls = \"none\"\n", nil, mailer.Warning, "notices travel unencrypted"},
+		{"intents without chunking", "intents = 4\n", nil, mailer.Warning, "one message at a time"},
 		{"one person", "[approval]\npeople = 1\n", nil, mailer.Warning, "one person alone"},
 		{"resend", "[ledger]\nunknown = \"resend\"\n", nil, mailer.Warning, "two copies"},
 		{"normal durability", "[ledger]\ndurability = \"normal\"\n", nil, mailer.Warning, "power cut"},

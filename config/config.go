@@ -115,7 +115,7 @@ type Relay struct {
 	// of a file. Default: empty.
 	PasswordEnv string `toml:"password_env" json:"password_env"`
 	// Connections is how many connections are open at once, at most. Default: 10.
-	// After a crash at most as many deliveries are unknown.
+	// After a crash at most as many deliveries are unknown; see intents.
 	Connections int `toml:"connections" json:"connections"`
 	// MessagesPerConnection closes a connection after so many messages. Default:
 	// 1000. 0 is no limit; relays that have a limit of their own say 421.
@@ -138,6 +138,12 @@ type Relay struct {
 	// Default: false, with DATA. It spares the wait for the reply to DATA on a
 	// connection's first message.
 	Chunking bool `toml:"chunking" json:"chunking"`
+	// Intents is how many messages may be on the wire unanswered on one
+	// connection, 1 to 16. Default: 1. More than one only where chunking and
+	// pipelining are true and the relay offers both: each message then goes out
+	// whole, without a wait for replies, which pays where the relay is far away.
+	// After a crash at most connections × intents deliveries are unknown.
+	Intents int `toml:"intents" json:"intents"`
 	// Weight is the relay's share of the connections, in proportion to the other
 	// relays' weights. Default: 1. 0 keeps the relay in the file unused.
 	Weight int `toml:"weight" json:"weight"`
@@ -287,6 +293,7 @@ func DefaultRelay() Relay {
 		CommandTimeout:        Duration(5 * time.Minute),
 		DataTimeout:           Duration(10 * time.Minute),
 		Pipelining:            true,
+		Intents:               1,
 		Weight:                1,
 	}
 }

@@ -84,6 +84,9 @@ func (c *Config) Validate() error {
 	return errors.Join(v.errs...)
 }
 
+// maxIntents bounds what a cut can leave unknown on one connection.
+const maxIntents = 16
+
 func (c *Config) validateRelays(v *validation) {
 	names := map[string]bool{}
 	for i, r := range c.Relays {
@@ -106,6 +109,10 @@ func (c *Config) validateRelays(v *validation) {
 		v.atLeast(at("connections"), r.Connections, 1)
 		v.atLeast(at("messages_per_connection"), r.MessagesPerConnection, 0)
 		v.atLeast(at("weight"), r.Weight, 0)
+		v.atLeast(at("intents"), r.Intents, 1)
+		if r.Intents > maxIntents {
+			v.add(at("intents"), fmt.Sprintf("write %d or less", maxIntents), "%d is too large", r.Intents)
+		}
 		v.positive(at("idle"), r.Idle)
 		v.positive(at("dial_timeout"), r.DialTimeout)
 		v.positive(at("command_timeout"), r.CommandTimeout)

@@ -87,6 +87,8 @@ func TestLoadErrors(t *testing.T) {
 		{"password without name", relay + "password_env = \"P\"\n", ":1: relay[0].username", "username"},
 		{"two passwords", relay + "username = \"u\"\npassword_file = \"f\"\npassword_env = \"P\"\n", ":6: relay[0].password_env", "keep one"},
 		{"no connections", relay + "connections = 0\n", ":4: relay[0].connections: 0 is too small", ""},
+		{"no intents", relay + "intents = 0\n", ":4: relay[0].intents: 0 is too small", "1 or more"},
+		{"many intents", relay + "intents = 17\n", ":4: relay[0].intents: 17 is too large", "16 or less"},
 		{"no time", relay + "data_timeout = \"0s\"\n", ":4: relay[0].data_timeout", ""},
 		{"batch", "[sending]\nbatch = 0\n", ":2: sending.batch", ""},
 		{"negative pause", "[sending]\nbatch_pause = \"-1s\"\n", ":2: sending.batch_pause", ""},

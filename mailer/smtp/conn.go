@@ -32,6 +32,8 @@ import (
 // or the relay, not about the person: it defers, so that a relay which refuses
 // our sender loses nobody.
 //
+// Stream is the other way to send, for relays far away; see there.
+//
 // A Conn is used by one goroutine.
 type Conn struct {
 	relay *relay
@@ -58,6 +60,7 @@ type Conn struct {
 	idleAt  time.Time
 
 	deadlines
+	stream
 }
 
 // transaction is one message on its way.
@@ -70,6 +73,8 @@ type transaction struct {
 	// out is the outcome once it is certain.
 	out  mailer.Outcome
 	done bool
+	// end is the place in the stream behind its last octet; see stream.
+	end int64
 }
 
 // Relay is the name of the relay in the config.
@@ -86,32 +91,14 @@ func (c *Conn) Usable() bool {
 
 // Begin says MAIL, RCPT and DATA for m.
 func (c *Conn) Begin(ctx context.Context, m *mailer.Message) {
-	t := &transaction{m: m}
+	t := c.start(ctx, m)
 	c.begun = t
-	c.watch(ctx, c.raw)
-	if ctx.Err() != nil {
-		c.settle(t, mailer.Deferred, mailer.AtMail, stopped(ctx))
+	if len(c.flights) > 0 {
+		c.settle(t, mailer.Deferred, mailer.AtMail, "Begin among streamed messages: nothing was sent")
+	}
+	if t.done {
 		return
 	}
-	if c.broken != nil {
-		c.settle(t, mailer.Deferred, mailer.AtConnect, "connection lost: "+c.broken.Error())
-		return
-	}
-	var err error
-	if t.sh, err = inspect(m); err != nil {
-		c.settle(t, mailer.Rejected, mailer.AtMail, err.Error())
-		return
-	}
-	switch {
-	case c.sizeLimit > 0 && int64(len(m.Data)) > c.sizeLimit:
-		c.settle(t, mailer.Rejected, mailer.AtMail,
-			fmt.Sprintf("message of %d octets: the relay takes at most %d", len(m.Data), c.sizeLimit))
-		return
-	case t.sh.eightBit && !c.eightBit:
-		c.settle(t, mailer.Rejected, mailer.AtMail, "message is 8bit and the relay does not offer 8BITMIME")
-		return
-	}
-	c.sent++
 	t.reset, c.reset = c.reset, false
 	if !c.pipelining {
 		return // Ready says one command at a time
@@ -125,6 +112,35 @@ func (c *Conn) Begin(ctx context.Context, m *mailer.Message) {
 	if !c.chunking {
 		c.out = append(c.out, "DATA\r\n"...)
 	}
+}
+
+// start is the beginning of every message: it is settled where it must not leave.
+func (c *Conn) start(ctx context.Context, m *mailer.Message) *transaction {
+	t := &transaction{m: m}
+	c.watch(ctx, c.raw)
+	if ctx.Err() != nil {
+		c.settle(t, mailer.Deferred, mailer.AtMail, stopped(ctx))
+		return t
+	}
+	if c.broken != nil {
+		c.settle(t, mailer.Deferred, mailer.AtConnect, lost(c.broken))
+		return t
+	}
+	var err error
+	if t.sh, err = inspect(m); err != nil {
+		c.settle(t, mailer.Rejected, mailer.AtMail, err.Error())
+		return t
+	}
+	switch {
+	case c.sizeLimit > 0 && int64(len(m.Data)) > c.sizeLimit:
+		c.settle(t, mailer.Rejected, mailer.AtMail,
+			fmt.Sprintf("message of %d octets: the relay takes at most %d", len(m.Data), c.sizeLimit))
+	case t.sh.eightBit && !c.eightBit:
+		c.settle(t, mailer.Rejected, mailer.AtMail, "message is 8bit and the relay does not offer 8BITMIME")
+	default:
+		c.sent++
+	}
+	return t
 }
 
 func (c *Conn) appendMail(t *transaction) {
@@ -145,6 +161,13 @@ func (c *Conn) appendRcpt(t *transaction) {
 	c.out = append(c.out, "RCPT TO:<"...)
 	c.out = append(c.out, t.m.Recipient...)
 	c.out = append(c.out, ">\r\n"...)
+}
+
+func (c *Conn) appendChunk(t *transaction) {
+	c.out = append(c.out, "BDAT "...)
+	c.out = strconv.AppendInt(c.out, int64(len(t.m.Data)), 10)
+	c.out = append(c.out, " LAST\r\n"...)
+	c.out = append(c.out, t.m.Data...)
 }
 
 // Ready reads the replies to the envelope of the message last begun. With ok
@@ -170,6 +193,9 @@ func (c *Conn) Ready(ctx context.Context) (out mailer.Outcome, ok bool) {
 		return t.out, false
 	}
 	t.ready = true
+	if c.streams() {
+		c.heard = c.now()
+	}
 	return mailer.Outcome{}, true
 }
 
@@ -312,10 +338,7 @@ func (c *Conn) Finish(ctx context.Context) {
 	c.watch(ctx, c.raw)
 	c.begun, c.finished = nil, t
 	if c.chunking {
-		c.out = append(c.out, "BDAT "...)
-		c.out = strconv.AppendInt(c.out, int64(len(t.m.Data)), 10)
-		c.out = append(c.out, " LAST\r\n"...)
-		c.out = append(c.out, t.m.Data...)
+		c.appendChunk(t)
 		c.dot = len(c.out) - 1
 		return
 	}
@@ -324,8 +347,11 @@ func (c *Conn) Finish(ctx context.Context) {
 	c.out = append(c.out, ".\r\n"...)
 }
 
-// Outcome reads the reply to the oldest finished message.
+// Outcome reads the reply to the oldest finished or streamed message.
 func (c *Conn) Outcome(ctx context.Context) mailer.Outcome {
+	if len(c.flights) > 0 {
+		return c.arrival(ctx)
+	}
 	t := c.finished
 	if t == nil {
 		return c.outcome(mailer.Deferred, mailer.AtBody, reply{text: "Outcome without Finish: nothing was sent"})

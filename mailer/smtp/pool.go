@@ -227,8 +227,9 @@ func (p *Pool) wake() {
 // message is closed.
 func (p *Pool) Put(c *Conn) {
 	c.unwatch()
-	if c.begun != nil || c.finished != nil || len(c.out) > 0 {
+	if c.begun != nil || c.finished != nil || len(c.flights) > 0 || len(c.out) > 0 {
 		c.fail(errors.New("given back in the middle of a message"))
+		c.ground()
 	}
 	if !c.Usable() {
 		p.discard(c, quitWait)

@@ -55,6 +55,9 @@ type RelayOptions struct {
 	Pipelining bool
 	// Chunking sends with BDAT (RFC 3030) where the relay offers CHUNKING.
 	Chunking bool
+	// Intents is how many messages may be on the wire unanswered, 1 to 16; more
+	// than one only with Pipelining and Chunking. 0 is 1. See Conn.Stream.
+	Intents int
 	// Weight is the share of this relay among several; 0 is 1.
 	Weight int
 
@@ -90,6 +93,7 @@ func (r RelayOptions) withDefaults() RelayOptions {
 	}
 	num(&r.Connections, 10)
 	num(&r.Weight, 1)
+	num(&r.Intents, 1)
 	def(&r.Idle, 30*time.Second)
 	def(&r.DialTimeout, 30*time.Second)
 	def(&r.CommandTimeout, 5*time.Minute)
@@ -129,6 +133,9 @@ func newRelay(opt RelayOptions) (*relay, error) {
 	r.host = host
 	if r.Connections < 0 || r.MessagesPerConnection < 0 || r.Weight < 0 {
 		return fail("connections, messages and weight must not be negative")
+	}
+	if r.Intents < 1 || r.Intents > maxIntents {
+		return fail("intents: use 1 to %d", maxIntents)
 	}
 	for _, d := range []time.Duration{r.Idle, r.DialTimeout, r.CommandTimeout, r.DataTimeout, r.Grace} {
 		if d < 0 {
@@ -293,6 +300,7 @@ func (r *relay) dial(outer context.Context, now func() time.Time) (*Conn, error)
 		_ = raw.Close()
 		return nil, errors.New("relay speaks before it is asked")
 	}
+	c.heard = now()
 	return c, nil
 }
 
@@ -316,5 +324,6 @@ func (c *Conn) alive(ctx context.Context) bool {
 		return false
 	}
 	r, err := c.read(c.relay.DialTimeout)
+	c.heard = c.now()
 	return err == nil && r.code == 250
 }
