@@ -103,7 +103,7 @@ func senderOf(ctx context.Context, db *store.DB, id string) (*mailer.Merchant, e
 	if err == nil {
 		return &snap.Merchant, nil
 	}
-	if !errors.Is(err, mailer.ErrNotFound) {
+	if !errors.Is(err, mailer.ErrConflict) { // not checked yet
 		return nil, err
 	}
 	c, err := db.Campaign(ctx, id)

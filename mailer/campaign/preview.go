@@ -12,7 +12,7 @@ import (
 type Previewer struct {
 	Store interface {
 		Freezer
-		// Snapshot returns what a campaign was checked with, ErrNotFound before.
+		// Snapshot returns what a campaign was checked with, ErrConflict before.
 		Snapshot(ctx context.Context, campaign string) (mailer.Snapshot, error)
 	}
 	Notices  Renderer
@@ -35,7 +35,7 @@ type Preview struct {
 // delivery's own.
 func (p *Previewer) Preview(ctx context.Context, id string, r *mailer.Recipient, token string) (*Preview, error) {
 	snap, err := p.Store.Snapshot(ctx, id)
-	if errors.Is(err, mailer.ErrNotFound) {
+	if errors.Is(err, mailer.ErrConflict) { // not checked yet
 		var c mailer.Campaign
 		if c, err = p.Store.Campaign(ctx, id); err == nil {
 			snap, err = (&Check{Store: p.Store, Notices: p.Notices, Now: p.Now}).snapshot(ctx, c)
