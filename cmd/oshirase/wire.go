@@ -131,7 +131,7 @@ func (a *app) pool(cfg *config.Config) (*smtp.Pool, error) {
 			Name: r.Name, Address: r.Address, TLS: r.TLS, CAFile: cfg.Path(r.CAFile), ServerName: r.ServerName, EHLO: r.EHLO,
 			Username: r.Username, Password: password, Connections: r.Connections, MessagesPerConnection: r.MessagesPerConnection,
 			Idle: r.Idle.Std(), DialTimeout: r.DialTimeout.Std(), CommandTimeout: r.CommandTimeout.Std(), DataTimeout: r.DataTimeout.Std(),
-			Pipelining: r.Pipelining, Chunking: r.Chunking, Weight: r.Weight,
+			Pipelining: r.Pipelining, Chunking: r.Chunking, Intents: r.Intents, Weight: r.Weight,
 		})
 	}
 	if len(opts) == 0 {

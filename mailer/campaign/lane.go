@@ -11,20 +11,26 @@ import (
 // lane sends jobs over one connection at a time: envelope, intent, body,
 // outcome. With pipelining the envelope of the next message travels behind the
 // body of this one, and the outcome of this one is committed together with the
-// intent of the next. At most one delivery of a lane is in sending.
+// intent of the next. At most one delivery of a lane is in sending, or as many as
+// the connection's window where it streams (see stream).
 type lane struct {
 	*session
 	n    int             // number of the lane; those below the adapter's count may send
 	ctx  context.Context // of the work: outlives a stop by the grace
 	conn Conn
-	// past is the outcome that is not yet committed, with its job.
-	past *settled
+	// past are the outcomes that are not yet committed: one, or as many as were in
+	// flight.
+	past    []settled
+	records []mailer.Record // of the present commit; a buffer
 }
 
 // settled is a job whose outcome is known.
 type settled struct {
 	job *job
 	out mailer.Outcome
+	// again: nothing was wrong with the message and it certainly did not leave, so
+	// that it need not wait for its next attempt.
+	again bool
 }
 
 // run sends until the queue closes.
@@ -36,10 +42,16 @@ func (l *lane) run() {
 			if cur = l.take(); cur == nil {
 				return
 			}
-			if !l.begin(cur) {
+			if !l.connect(cur) {
 				cur = nil
 				continue
 			}
+			if l.conn.Window() > 1 {
+				l.stream(cur)
+				cur = nil
+				continue
+			}
+			l.conn.Begin(l.ctx, cur.msg)
 		}
 		out, ok := l.conn.Ready(l.ctx)
 		if !ok {
@@ -56,7 +68,7 @@ func (l *lane) run() {
 		began := time.Now()
 		out = l.conn.Outcome(l.ctx)
 		l.replied(cur, &out, time.Since(began))
-		l.past = &settled{cur, out}
+		l.past = append(l.past, settled{job: cur, out: out})
 		cur = next
 	}
 }
@@ -67,7 +79,7 @@ func (l *lane) take() *job {
 	for {
 		j := l.queue.tryPop(l.n)
 		if j == nil {
-			l.commit(nil)
+			l.commit()
 			if j = l.queue.pop(l.n); j == nil {
 				return nil
 			}
@@ -79,9 +91,10 @@ func (l *lane) take() *job {
 }
 
 // takeBehind begins the next message behind the body of the present one, where
-// the relay allows it and a job waits.
+// the relay allows it and a job waits. Where messages may be streamed the next
+// one is.
 func (l *lane) takeBehind() *job {
-	if !l.conn.Pipelining() || !l.conn.Usable() {
+	if !l.conn.Pipelining() || !l.conn.Usable() || l.conn.Window() > 1 {
 		return nil
 	}
 	j := l.queue.tryPop(l.n)
@@ -113,15 +126,14 @@ func (l *lane) prepared(j *job) bool {
 	return false
 }
 
-// begin gets a connection and says the envelope. False: the job went back or
-// was dropped.
-func (l *lane) begin(j *job) bool {
+// connect gets a connection for a job. False: the job went back or was dropped.
+func (l *lane) connect(j *job) bool {
 	if l.conn != nil && !l.conn.Usable() {
 		l.hangUp()
 	}
 	if l.conn == nil {
 		// Getting a connection may take long: what is known is committed first.
-		l.commit(nil)
+		l.commit()
 		conn, err := l.Relays.Get(l.running)
 		if err != nil {
 			l.queue.pushFront(j)
@@ -133,7 +145,6 @@ func (l *lane) begin(j *job) bool {
 		l.relayUp()
 		l.conn = conn
 	}
-	l.conn.Begin(l.ctx, j.msg)
 	return true
 }
 
@@ -148,9 +159,9 @@ func (l *lane) refused(j *job, out mailer.Outcome) {
 		l.queue.pushFront(j)
 		return
 	}
-	l.commit(nil)
+	l.commit()
 	l.replied(j, &out, 0)
-	l.past = &settled{j, out}
+	l.past = append(l.past, settled{job: j, out: out})
 	if !l.conn.Usable() {
 		l.hangUp()
 	}
@@ -166,12 +177,14 @@ func (l *lane) replied(j *job, out *mailer.Outcome, took time.Duration) {
 // of the message before. False: it must not leave; the connection, on which DATA
 // is open, is given up.
 func (l *lane) intend(j *job) bool {
-	if l.mayLeave(j) && l.commit(j) {
+	switch {
+	case !l.mayLeave(j):
+		l.commit()
+		l.queue.done(j)
+	case len(l.commit(j)) == 1:
 		return true
 	}
-	l.commit(nil)
 	l.hangUp()
-	l.queue.done(j)
 	return false
 }
 
@@ -181,63 +194,82 @@ func (l *lane) mayLeave(j *job) bool {
 	return !l.stopping() && j.work.window.Open(l.Options.Now())
 }
 
-// commit records the outcome at hand and, with j, the intent of j. It reports
-// whether the intent is durable.
-func (l *lane) commit(j *job) bool {
-	var records [2]mailer.Record
-	n := 0
+// commit records the outcomes at hand and the intents of jobs, in one go. It
+// returns those whose intent is durable.
+func (l *lane) commit(jobs ...*job) (intended []*job) {
+	if len(l.past)+len(jobs) == 0 {
+		return nil
+	}
 	now := l.Options.Now()
-	past := l.past
-	if past != nil {
-		l.classify(past, now)
-		records[n] = mailer.Record{Delivery: past.job.delivery.ID, Epoch: past.job.delivery.Epoch, Campaign: past.job.delivery.Campaign, At: now, Outcome: &past.out}
-		n++
+	l.records = l.records[:0]
+	for i := range l.past {
+		s := &l.past[i]
+		l.classify(s, now)
+		l.records = append(l.records, s.job.record(now, &s.out))
 	}
-	if j != nil {
-		records[n] = mailer.Record{Delivery: j.delivery.ID, Epoch: j.delivery.Epoch, Campaign: j.delivery.Campaign, At: now}
-		n++
+	for _, j := range jobs {
+		l.records = append(l.records, j.record(now, nil))
 	}
-	if n == 0 {
-		return false
+	errs := l.Ledger.Record(l.ctx, l.records...)
+	n := len(l.past)
+	l.insist(l.records[:n], errs[:n])
+	for i := range l.past {
+		l.recorded(&l.past[i], errs[i])
 	}
-	errs := l.Ledger.Record(l.ctx, records[:n]...)
-	intended := j != nil
-	if past != nil {
-		l.past = nil
-		l.recorded(past, l.insist(records[0], errs[0]))
-	}
-	if j != nil {
-		if err := errs[n-1]; err != nil {
-			intended = false
+	clear(l.past)
+	l.past = l.past[:0]
+	intended = jobs[:0]
+	for i, j := range jobs {
+		if err := errs[n+i]; err != nil {
 			l.notIntended(j, err)
+			l.queue.done(j)
+			continue
 		}
+		intended = append(intended, j)
 	}
 	return intended
 }
 
-// insist tries again to record an outcome that the ledger could not take (a
-// full disk, say), for as long as a stop may take: what is not recorded becomes
-// unknown. Meanwhile nothing new is sent.
-func (l *lane) insist(r mailer.Record, err error) error {
-	if err == nil || errors.Is(err, mailer.ErrLeaseLost) {
-		return err
+func (j *job) record(at time.Time, out *mailer.Outcome) mailer.Record {
+	d := j.delivery
+	return mailer.Record{Delivery: d.ID, Epoch: d.Epoch, Campaign: d.Campaign, At: at, Outcome: out}
+}
+
+// insist tries again to record outcomes that the ledger could not take (a full
+// disk, say), for as long as a stop may take: what is not recorded becomes
+// unknown. Meanwhile nothing new is sent. errs, one for each record, is brought
+// up to date.
+func (l *lane) insist(records []mailer.Record, errs []error) {
+	var again []int
+	for i, err := range errs {
+		if err != nil && !errors.Is(err, mailer.ErrLeaseLost) {
+			l.fail(err)
+			again = append(again, i)
+		}
 	}
-	l.fail(err)
+	if len(again) == 0 {
+		return
+	}
 	deadline := time.NewTimer(l.Options.StopGrace / 2)
 	defer deadline.Stop()
-	again := time.NewTicker(200 * time.Millisecond)
-	defer again.Stop()
-	for {
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for len(again) > 0 {
 		select {
 		case <-deadline.C:
-			return err
+			return
 		case <-l.ctx.Done():
-			return err
-		case <-again.C:
-			if err = l.Ledger.Record(l.ctx, r)[0]; err == nil || errors.Is(err, mailer.ErrLeaseLost) {
-				return err
+			return
+		case <-tick.C:
+		}
+		open := again[:0]
+		for _, i := range again {
+			errs[i] = l.Ledger.Record(l.ctx, records[i])[0]
+			if errs[i] != nil && !errors.Is(errs[i], mailer.ErrLeaseLost) {
+				open = append(open, i)
 			}
 		}
+		again = open
 	}
 }
 
@@ -250,6 +282,10 @@ func (l *lane) classify(s *settled, now time.Time) {
 		s.out.State, s.out.Text = mailer.Deferred, "outcome unknown, sent again by policy: "+s.out.Text
 	}
 	if s.out.State != mailer.Deferred {
+		return
+	}
+	if s.again {
+		s.out.NextAt = now
 		return
 	}
 	at, inTime := l.Options.retryAt(s.job.delivery, now)

@@ -130,7 +130,8 @@ type Relays interface {
 // Conn is one open connection to a relay. Messages go through it strictly in
 // order: Begin, Ready, Finish, Outcome for each. Begin of the next message may
 // come between Finish and Outcome of the one before: its envelope then travels
-// behind that body (RFC 2920). A Conn is used by one goroutine.
+// behind that body (RFC 2920). Where Window is more than 1, messages may be
+// streamed instead: Stream and Outcome for each. A Conn is used by one goroutine.
 type Conn interface {
 	// Relay is the name of the relay in the config.
 	Relay() string
@@ -150,7 +151,16 @@ type Conn interface {
 	// Finish lets the body and the final dot leave. The caller has committed the
 	// intent before.
 	Finish(ctx context.Context)
-	// Outcome reads the reply to the oldest finished message. After a cut behind
-	// the dot it is Unknown.
+	// Outcome reads the reply to the oldest finished or streamed message. After a
+	// cut behind the dot it is Unknown.
 	Outcome(ctx context.Context) mailer.Outcome
+	// Window is how many streamed messages may be unanswered now; 1 where the next
+	// message is to be sent by Begin.
+	Window() int
+	// Stream sends messages whole, behind those that are still unanswered. The
+	// caller has committed the intents before.
+	Stream(ctx context.Context, messages ...*mailer.Message)
+	// Answered reports whether the Outcome of the oldest streamed message can be
+	// had without waiting.
+	Answered() bool
 }
