@@ -23,6 +23,7 @@ import (
 // come early or late. The command has no switch for its clock, so these workers
 // run inside the test, on the same parts.
 func TestClockJumps(t *testing.T) {
+	t.Parallel()
 	s := settings{
 		people: 400, connections: 4, latency: 5 * time.Millisecond, mark: marks,
 		rules: []string{"rcpt=refused*@*:550 5.1.1 User unknown", "rcpt=grey*@*,first=1:450 4.7.1 Later", "dot,p=0.01:take-drop"},

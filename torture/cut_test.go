@@ -11,18 +11,19 @@ import (
 // half of the cases after the message was taken. Exactly these become unknown,
 // are held whatever is run, and are decided by what the receiver knows.
 func TestCutBehindDot(t *testing.T) {
-	s := settings{people: 300, connections: 4, mark: func(i int) string {
-		return map[int]string{5: "taken", 11: "dropped"}[i%25] + "x"
-	}, rules: []string{"dot=taken*@*:take-drop", "dot=dropped*@*:drop"}}
+	t.Parallel()
+	s, each := settings{people: 300, connections: 4}, 25
 	if *longFlag {
-		s.people, s.connections = 20000, 10
+		s.people, s.connections, each = 20000, 10, 400
 	}
+	s.mark = func(i int) string { return map[int]string{5: "taken", 11: "dropped"}[i%each] + "x" }
+	s.rules = []string{"dot=taken*@*:take-drop", "dot=dropped*@*:drop"}
 	w := newWorld(t, "cut", s)
 	w.start("run").succeeded(w.limit())
 	w.recv.settle()
 	want := map[string]string{}
 	for i := range w.people {
-		switch i % 25 {
+		switch i % each {
 		case 5, 11:
 			want[w.address(i)] = "unknown"
 		}

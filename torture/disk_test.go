@@ -29,6 +29,7 @@ func TestDiskFull(t *testing.T) {
 		diskFull(t, dir)
 		return
 	}
+	t.Parallel()
 	cmd, err := inNamespace(t.TempDir())
 	if err != nil {
 		t.Logf("no disk of its own (%v): limiting the size of files instead", err)

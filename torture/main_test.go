@@ -61,6 +61,11 @@ func runTests(m *testing.M) int {
 			return 1
 		}
 	}
+	// The processes mostly wait for each other: more at once than there are cores.
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	code := m.Run()
 	if os.Getenv(programEnv) == "" {
 		fmt.Print(summary.table())

@@ -12,36 +12,42 @@ import (
 	_ "github.com/mattn/go-sqlite3" // the driver
 )
 
+// mixed is a relay that does everything that relays do.
+var mixed = []string{
+	"rcpt=refused*@*:550 5.1.1 User unknown",
+	"rcpt=grey*@*,first=1:450 4.7.1 Greylisted, come back later",
+	"rcpt,p=0.02:451 4.3.0 Try again later",
+	"data,p=0.01:450 4.3.2 Not now",
+	"dot,p=0.01:452 4.3.1 Out of space",
+	"dot,p=0.01:take-drop",
+	"dot,p=0.01:drop",
+	"body,p=0.01:reset",
+	"mail,p=0.005:421 4.7.0 Too much",
+	"connect,p=0.02:421 4.3.2 Busy",
+	"rcpt,p=0.003:garbage",
+}
+
+// tortures are the cases of TestTorture.
+var tortures = []struct {
+	name   string
+	rules  []string
+	rounds int // faults, in the short form
+	do     func(w *world, n int)
+}{
+	{name: "locked", rounds: 1, do: (*world).locked},
+	{name: "kill", rounds: 4, do: (*world).killed},
+	{name: "term", rounds: 4, do: (*world).terminated},
+	{name: "freeze", rounds: 1, do: (*world).frozen},
+	{name: "pair", rounds: 3, do: (*world).paired},
+	{name: "pause", rounds: 2, do: (*world).paused},
+	{name: "outage", rounds: 1, do: (*world).outage},
+	{name: "mixed", rules: mixed, rounds: 3, do: (*world).anything},
+}
+
 // TestTorture sends one campaign per case, does something bad to it over and
 // over, and compares after each time and at the end.
 func TestTorture(t *testing.T) {
-	mixed := []string{
-		"rcpt=refused*@*:550 5.1.1 User unknown",
-		"rcpt=grey*@*,first=1:450 4.7.1 Greylisted, come back later",
-		"rcpt,p=0.02:451 4.3.0 Try again later",
-		"data,p=0.01:450 4.3.2 Not now",
-		"dot,p=0.01:452 4.3.1 Out of space",
-		"dot,p=0.01:take-drop",
-		"dot,p=0.01:drop",
-		"body,p=0.01:reset",
-		"mail,p=0.005:421 4.7.0 Too much",
-		"connect,p=0.02:421 4.3.2 Busy",
-		"rcpt,p=0.003:garbage",
-	}
-	for _, c := range []struct {
-		name   string
-		rules  []string
-		rounds int // faults, in the short form
-		do     func(w *world, n int)
-	}{
-		{name: "kill", rounds: 4, do: (*world).killed},
-		{name: "term", rounds: 4, do: (*world).terminated},
-		{name: "freeze", rounds: 1, do: (*world).frozen},
-		{name: "pair", rounds: 3, do: (*world).paired},
-		{name: "pause", rounds: 2, do: (*world).paused},
-		{name: "outage", rounds: 1, do: (*world).outage},
-		{name: "mixed", rules: mixed, rounds: 3, do: (*world).anything},
-	} {
+	for _, c := range tortures {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			s := settings{people: 400, connections: 4, latency: 10 * time.Millisecond, rules: c.rules}
@@ -154,11 +160,7 @@ func (w *world) frozen(n int) {
 // that is frozen in the middle of a commit holds up all others.
 func (w *world) stopOutsideCommit(p *worker) {
 	w.t.Helper()
-	db, err := sql.Open("sqlite3", "file:"+filepath.Join(w.dir, "oshirase.db")+"?_txlock=immediate&_busy_timeout=0")
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer db.Close()
+	db := w.writer(0)
 	w.until("the worker is stopped outside a commit", func() bool {
 		p.signal(syscall.SIGSTOP)
 		tx, err := db.Begin()
@@ -169,6 +171,46 @@ func (w *world) stopOutsideCommit(p *worker) {
 		_ = tx.Rollback() // nothing was written
 		return true
 	})
+}
+
+// writer opens the ledger's file to lock it.
+func (w *world) writer(busy time.Duration) *sql.DB {
+	w.t.Helper()
+	db, err := sql.Open("sqlite3", fmt.Sprintf("file:%s?_txlock=immediate&_busy_timeout=%d", filepath.Join(w.dir, "oshirase.db"), busy.Milliseconds()))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+// locked keeps the database locked, as a process that is frozen in the middle of
+// a commit does, for longer than SQLite waits by itself: nothing is sent
+// meanwhile, and work goes on afterwards.
+func (w *world) locked(n int) {
+	w.t.Helper()
+	p := w.start("serve")
+	p.messages(n, nil)
+	tx, err := w.writer(10 * time.Second).Begin()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	before := w.recv.count()
+	w.until("the worker says that it waits", func() bool {
+		select {
+		case <-p.ended:
+			return true
+		default:
+			return strings.Contains(p.log.String(), "waiting for another program") || w.pending() == 0
+		}
+	})
+	if after := w.recv.count(); after > before+w.connections {
+		w.t.Errorf("seed %d: %d messages were sent that could not be recorded", seed, after-before)
+	}
+	_ = tx.Rollback() // nothing was written
+	p.messages(n/2+1, nil)
+	p.term()
+	w.done.stops++
 }
 
 // paired lets two workers work at once and ends one of them badly, then the

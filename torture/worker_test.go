@@ -128,7 +128,7 @@ func (p *worker) messages(n int, at func()) {
 	defer p.w.recv.forget()
 	look := time.NewTicker(100 * time.Millisecond)
 	defer look.Stop()
-	limit := time.After(60 * time.Second)
+	limit := time.After(p.w.limit())
 	for {
 		select {
 		case <-reached:
@@ -140,12 +140,7 @@ func (p *worker) messages(n int, at func()) {
 				return
 			}
 		case <-limit:
-			p.w.t.Fatalf("seed %d: %s: fewer than %d messages within a minute\n%s", seed, p.what, n, p.log.String())
+			p.w.t.Fatalf("seed %d: %s: fewer than %d messages in good time\n%s", seed, p.what, n, p.log.String())
 		}
 	}
-}
-
-// limit is how long sending everything may take.
-func (w *world) limit() time.Duration {
-	return 30*time.Second + time.Duration(w.people)*10*time.Millisecond
 }

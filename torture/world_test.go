@@ -209,7 +209,7 @@ func (w *world) phase() (phase string) {
 // until polls for what another process does; there is nothing to be told by.
 func (w *world) until(what string, ok func() bool) {
 	w.t.Helper()
-	end := time.After(60 * time.Second)
+	end := time.After(w.limit())
 	again := time.NewTicker(10 * time.Millisecond)
 	defer again.Stop()
 	for !ok() {
@@ -219,4 +219,9 @@ func (w *world) until(what string, ok func() bool) {
 			w.t.Fatalf("waited in vain until %s", what)
 		}
 	}
+}
+
+// limit is how long sending everything may take.
+func (w *world) limit() time.Duration {
+	return time.Minute + time.Duration(w.people)*10*time.Millisecond
 }
