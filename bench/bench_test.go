@@ -15,16 +15,16 @@ import (
 	"oshirase/mailer/sink"
 )
 
-// TestRawSender: the yardstick itself loses nothing, in either way of sending.
+// TestRawSender: the yardstick itself loses nothing, in any way of sending.
 func TestRawSender(t *testing.T) {
-	for name, chunking := range map[string]bool{"DATA": false, "BDAT": true} {
+	for name, s := range map[string]rawSender{"DATA": {}, "BDAT": {chunking: true}, "BDAT, 4 intents": {chunking: true, intents: 4}} {
 		t.Run(name, func(t *testing.T) {
 			srv, err := sink.Listen("127.0.0.1:0", sink.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer srv.Close()
-			s := rawSender{address: srv.Addr().String(), connections: 7, messages: 100, size: 7800, chunking: chunking}
+			s.address, s.connections, s.messages, s.size = srv.Addr().String(), 7, 100, 7800
 			if _, err := s.send(t.Context()); err != nil {
 				t.Fatal(err)
 			}

@@ -38,6 +38,7 @@ type setup struct {
 	connections int
 	durability  string
 	chunking    bool
+	intents     int    // 0 is the default of the program
 	dkim        string // rsa, ed25519 or empty
 	people      int
 }
@@ -56,9 +57,14 @@ func (b *bench) makeFolder(ctx context.Context, s setup) (*folder, error) {
 		{`(?m)^connections = .*`, fmt.Sprintf("connections = %d\nmessages_per_connection = 0", s.connections)},
 		{`(?m)^durability = .*`, fmt.Sprintf("durability = %q", s.durability)},
 	}
+	tls := "tls = \"none\""
 	if s.chunking {
-		config = append(config, edit{`(?m)^tls = "none"`, "tls = \"none\"\nchunking = true"})
+		tls += "\nchunking = true"
 	}
+	if s.intents > 0 {
+		tls += fmt.Sprintf("\nintents = %d", s.intents)
+	}
+	config = append(config, edit{`(?m)^tls = "none"`, tls})
 	facts := []edit{{`(?m)^declared = .*`, fmt.Sprintf("declared = { A = %d }", s.people)}}
 	if s.dkim != "" {
 		if err := writeKey(filepath.Join(f.dir, "dkim.pem"), s.dkim); err != nil {

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -52,12 +53,14 @@ type bench struct {
 	near    int    // connections on the loopback
 	away    int    // connections with a round trip
 	trip    time.Duration
+	variant *regexp.Regexp // of the ways to send
 }
 
 func run(ctx context.Context) error {
 	b := &bench{sizes: short}
 	isFull := flag.Bool("full", os.Getenv("BENCH") == "full", "the large sizes (about 30 minutes); BENCH=full says the same")
 	only := flag.String("only", "send,scale,import", "what to measure: some of send, scale, import")
+	variants := flag.String("variants", "", "of send, only the variants that this `REGEXP` finds")
 	keep := flag.Bool("keep", false, "keep the working folders")
 	dir := flag.String("dir", "", "folder on the disk to be measured `DIR` (default: the one for temporary files)")
 	flag.StringVar(&b.program, "program", "", "measure this `BINARY` (default: build ./cmd/oshirase)")
@@ -97,6 +100,9 @@ func run(ctx context.Context) error {
 		}
 	}
 	var err error
+	if b.variant, err = regexp.Compile(*variants); err != nil {
+		return fmt.Errorf("-variants: %w", err)
+	}
 	if b.dir, err = os.MkdirTemp(*dir, "oshirase-bench-"); err != nil {
 		return err
 	}

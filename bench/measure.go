@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -69,17 +68,12 @@ func (b *bench) send(ctx context.Context) error {
 		{"round trip", away, b.trip, b.far},
 		{"round trip, durability normal", with(away, func(s *setup) { s.durability = "normal" }), b.trip, b.far},
 		{"round trip, chunking", with(away, chunked), b.trip, b.far},
-	}
-	canChunk, err := b.hasKey(ctx, "chunking")
-	if err != nil {
-		return err
+		{"round trip, chunking, 4 intents", with(away, func(s *setup) { s.chunking, s.intents = true, 4 }), b.trip, 4 * b.far},
 	}
 	t := &table{title: fmt.Sprintf("sending: loopback with %d connections, a round trip of %s with %d; raw is the pipelined sender of prebuilt bytes", b.near, b.trip, b.away)}
 	t.add("variant", "messages", "program/s", "raw/s", "program/raw", "program CPU µs", "raw CPU µs", "receiver CPU µs", "CPU allows/s", "octets", "peak MiB")
-	var skipped []string
 	for _, v := range vs {
-		if v.setup.chunking && !canChunk {
-			skipped = append(skipped, v.name+": the program has no such setting")
+		if !b.variant.MatchString(v.name) {
 			continue
 		}
 		var args []string
@@ -102,9 +96,6 @@ func (b *bench) send(ctx context.Context) error {
 	}
 	t.print()
 	fmt.Println("  CPU allows/s: if program and receiver kept all cores of this machine busy, and nobody else used them")
-	for _, s := range skipped {
-		fmt.Println("  skipped:", s)
-	}
 	return nil
 }
 
@@ -114,7 +105,7 @@ func (b *bench) raw(ctx context.Context, v variant, size int, sinkArgs []string)
 	if err != nil {
 		return cost{}, err
 	}
-	s := rawSender{address: r.address, connections: v.setup.connections, messages: v.messages, size: size, chunking: v.setup.chunking}
+	s := rawSender{address: r.address, connections: v.setup.connections, messages: v.messages, size: size, chunking: v.setup.chunking, intents: v.setup.intents}
 	c, err := s.send(ctx)
 	got, _, cerr := r.close()
 	if err = errors.Join(err, cerr); err != nil {
@@ -124,12 +115,6 @@ func (b *bench) raw(ctx context.Context, v variant, size int, sinkArgs []string)
 		return c, fmt.Errorf("%d of %d messages arrived", got.Messages, v.messages)
 	}
 	return c, nil
-}
-
-// hasKey reports whether the program's config knows a key.
-func (b *bench) hasKey(ctx context.Context, key string) (bool, error) {
-	out, _, err := watched(exec.CommandContext(ctx, b.program, "config", "example"))
-	return bytes.Contains(out, []byte("\n"+key+" =")), err
 }
 
 // scales compares the cost of a message, and the memory, between campaigns.

@@ -16,13 +16,14 @@ import (
 // rawSender sends prebuilt bytes: no list, no ledger, no notice, no DKIM, the same
 // message to everybody. It is pipelined as the program is: one message a
 // connection between its body and its reply, the next envelope behind the body,
-// each group in one write.
+// each group in one write; or, with intents, whole messages one behind the other.
 type rawSender struct {
 	address     string
 	connections int
 	messages    int
 	size        int // octets of a message
 	chunking    bool
+	intents     int // messages unanswered on a connection, with chunking; 0 and 1: the next envelope alone
 }
 
 const (
@@ -77,6 +78,9 @@ func (s *rawSender) connection(ctx context.Context, left *atomic.Int64) error {
 	if err := expect(r, 1); err != nil {
 		return err
 	}
+	if s.chunking && s.intents > 1 {
+		return s.stream(conn, r, append(first, last...), left)
+	}
 	if left.Add(-1) < 0 {
 		return nil
 	}
@@ -103,6 +107,25 @@ func (s *rawSender) connection(ctx context.Context, left *atomic.Int64) error {
 			return err
 		}
 	}
+}
+
+// stream keeps several whole messages on the wire.
+func (s *rawSender) stream(conn net.Conn, r *bufio.Reader, message []byte, left *atomic.Int64) error {
+	const replies = 3 // to MAIL, RCPT and BDAT
+	open := 0
+	for left.Add(-1) >= 0 {
+		if open == s.intents {
+			if err := expect(r, replies); err != nil {
+				return err
+			}
+			open--
+		}
+		if _, err := conn.Write(message); err != nil {
+			return err
+		}
+		open++
+	}
+	return expect(r, open*replies)
 }
 
 // expect reads n replies, none of which may be a refusal.
