@@ -85,12 +85,12 @@ func newRand(name string) *mrand.Rand {
 
 // tally is what one case did and found; a row of the summary.
 type tally struct {
-	name                                        string
-	people                                      int
-	kills, stops, freezes, pauses, outages      int // what was done
-	cuts                                        int // connections that the receiver cut or refused
-	unknown, allowed                            int // found, and at most expected
-	accepted, rejected, lost, copies, elsewhere int
+	name                                   string
+	people                                 int
+	kills, stops, freezes, pauses, outages int // what was done
+	cuts                                   int // connections that the receiver cut or refused
+	unknown, allowed                       int // found, and at most expected
+	accepted, rejected, lost, copies       int
 }
 
 var summary report
