@@ -47,7 +47,7 @@ const (
 // wrap trims every line, folds runs of blank lines into one, and breaks lines
 // wider than the given columns at phrase ends: never inside numbers, dates,
 // Latin words, addresses and the words to keep whole. A continued list item
-// (・, ※) hangs by one character. A stretch that nothing may break stays whole.
+// (・, ※, （1）) hangs by one character. A stretch that nothing may break stays whole.
 func wrap(text string, limit int, keep []string) string {
 	var b strings.Builder
 	b.Grow(len(text) + len(text)/20)
@@ -99,10 +99,22 @@ func hang(line []rune) string {
 		n++
 	}
 	lead := string(line[:n])
-	if n < len(line) && (line[n] == '・' || line[n] == '※') {
+	if n < len(line) && (line[n] == '・' || line[n] == '※' || numbered(line[n:])) {
 		lead += "　"
 	}
 	return lead
+}
+
+// numbered reports whether a line begins with a number in full-width brackets.
+func numbered(line []rune) bool {
+	if line[0] != '（' {
+		return false
+	}
+	n := 1
+	for n < len(line) && line[n] >= '0' && line[n] <= '9' {
+		n++
+	}
+	return n > 1 && n < len(line) && line[n] == '）'
 }
 
 // cut returns where the line that begins at start ends.
