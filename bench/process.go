@@ -21,10 +21,6 @@ type cost struct {
 	peak int64         // VmHWM in bytes; 0 where the system does not tell
 }
 
-func (c cost) add(d cost) cost {
-	return cost{c.wall + d.wall, c.cpu + d.cpu, max(c.peak, d.peak)}
-}
-
 // watched runs a command to its end and measures it. Its standard output is
 // returned; what it says on standard error is part of the error.
 func watched(cmd *exec.Cmd) ([]byte, cost, error) {
