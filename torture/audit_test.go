@@ -236,7 +236,7 @@ func (w *world) finish() {
 	}
 	w.done.unknown = w.number(`SELECT count(*) FROM event WHERE state = 'unknown'`)
 	w.done.cuts = int(w.recv.cuts())
-	w.done.allowed = w.connections*(w.done.kills+w.done.outages+w.done.freezes) + w.done.cuts
+	w.done.allowed = w.wire()*(w.done.kills+w.done.outages+w.done.freezes) + max(1, w.intents)*w.done.cuts
 	if w.done.unknown > w.done.allowed {
 		w.t.Errorf("seed %d: %d became unknown, at most %d may", seed, w.done.unknown, w.done.allowed)
 	}

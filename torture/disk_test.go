@@ -108,11 +108,19 @@ func diskFull(t *testing.T, dir string) {
 		p.messages(1+w.rng.IntN(1+(w.people-w.recv.count())/(rounds-i+1)), nil)
 		ballast := filepath.Join(dir, "ballast")
 		fill(t, ballast)
+		gaveUp := func() bool {
+			select {
+			case <-p.ended:
+				return true
+			default:
+				return w.pending() == 0
+			}
+		}
 		if w.rng.IntN(2) == 0 {
-			p.wait(30 * time.Second) // it gives up by itself
+			w.until("the worker has given up", gaveUp)
 		} else {
 			w.until("the worker has met the full disk", func() bool {
-				return strings.Contains(p.log.String(), "full") || w.phase() == "finished"
+				return strings.Contains(p.log.String(), "full") || gaveUp()
 			})
 		}
 		if strings.Contains(p.log.String(), "full") {
@@ -125,8 +133,8 @@ func diskFull(t *testing.T, dir string) {
 		p.wait(15 * time.Second)
 		w.recv.settle()
 		w.done.outages++ // what was on the wire may be unknown
-		if n := w.inState("sending"); n > w.connections {
-			t.Errorf("seed %d: %d deliveries in sending, over %d connections", seed, n, w.connections)
+		if n := w.inState("sending"); n > w.wire() {
+			t.Errorf("seed %d: %d deliveries in sending, with %d on the wire at most", seed, n, w.wire())
 		}
 		w.audit(fmt.Sprintf("full disk %d", i+1))
 	}

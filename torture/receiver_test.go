@@ -53,8 +53,8 @@ func newReceiver(tb testing.TB, rng *rand.Rand, latency time.Duration, rules []s
 	}
 	r := &receiver{tb: tb, taken: map[string]*taken{}, people: map[string]int{}}
 	r.opt = sink.Options{Latency: latency, Rules: parsed, Seed: rng.Uint64(), OnMessage: r.take}
-	// Below the ports that the kernel gives to clients: while the receiver is
-	// away, a client that dials could otherwise be given its port, and connect to itself.
+	// Below the ports that most kernels lend to clients: while the receiver is
+	// away, a client that dials could otherwise be lent its port, and connect to itself.
 	for try := 0; ; try++ {
 		r.addr = fmt.Sprintf("127.0.0.1:%d", 15000+rng.IntN(15000))
 		if r.srv, err = sink.Listen(r.addr, r.opt); err == nil {
@@ -172,9 +172,20 @@ func (r *receiver) down() {
 func (r *receiver) up() {
 	r.tb.Helper()
 	r.opt.Seed++ // else each life would begin with the same faults
-	var err error
-	if r.srv, err = sink.Listen(r.addr, r.opt); err != nil {
-		r.tb.Fatal(err)
+	// The kernel may have lent the port to a client meanwhile.
+	end := time.After(30 * time.Second)
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	for {
+		var err error
+		if r.srv, err = sink.Listen(r.addr, r.opt); err == nil {
+			return
+		}
+		select {
+		case <-again.C:
+		case <-end:
+			r.tb.Fatal(err)
+		}
 	}
 }
 

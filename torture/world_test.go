@@ -21,6 +21,7 @@ import (
 type settings struct {
 	people      int
 	connections int
+	intents     int           // in flight per connection, with BDAT; 0: one, with DATA
 	latency     time.Duration // of the receiver
 	rules       []string      // of the receiver; see sink.Syntax
 	mark        func(i int) string
@@ -79,6 +80,10 @@ func newWorld(t testing.TB, name string, s settings) *world {
 // writeConfig shortens every time, so that faults fit into seconds.
 func (w *world) writeConfig() {
 	w.t.Helper()
+	chunking := ""
+	if w.intents > 0 {
+		chunking = fmt.Sprintf("chunking = true\nintents = %d\n", w.intents)
+	}
 	text := fmt.Sprintf(`
 [[relay]]
 name = "main"
@@ -88,13 +93,13 @@ connections = %d
 messages_per_connection = 100
 command_timeout = "5s"
 data_timeout = "5s"
-
+%s
 [sending]
 batch = 50
 lease = %q
 retry = ["1s"]
 stop_grace = "4s"
-`, w.recv.addr, w.connections, w.lease)
+`, w.recv.addr, w.connections, chunking, w.lease)
 	if err := os.WriteFile(filepath.Join(w.dir, "oshirase.toml"), []byte(text), 0o600); err != nil {
 		w.t.Fatal(err)
 	}
@@ -209,19 +214,30 @@ func (w *world) phase() (phase string) {
 // until polls for what another process does; there is nothing to be told by.
 func (w *world) until(what string, ok func() bool) {
 	w.t.Helper()
-	end := time.After(w.limit())
+	if !await(w.limit(), ok) {
+		w.t.Fatalf("seed %d: waited in vain until %s", seed, what)
+	}
+}
+
+// await polls until ok, and reports whether it came to pass in time.
+func await(limit time.Duration, ok func() bool) bool {
+	end := time.After(limit)
 	again := time.NewTicker(10 * time.Millisecond)
 	defer again.Stop()
 	for !ok() {
 		select {
 		case <-again.C:
 		case <-end:
-			w.t.Fatalf("waited in vain until %s", what)
+			return false
 		}
 	}
+	return true
 }
 
 // limit is how long sending everything may take.
 func (w *world) limit() time.Duration {
 	return time.Minute + time.Duration(w.people)*10*time.Millisecond
 }
+
+// wire is how many messages one worker may have on the wire.
+func (w *world) wire() int { return w.connections * max(1, w.intents) }
