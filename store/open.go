@@ -116,8 +116,9 @@ func (db *DB) connect(ctx context.Context, sync string, readOnly bool) (err erro
 		if err := db.migrate(ctx); err != nil {
 			return err
 		}
-		// Fewer, larger checkpoints: each costs two syncs.
-		if _, err := db.w.ExecContext(ctx, `PRAGMA wal_autocheckpoint = 4000`); err != nil {
+		// Fewer, larger checkpoints: each costs two syncs. SQLite waits ever longer
+		// between its looks at a lock; begin looks again itself.
+		if _, err := db.w.ExecContext(ctx, `PRAGMA wal_autocheckpoint = 4000; PRAGMA busy_timeout = 3`); err != nil {
 			return err
 		}
 	}

@@ -151,8 +151,6 @@ func TestLocked(t *testing.T) {
 	e := open(t)
 	id := e.campaign(1)
 	other := e.again()
-	_, err := e.w.Exec(`PRAGMA busy_timeout = 1`)
-	must(t, err)
 	tx, err := other.w.Begin()
 	must(t, err)
 	e.patience = 0

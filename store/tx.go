@@ -27,15 +27,21 @@ func (db *DB) write(ctx context.Context, op string, fn func(tx *sqlx.Tx) error) 
 	return wrap(op, tx.Commit())
 }
 
-// begin takes the writer's lock. A large import of another process holds it for
-// longer than SQLite waits by itself: work goes on then, and does not fail.
+// begin takes the writer's lock. Another process may hold it over and over, as a
+// sender does, or for long, as a large import does: it is asked for often, so
+// that a pause does not wait in the shadow of a thousand commits, and for as long
+// as patience lasts.
 func (db *DB) begin(ctx context.Context) (*sqlx.Tx, error) {
-	for start := time.Now(); ; {
+	start := time.Now()
+	for said := start; ; {
 		tx, err := db.w.BeginTxx(ctx, nil)
 		if err == nil || !errors.Is(explain(err), ErrLocked) || time.Since(start) > db.patience {
 			return tx, err
 		}
-		db.log.Warn("waiting for another program that writes to the database", "since", start)
+		if time.Since(said) > 10*time.Second {
+			said = time.Now()
+			db.log.Warn("waiting for another program that writes to the database", "since", start)
+		}
 	}
 }
 

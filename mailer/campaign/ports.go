@@ -111,7 +111,8 @@ type Template interface {
 
 // Composer makes the bytes of a message (RFC 5322, MIME, DKIM).
 type Composer interface {
-	Compose(h *mailer.Header, n *mailer.Notice) ([]byte, error)
+	// Compose uses the memory of dst where the message fits.
+	Compose(dst []byte, h *mailer.Header, n *mailer.Notice) ([]byte, error)
 }
 
 // Relays hands out connections to the configured relays.

@@ -76,6 +76,6 @@ func (p *Previewer) Preview(ctx context.Context, id string, r *mailer.Recipient,
 func (v *Preview) Readdress(to mailer.Address) error {
 	v.Header.To, v.Message.Recipient = to.Mailbox(), to.Mailbox()
 	var err error
-	v.Message.Data, err = v.composer.Compose(v.Header, &v.Notice)
+	v.Message.Data, err = v.composer.Compose(nil, v.Header, &v.Notice)
 	return err
 }

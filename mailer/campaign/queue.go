@@ -195,8 +195,13 @@ func (g *group) open() bool {
 	return (g.Connections == 0 || g.busy < g.Connections) && (g.PerSecond == 0 || g.quota > 0) && g.rest.IsZero()
 }
 
-// done says that a popped job is finished with, sent or not.
+// done says that a popped job is finished with, sent or not: its message is
+// another's memory from now on.
 func (q *queue) done(j *job) {
+	if j.msg != nil {
+		messages.Put(j.msg)
+		j.msg = nil
+	}
 	q.mu.Lock()
 	q.busy--
 	g := q.of(j)

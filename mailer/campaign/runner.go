@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -231,6 +232,9 @@ func (r *Runner) prepare(ctx context.Context, c mailer.Campaign) (*work, error) 
 	return w, nil
 }
 
+// messages keeps the memory of messages that are over for those to come.
+var messages = sync.Pool{New: func() any { return new(mailer.Message) }}
+
 // message renders the notice of a delivery, holds it against what was approved,
 // and composes it.
 func (w *work) message(d *mailer.Delivery, now time.Time) (mailer.Address, *mailer.Message, error) {
@@ -245,11 +249,13 @@ func (w *work) message(d *mailer.Delivery, now time.Time) (mailer.Address, *mail
 	if w.env.noticeHash(to, &n) != d.Hash {
 		return to, nil, mailer.ErrRenderedDifferently
 	}
-	data, err := w.composer.Compose(w.env.header(to, &n, d.Token, now), &n)
+	m := messages.Get().(*mailer.Message)
+	data, err := w.composer.Compose(m.Data, w.env.header(to, &n, d.Token, now), &n)
 	if err != nil {
 		return to, nil, err
 	}
-	return to, &mailer.Message{Sender: w.env.sender(d.Token), Recipient: to.Mailbox(), Data: data}, nil
+	*m = mailer.Message{Sender: w.env.sender(d.Token), Recipient: to.Mailbox(), Data: data}
+	return to, m, nil
 }
 
 // limits are the paces that a campaign's messages count against.

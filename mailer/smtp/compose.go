@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -86,9 +87,9 @@ var (
 	jis7bit    = charset{label: "ISO-2022-JP", encoding: mail.EncodingUSASCII, jis: true}
 )
 
-// Compose makes the bytes of a message, with CRLF line ends. Errors wrap
+// Compose makes the bytes of a message, in the memory of dst where they fit, with CRLF line ends. Errors wrap
 // mailer.ErrInvalid: a header value or text that must not leave.
-func (c *Composer) Compose(h *mailer.Header, n *mailer.Notice) ([]byte, error) {
+func (c *Composer) Compose(dst []byte, h *mailer.Header, n *mailer.Notice) ([]byte, error) {
 	if err := check(h, n); err != nil {
 		return nil, err
 	}
@@ -100,9 +101,9 @@ func (c *Composer) Compose(h *mailer.Header, n *mailer.Notice) ([]byte, error) {
 	default:
 		return nil, fmt.Errorf("%w: charset %q: use utf-8 or iso-2022-jp", mailer.ErrInvalid, h.Charset)
 	}
-	msg, err := c.compose(h, n, cs)
+	msg, err := c.compose(dst[:0], h, n, cs)
 	if errors.Is(err, errNotInCharset) {
-		msg, err = c.compose(h, n, utf8Base64)
+		msg, err = c.compose(dst[:0], h, n, utf8Base64)
 	}
 	if err != nil {
 		return nil, err
@@ -149,7 +150,7 @@ func checkSender(h *mailer.Header) error {
 	return checkText("From", h.FromName)
 }
 
-func (c *Composer) compose(h *mailer.Header, n *mailer.Notice, cs charset) ([]byte, error) {
+func (c *Composer) compose(dst []byte, h *mailer.Header, n *mailer.Notice, cs charset) ([]byte, error) {
 	hd, err := c.head(h, cs)
 	if err != nil {
 		return nil, err
@@ -177,7 +178,7 @@ func (c *Composer) compose(h *mailer.Header, n *mailer.Notice, cs charset) ([]by
 	} else {
 		size += base64Size(len(body) + len(body)/24) // a text has few lines shorter than that
 	}
-	msg := hd.append(make([]byte, 0, size), &values)
+	msg := hd.append(slices.Grow(dst, size), &values)
 	if cs.jis {
 		return appendJISBody(msg, body)
 	}

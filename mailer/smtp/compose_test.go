@@ -62,7 +62,7 @@ func composer(t testing.TB, dkim *smtp.DKIM) *smtp.Composer {
 
 func compose(t testing.TB, h *mailer.Header, n *mailer.Notice) []byte {
 	t.Helper()
-	msg, err := composer(t, nil).Compose(h, n)
+	msg, err := composer(t, nil).Compose(nil, h, n)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,7 +284,7 @@ func TestComposeRefuses(t *testing.T) {
 		"broken UTF-8 body":      {header(), notice("a", "x\xff")},
 		"NUL in body":            {header(), notice("a", "x\x00")},
 	} {
-		if msg, err := c.Compose(tc.h, tc.n); !errors.Is(err, mailer.ErrInvalid) {
+		if msg, err := c.Compose(nil, tc.h, tc.n); !errors.Is(err, mailer.ErrInvalid) {
 			t.Errorf("%s: %v\n%s", name, err, msg)
 		}
 	}
@@ -315,7 +315,7 @@ func FuzzCompose(f *testing.F) {
 	f.Add("=?UTF-8?B?44GC?=", "=?x?=", "ﾔﾏﾀﾞ〜髙", "iso-2022-jp", "a@x.example>,<b@x.example")
 	f.Add(" two  blanks ", strings.Repeat("長い名前", 30), "", "", "a@x.example")
 	f.Fuzz(func(t *testing.T, subject, name, body, cs, to string) {
-		raw, err := composer(t, nil).Compose(header(charset(cs), func(h *mailer.Header) { h.FromName, h.To = name, to }), notice(subject, body))
+		raw, err := composer(t, nil).Compose(nil, header(charset(cs), func(h *mailer.Header) { h.FromName, h.To = name, to }), notice(subject, body))
 		if err != nil {
 			if !errors.Is(err, mailer.ErrInvalid) {
 				t.Fatal(err)
@@ -348,7 +348,7 @@ func BenchmarkCompose(b *testing.B) {
 			h, n := header(charset(cs)), notice(subject, body)
 			b.ReportAllocs()
 			for b.Loop() {
-				msg, err := c.Compose(h, n)
+				msg, err := c.Compose(nil, h, n)
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -34,7 +34,7 @@ func BenchmarkComposeNotice(b *testing.B) {
 	h, n := costNotice()
 	b.ReportAllocs()
 	for b.Loop() {
-		msg, err := c.Compose(h, n)
+		msg, err := c.Compose(nil, h, n)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -48,7 +48,7 @@ func BenchmarkInspect(b *testing.B) {
 		b.Fatal(err)
 	}
 	h, n := costNotice()
-	data, err := c.Compose(h, n)
+	data, err := c.Compose(nil, h, n)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func BenchmarkComposeSigned(b *testing.B) {
 			h, n := costNotice()
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := c.Compose(h, n); err != nil {
+				if _, err := c.Compose(nil, h, n); err != nil {
 					b.Fatal(err)
 				}
 			}

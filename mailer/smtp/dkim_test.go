@@ -79,7 +79,7 @@ func TestDKIM(t *testing.T) {
 					t.Fatal(err)
 				}
 				c := composer(t, &smtp.DKIM{Domain: "minato.example", Selector: "s1", Key: key})
-				msg, err := c.Compose(header(charset(cs)), notice(subject, text))
+				msg, err := c.Compose(nil, header(charset(cs)), notice(subject, text))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -162,7 +162,7 @@ func BenchmarkDKIM(b *testing.B) {
 			c := composer(b, &smtp.DKIM{Domain: "minato.example", Selector: "s1", Key: key})
 			h, n := header(), notice(subject, strings.Repeat(text, 12))
 			for b.Loop() {
-				if _, err := c.Compose(h, n); err != nil {
+				if _, err := c.Compose(nil, h, n); err != nil {
 					b.Fatal(err)
 				}
 			}

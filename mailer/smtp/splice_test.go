@@ -54,7 +54,7 @@ func TestSpliceIsGoMail(t *testing.T) {
 		if i%5 == 0 {
 			n.Subject = strings.TrimSpace(strings.Repeat(ascii(40)+" ", random.IntN(6)))
 		}
-		got, err := c.Compose(h, n)
+		got, err := c.Compose(nil, h, n)
 		if err != nil {
 			t.Fatal(err)
 		}
