@@ -244,11 +244,15 @@ func (w *world) started(c mailer.Campaign) string {
 const connections = 3
 
 // runner works on a handle; options are changed as the test needs.
-func (w *world) runner(db campaign.Ledger) *campaign.Runner {
+func (w *world) runner(db campaign.Ledger, change ...func(*smtp.RelayOptions)) *campaign.Runner {
 	w.t.Helper()
-	pool, err := smtp.NewPool([]smtp.RelayOptions{{
+	relay := smtp.RelayOptions{
 		Name: "main", Address: w.inbox.addr, TLS: smtp.TLSNone, Connections: connections, Pipelining: true,
-	}})
+	}
+	for _, f := range change {
+		f(&relay)
+	}
+	pool, err := smtp.NewPool([]smtp.RelayOptions{relay})
 	must(w.t, err)
 	w.t.Cleanup(func() { pool.Close() })
 	return &campaign.Runner{
