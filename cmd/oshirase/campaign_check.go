@@ -1,6 +1,8 @@
 package main
 
 import (
+	"time"
+
 	"github.com/spf13/cobra"
 
 	"oshirase/mailer/campaign"
@@ -42,7 +44,9 @@ unless --allow-repeat is given.`,
 				Store: db, Notices: notices, Now: a.now, AllowRepeat: repeat, Grouping: grouping,
 				Progress: func(done int64) { bar.set(done, 0) },
 			}
+			began := time.Now()
 			result, err := check.Run(cmd.Context(), args[0])
+			took := time.Since(began)
 			bar.end()
 			if err != nil {
 				return err
@@ -63,6 +67,7 @@ unless --allow-repeat is given.`,
 				t.add("申告件数", declared)
 				a.printTable(t)
 				a.printf("照合値 %s\n", result.Digest)
+				a.printf("所要時間 %.1f秒（毎秒%s件）\n", took.Seconds(), number(int64(float64(result.Recipients)/took.Seconds())))
 				a.printFindings(result.Findings)
 			}
 			if err != nil {
