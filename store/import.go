@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"runtime"
 	"slices"
 	"sync"
@@ -30,6 +31,8 @@ type ImportOptions struct {
 	Reject func(row mailer.Row, column, reason string)
 	// Progress hears now and then how many rows have been taken in.
 	Progress func(rows int64)
+
+	bulkRows int64 // instead of the constant, for tests
 }
 
 // ImportResult is what an import came to.
@@ -45,6 +48,12 @@ type ImportResult struct {
 const (
 	chunkRows    = 512
 	chunksInWork = 8
+	// importCache is the writer's page cache in KiB during an import.
+	importCache = "16384"
+	// largeLog is how many bytes of write-ahead log an import may leave behind.
+	largeLog = 32 << 20
+	// busyTimeout in ms is that of the DSN.
+	busyTimeout = "10000"
 )
 
 // Import takes a list in, in one transaction: with any error, or ctx cancelled,
@@ -56,16 +65,18 @@ func (db *DB) Import(ctx context.Context, o ImportOptions, rows func() (mailer.R
 	if db.w == nil {
 		return res, wrap("import list", ErrReadOnly)
 	}
-	// The index of persons takes random inserts: it should fit in the cache.
-	if _, err := db.w.ExecContext(ctx, `PRAGMA cache_size = -98304`); err != nil {
+	// Every number that an import writes was read or made in its own transaction:
+	// five look-ups a row to see that it refers to something are spared.
+	defer db.settle()
+	if _, err := db.w.ExecContext(ctx, `PRAGMA foreign_keys = off; PRAGMA cache_size = -`+importCache); err != nil {
 		return res, wrap("import list", err)
 	}
-	defer db.shrink()
 	err := db.write(ctx, "import list", func(tx *sqlx.Tx) error {
 		im, err := db.newImporter(ctx, tx, &o)
 		if err != nil {
 			return err
 		}
+		defer im.close() //nolint:errcheck // finish has said so
 		if err := im.run(ctx, rows); err != nil {
 			return err
 		}
@@ -88,10 +99,17 @@ func (db *DB) Import(ctx context.Context, o ImportOptions, rows func() (mailer.R
 	return res, nil
 }
 
-// shrink gives the memory of a large import back.
-func (db *DB) shrink() {
-	if _, err := db.w.Exec(`PRAGMA cache_size = -` + writerCache + `; PRAGMA shrink_memory`); err != nil {
-		db.log.Warn("cache not shrunk", "error", err)
+// settle takes the writer's settings back after an import, and gives back the
+// memory and the disk that a large one took: the write-ahead log holds all of it
+// once more. Readers of the old state may keep the log; the next checkpoint takes
+// it then.
+func (db *DB) settle() {
+	after := `PRAGMA foreign_keys = on; PRAGMA cache_size = -` + writerCache + `; PRAGMA shrink_memory;`
+	if log, err := os.Stat(db.path + "-wal"); err == nil && log.Size() > largeLog {
+		after += `PRAGMA busy_timeout = 500; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA busy_timeout = ` + busyTimeout
+	}
+	if _, err := db.w.Exec(after); err != nil {
+		db.log.Warn("settings and memory of an import not given back", "error", err)
 	}
 }
 
@@ -114,8 +132,9 @@ type importer struct {
 	sealer  *sealer
 	touched map[int64]bool // exposures of the people who came or changed
 	res     ImportResult
-	email   string // SQL of the index of addresses, where it was dropped
-	known   bool   // the last chunk held known people: look first, insert then
+	bulk    *bulk         // while the indexes are dropped
+	filter  *personFilter // of bulk, until it is closed
+	sorted  bool          // they were dropped, and stand again
 }
 
 func (db *DB) newImporter(ctx context.Context, tx *sqlx.Tx, o *ImportOptions) (*importer, error) {
@@ -267,8 +286,9 @@ func (im *importer) feed(ctx context.Context, rows func() (mailer.Row, error), f
 	}
 }
 
-// report tells the caller about a chunk that has passed.
+// report tells the caller about a chunk that has passed, in the order of its rows.
 func (im *importer) report(c *chunk) {
+	slices.SortFunc(c.rejects, func(a, b reject) int { return a.row - b.row })
 	for _, r := range c.rejects {
 		im.res.Rejected++
 		if im.o.Reject != nil {
@@ -300,29 +320,11 @@ func (c *chunk) seal(s *sealer) error {
 	return nil
 }
 
-// manyRows is how many new people make it cheaper to sort the index of addresses
-// at the end than to keep it while they come.
-const manyRows = 100_000
-
-// dropEmailIndex does so where the import outgrows what was there before.
-func (im *importer) dropEmailIndex(ctx context.Context) error {
-	if im.email != "" || im.nextID-im.firstID < max(manyRows, im.firstID) {
-		return nil
-	}
-	if err := im.tx.GetContext(ctx, &im.email, `SELECT sql FROM sqlite_master WHERE name = 'recipient_email'`); err != nil {
-		return err
-	}
-	_, err := im.tx.ExecContext(ctx, `DROP INDEX recipient_email`)
-	return err
-}
-
 // finish fills in the list row, and voids what was checked without these people.
 func (im *importer) finish(ctx context.Context) (ImportResult, error) {
 	db, tx := im.db, im.tx
-	if im.email != "" {
-		if _, err := tx.ExecContext(ctx, im.email); err != nil {
-			return im.res, err
-		}
+	if err := im.endBulk(ctx); err != nil {
+		return im.res, err
 	}
 	var info mailer.ListInfo
 	if im.o.Info != nil {

@@ -19,9 +19,17 @@ import (
 // it passed over is then looked at one by one, in the order of the rows.
 func (im *importer) store(ctx context.Context, c *chunk) error {
 	c.fresh = c.fresh[:0]
-	for i := range c.rows {
-		if c.acceptable(im, i) {
-			c.fresh = append(c.fresh, i)
+	if im.bulk != nil {
+		if err := im.setAside(ctx, c); err != nil {
+			return err
+		}
+	} else {
+		for i := range c.rows {
+			if column, reason := im.refusal(c, i); reason != "" {
+				c.reject(i, column, reason)
+			} else {
+				c.fresh = append(c.fresh, i)
+			}
 		}
 	}
 	fresh := 0
@@ -42,15 +50,7 @@ func (im *importer) store(ctx context.Context, c *chunk) error {
 			return err
 		}
 	}
-	byExposure := map[int64][]int64{}
-	for k, i := range c.fresh {
-		for _, e := range c.rows[i].Exposures {
-			num := im.exposures[e]
-			byExposure[num] = append(byExposure[num], im.nextID+int64(k))
-			im.touched[num] = true
-		}
-	}
-	if err := im.expose(ctx, byExposure); err != nil {
+	if err := im.exposeFresh(ctx, c); err != nil {
 		return err
 	}
 	im.nextID += int64(fresh)
@@ -60,26 +60,23 @@ func (im *importer) store(ctx context.Context, c *chunk) error {
 			return err
 		}
 	}
-	return im.dropEmailIndex(ctx)
+	return im.outgrown(ctx)
 }
 
-// acceptable rejects rows that say too little.
-func (c *chunk) acceptable(im *importer, i int) bool {
-	switch {
-	case c.person[i] == nil:
-		c.reject(i, "", "nothing identifies this person: a customer_id, an e-mail address, or name and postal address is needed")
-	case len(c.rows[i].Exposures) == 0:
-		c.reject(i, "exposure", "no exposure")
-	default:
-		for _, e := range c.rows[i].Exposures {
-			if im.exposures[e] == 0 {
-				c.reject(i, "exposure", "the incident has no exposure "+strconv.Quote(e))
-				return false
-			}
-		}
-		return true
+// refusal says why a row says too little; without a reason it says enough.
+func (im *importer) refusal(c *chunk, i int) (column, reason string) {
+	if c.person[i] == nil {
+		return "", "nothing identifies this person: a customer_id, an e-mail address, or name and postal address is needed"
 	}
-	return false
+	if len(c.rows[i].Exposures) == 0 {
+		return "exposure", "no exposure"
+	}
+	for _, e := range c.rows[i].Exposures {
+		if im.exposures[e] == 0 {
+			return "exposure", "the incident has no exposure " + strconv.Quote(e)
+		}
+	}
+	return "", ""
 }
 
 // insert adds the persons of some rows and returns how many were new. The ids are
@@ -96,7 +93,7 @@ func (im *importer) insert(ctx context.Context, c *chunk, rows []int) (int, erro
 	}
 	c.args = args
 	r, err := im.tx.ExecContext(ctx, `INSERT OR IGNORE INTO recipient (incident, merchant, person_key, email_key, sealed) VALUES `+
-		strings.Repeat(`,(?1,?2,?,?,?)`, len(rows))[1:], args...)
+		values(`(?1,?2,?,?,?)`, len(rows)), args...)
 	if err != nil {
 		return 0, err
 	}
@@ -128,6 +125,35 @@ func (im *importer) split(ctx context.Context, c *chunk, fresh int) (known []int
 	return known, nil
 }
 
+// exposeFresh gives the recipients that a chunk made their exposures.
+func (im *importer) exposeFresh(ctx context.Context, c *chunk) error {
+	if len(c.fresh) == 0 {
+		return nil
+	}
+	first := c.rows[c.fresh[0]].Exposures
+	same := true
+	byExposure := map[int64][]int64{}
+	for k, i := range c.fresh {
+		same = same && slices.Equal(c.rows[i].Exposures, first)
+		for _, e := range c.rows[i].Exposures {
+			num := im.exposures[e]
+			byExposure[num] = append(byExposure[num], im.nextID+int64(k))
+			im.touched[num] = true
+		}
+	}
+	if !same {
+		return im.expose(ctx, byExposure)
+	}
+	for _, e := range first {
+		if _, err := im.tx.ExecContext(ctx, `
+			INSERT OR IGNORE INTO recipient_exposure (recipient, exposure, list) SELECT id, ?, ? FROM recipient WHERE id BETWEEN ? AND ?`,
+			im.exposures[e], im.list, im.nextID, im.nextID+int64(len(c.fresh))-1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (im *importer) expose(ctx context.Context, recipients map[int64][]int64) error {
 	for _, exposure := range slices.Sorted(maps.Keys(recipients)) {
 		if _, err := im.tx.ExecContext(ctx, `
@@ -137,6 +163,11 @@ func (im *importer) expose(ctx context.Context, recipients map[int64][]int64) er
 		}
 	}
 	return nil
+}
+
+// values is n times a row of VALUES.
+func values(row string, n int) string {
+	return strings.Repeat(","+row, n)[1:]
 }
 
 // knownRow is a recipient that a row of the chunk names.

@@ -154,7 +154,7 @@ func (db *DB) Close() error {
 }
 
 func dsn(path string, q url.Values) string {
-	q.Set("_busy_timeout", "10000")
+	q.Set("_busy_timeout", busyTimeout)
 	q.Set("_stmt_cache_size", "64")
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
 }
