@@ -70,8 +70,16 @@ func TestWindow(t *testing.T) {
 
 func TestParseWindowRefuses(t *testing.T) {
 	for _, spec := range []WindowSpec{
-		{Hours: "9-17"}, {Hours: "09:00"}, {Hours: "17:00-09:00"}, {Hours: "09:00-09:00"}, {Hours: "09:00-25:00"},
-		{Hours: "24:00-24:00"}, {Hours: "never"}, {Hours: "09:60-10:00"}, {Days: "sundays"}, {Hours: "-"},
+		{Hours: "9-17"},
+		{Hours: "09:00"},
+		{Hours: "17:00-09:00"},
+		{Hours: "09:00-09:00"},
+		{Hours: "09:00-25:00"},
+		{Hours: "24:00-24:00"},
+		{Hours: "never"},
+		{Hours: "09:60-10:00"},
+		{Days: "sundays"},
+		{Hours: "-"},
 	} {
 		if w, err := ParseWindow(spec); !errors.Is(err, ErrInvalid) {
 			t.Errorf("%+v: %v, %v", spec, w, err)

@@ -67,9 +67,13 @@ type fact struct {
 // factTexts lists every text of the incident that reaches readers.
 func factTexts(in *mailer.Incident) []fact {
 	all := []fact{
-		{"outline", in.Outline, true}, {"harm.text", in.Harm.Text, true},
-		{"reissue_fee", in.ReissueFee, true}, {"monitoring", in.Monitoring, true}, {"delay", in.Delay, true},
-		{"title", in.Title, false}, {"system", in.System, false},
+		{"outline", in.Outline, true},
+		{"harm.text", in.Harm.Text, true},
+		{"reissue_fee", in.ReissueFee, true},
+		{"monitoring", in.Monitoring, true},
+		{"delay", in.Delay, true},
+		{"title", in.Title, false},
+		{"system", in.System, false},
 	}
 	for i, c := range in.Causes {
 		all = append(all, fact{fmt.Sprintf("causes[%d].text", i), c.Text, false}, fact{fmt.Sprintf("causes[%d].measure", i), c.Measure, true})

@@ -108,9 +108,17 @@ func TestSniffDelimiter(t *testing.T) {
 		ext, header string
 		want        byte
 	}{
-		{".csv", "a,b", ','}, {".csv", "a\tb", '\t'}, {".csv", "a", ','}, {".csv", "a,b\tc\td", ','},
-		{".tsv", "a\tb", '\t'}, {".tsv", "a", '\t'}, {".tsv", "a,b", ','}, {".tsv", "a,b,c\td", '\t'},
-		{".txt", "a,b", ','}, {".txt", "a\tb,c\td", '\t'}, {"", "", ','},
+		{".csv", "a,b", ','},
+		{".csv", "a\tb", '\t'},
+		{".csv", "a", ','},
+		{".csv", "a,b\tc\td", ','},
+		{".tsv", "a\tb", '\t'},
+		{".tsv", "a", '\t'},
+		{".tsv", "a,b", ','},
+		{".tsv", "a,b,c\td", '\t'},
+		{".txt", "a,b", ','},
+		{".txt", "a\tb,c\td", '\t'},
+		{"", "", ','},
 	} {
 		if got := sniffDelimiter(c.ext, c.header); got != c.want {
 			t.Errorf("%s %q: %q", c.ext, c.header, got)
