@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,12 +25,16 @@ import (
 // does not would take the next message under the sender of the refused one.
 //
 // Where no reply tells the outcome: Deferred with code 0 while the last octet
-// has not left, or behind a 421, after which a relay takes nothing more (RFC 5321
-// section 3.8); else Unknown. Once RCPT was refused, nothing that comes later
+// has not left, or where the relay said 421 before and then closed, after which it
+// takes nothing more (RFC 5321 section 3.8); else Unknown. Once RCPT was refused, nothing that comes later
 // makes it an acceptance.
 
 // maxIntents bounds what one cut can leave unknown.
 const maxIntents = 16
+
+// farewell is how long a relay that said 421 may take to close, or to go on all
+// the same.
+const farewell = 30 * time.Second
 
 // lastWords is how long replies are still waited for when no more can be written,
 // and the end of a write when all is answered.
@@ -72,7 +78,7 @@ func (c *Conn) Stream(ctx context.Context, messages ...*mailer.Message) {
 		case c.begun != nil || c.finished != nil || !c.pipelining || !c.chunking:
 			c.settle(t, mailer.Deferred, mailer.AtMail, "Stream where it may not be: nothing was sent")
 		case c.leaving:
-			c.settle(t, mailer.Deferred, mailer.AtMail, "relay closed the connection: "+c.goodbye)
+			c.settle(t, mailer.Deferred, mailer.AtMail, strings.TrimSpace("relay is about to close the connection "+c.goodbye))
 		default:
 			t.left = true
 			t.reset, c.reset = c.reset || len(c.flights) > 0, false
@@ -214,15 +220,16 @@ func (c *Conn) hear(t *transaction) (r reply, ok bool) {
 	if c.text.R.Buffered() == 0 {
 		timeout := c.relay.DataTimeout // the body before it may still be on its way
 		if c.goodbye != "" {
-			timeout = min(timeout, quitWait)
+			timeout = min(timeout, farewell)
 		}
 		c.allow(timeout)
 	}
 	r, err := readReply(c.text.R)
 	if err != nil {
-		if errors.Is(err, errSyntax) {
-			c.goodbye = "" // who says 421 and then this cannot be relied on
-		} else if werr := c.writer.failure(); werr != nil {
+		if errors.Is(err, errSyntax) || errors.Is(err, os.ErrDeadlineExceeded) {
+			c.goodbye = "" // said without meaning it
+		}
+		if werr := c.writer.failure(); werr != nil {
 			err = werr
 		}
 		c.fail(err)

@@ -469,6 +469,26 @@ func TestStreamCancel(t *testing.T) {
 	}
 }
 
+// TestStreamFalseFarewell: a relay that says 421 and then neither closes nor goes
+// on may still do either.
+func TestStreamFalseFarewell(t *testing.T) {
+	in := receiver(t, sink.Options{}, `dot=b*:raw 421 4.3.2 bye\r\n`, "rcpt=c*:stall")
+	opt := streaming(in, 4)
+	opt.DataTimeout = 50 * time.Millisecond
+	p := poolOf(t, opt)
+	c := get(t, p)
+	defer p.Put(c)
+	c.Stream(t.Context(), letters(3)...)
+	want := []string{"accepted@dot 250 2.0.0", "deferred@dot 421 4.3.2", "unknown@dot 0"}
+	if got := outcomes(t.Context(), c, 3); !slices.Equal(got, want) {
+		t.Errorf("outcomes %q, want %q", got, want)
+	}
+	c.Stream(t.Context(), letters(1)...)
+	if got := c.Outcome(t.Context()).State; got != mailer.Deferred {
+		t.Errorf("after it: %s", got)
+	}
+}
+
 func TestStreamTimeout(t *testing.T) {
 	in := receiver(t, sink.Options{}, "rcpt=c*:stall")
 	opt := streaming(in, 4)
