@@ -214,7 +214,11 @@ type selection struct {
 	exposures map[int64]exposureRow // of the incident, by number
 	wanted    string                // JSON array of exposure numbers; empty: all
 	told      bool                  // some earlier campaign may have told somebody
+	ids       []idRange             // of the population's recipients, ascending
 }
+
+// idRange is the recipients that one list brought.
+type idRange struct{ First, Last int64 }
 
 type exposureRow struct {
 	Num       int64
@@ -271,7 +275,12 @@ func (db *DB) selection(ctx context.Context, campaign string) (*selection, error
 		SELECT EXISTS (SELECT 1 FROM campaign c JOIN campaign_count n ON n.campaign = c.num
 		WHERE c.incident = ? AND c.merchant = ? AND c.num <> ? AND n.state IN ('accepted', 'delivered') AND n.n > 0)`,
 		row.IncidentNum, row.MerchantNum, row.Num)
-	return s, err
+	if err != nil {
+		return nil, err
+	}
+	return s, db.r.SelectContext(ctx, &s.ids, `
+		SELECT first_id AS first, first_id + imported - 1 AS last FROM list
+		WHERE incident = ? AND merchant = ? AND imported > 0 ORDER BY first_id`, row.IncidentNum, row.MerchantNum)
 }
 
 // recipientRow is a recipient with the numbers of its exposures, joined by commas.
@@ -285,24 +294,36 @@ type recipientRow struct {
 // page reads the next recipients after an ID; last is 0 at the end. A page may
 // be empty before the end.
 func (s *selection) page(ctx context.Context, after int64, n int) (page []mailer.Recipient, last int64, err error) {
+	ids := s.ids
+	for len(ids) > 0 && ids[0].Last <= after {
+		ids = ids[1:]
+	}
+	if len(ids) == 0 {
+		return nil, 0, nil
+	}
 	q, args := s.query()
 	var rows []recipientRow
-	err = s.db.r.SelectContext(ctx, &rows, q+` AND r.id > ? ORDER BY r.id LIMIT ?`, append(args, after, n)...)
-	if err != nil || len(rows) == 0 {
+	err = s.db.r.SelectContext(ctx, &rows, q+` AND r.id BETWEEN ? AND ? ORDER BY r.id LIMIT ?`,
+		append(args, max(after+1, ids[0].First), ids[0].Last, n)...)
+	if err != nil {
 		return nil, 0, err
 	}
-	page, err = s.open(ctx, rows)
-	if len(rows) < n {
-		return page, 0, err
+	switch {
+	case len(rows) == n:
+		last = rows[n-1].ID
+	case len(ids) > 1:
+		last = ids[0].Last
 	}
-	return page, rows[len(rows)-1].ID, err
+	page, err = s.open(ctx, rows)
+	return page, last, err
 }
 
+// query wants an id, or a range of ids: there is no index by population.
 func (s *selection) query() (string, []any) {
 	q := `
 		SELECT r.id, r.person_key, r.sealed,
 		       (SELECT group_concat(x.exposure) FROM recipient_exposure x WHERE x.recipient = r.id) AS exposures
-		FROM recipient r WHERE r.incident = ? AND r.merchant = ?
+		FROM recipient r NOT INDEXED WHERE r.incident = ? AND r.merchant = ?
 		AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.recipient = r.id AND d.campaign = ?)`
 	args := []any{s.row.IncidentNum, s.row.MerchantNum, s.row.Num}
 	if s.wanted != "" {

@@ -237,25 +237,30 @@ func (db *DB) FindRecipient(ctx context.Context, campaign, ref string) (mailer.R
 	if !errors.Is(err, sql.ErrNoRows) {
 		return mailer.Recipient{}, wrap(op, err)
 	}
-	q, args := s.query()
-	if ref != "" {
+	var rs []mailer.Recipient
+	if ref == "" {
+		for last := int64(-1); len(rs) == 0 && last != 0; {
+			if rs, last, err = s.page(ctx, max(last, 0), 1); err != nil {
+				return mailer.Recipient{}, wrap(op, err)
+			}
+		}
+	} else {
 		id, _ := db.names.ParseRef(ref) // it parsed above
-		q, args = q+` AND r.id = ?`, append(args, id)
+		q, args := s.query()
+		var rows []recipientRow
+		if err := db.r.SelectContext(ctx, &rows, q+` AND r.id = ?`, append(args, id)...); err != nil {
+			return mailer.Recipient{}, wrap(op, err)
+		}
+		if rs, err = s.open(ctx, rows); err != nil {
+			return mailer.Recipient{}, wrap(op, err)
+		}
 	}
-	var rows []recipientRow
-	if err := db.r.SelectContext(ctx, &rows, q+` ORDER BY r.id LIMIT 1`, args...); err != nil {
-		return mailer.Recipient{}, wrap(op, err)
-	}
-	if len(rows) == 0 {
+	if len(rs) == 0 {
 		what := "the campaign selects nobody"
 		if ref != "" {
 			what = "the campaign selects no recipient with reference number " + ref
 		}
 		return mailer.Recipient{}, wrap(op, fmt.Errorf("%w: %s", mailer.ErrNotFound, what))
-	}
-	rs, err := s.open(ctx, rows)
-	if err != nil {
-		return mailer.Recipient{}, wrap(op, err)
 	}
 	return rs[0], nil
 }

@@ -165,8 +165,8 @@ func (db *DB) newImporter(ctx context.Context, tx *sqlx.Tx, o *ImportOptions) (*
 	}
 	im.res.List = id
 	r, err := tx.ExecContext(ctx, `
-		INSERT INTO list (id, incident, merchant, name, sha256, encoding, rows, imported, updated, duplicates, rejected, at)
-		VALUES (?, ?, ?, '', '', '', 0, 0, 0, 0, 0, ?)`, id, im.incident, im.merchant, db.now().UnixMilli())
+		INSERT INTO list (id, incident, merchant, name, sha256, encoding, rows, imported, updated, duplicates, rejected, first_id, at)
+		VALUES (?, ?, ?, '', '', '', 0, 0, 0, 0, 0, ?, ?)`, id, im.incident, im.merchant, im.firstID, db.now().UnixMilli())
 	if err != nil {
 		return nil, err
 	}
@@ -226,11 +226,16 @@ func (im *importer) run(ctx context.Context, rows func() (mailer.Row, error)) er
 	}
 	var failed error
 	stages.Go(func() {
+		// With a context that can end, each statement takes a goroutine to watch it;
+		// and on changing threads, the C allocator takes memory for each of them.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		steady := context.WithoutCancel(ctx)
 		for c := range toStore {
 			<-c.ready
 			if failed == nil {
-				if failed = c.err; failed == nil {
-					failed = im.store(ctx, c)
+				if failed = errors.Join(c.err, ctx.Err()); failed == nil {
+					failed = im.store(steady, c)
 				}
 				if failed != nil {
 					stop()

@@ -351,3 +351,47 @@ func TestImportVoidsOnlyWhatItTouches(t *testing.T) {
 		t.Errorf("after an overlap: %s, want %s", got, want)
 	}
 }
+
+// The people of a merchant came with several lists, and those of another merchant
+// between them: a campaign selects exactly its own, in order, and a preview finds
+// the first.
+func TestImportInTurns(t *testing.T) {
+	e := open(t)
+	e.apply()
+	rows := people(3 * pageRows)
+	e.load("club", "first", rows[:7])
+	e.load("shop", "empty", nil)
+	e.load("shop", "a", rows[:pageRows])
+	e.load("club", "b", rows[:20])
+	e.load("shop", "c", rows[pageRows-5:pageRows+1])
+	e.load("club", "d", rows)
+	e.load("shop", "e", rows)
+	for merchant, want := range map[string]int{"shop": len(rows), "club": len(rows)} {
+		got := e.recipients(merchant)
+		if len(got) != want {
+			t.Errorf("%s: %d recipients, want %d", merchant, len(got), want)
+		}
+		seen := map[string]bool{}
+		for i, r := range got {
+			if r.Merchant != merchant || seen[r.CustomerID] || i > 0 && r.ID <= got[i-1].ID {
+				t.Fatalf("%s: recipient %d is %s of %s, id %d", merchant, i, r.CustomerID, r.Merchant, r.ID)
+			}
+			seen[r.CustomerID] = true
+		}
+		id := e.create(mailer.Campaign{Merchant: merchant, Stage: mailer.FollowUp})
+		for _, ref := range []string{"", got[want-1].Ref} {
+			r, err := e.FindRecipient(context.Background(), id, ref)
+			if err != nil || ref == "" && r.ID != got[0].ID || ref != "" && r.ID != got[want-1].ID {
+				t.Errorf("%s: FindRecipient(%q) = %d, %v", merchant, ref, r.ID, err)
+			}
+		}
+	}
+	shop, club := e.recipients("shop"), e.create(mailer.Campaign{Merchant: "club"})
+	if r, err := e.FindRecipient(context.Background(), club, shop[0].Ref); !errors.Is(err, mailer.ErrNotFound) {
+		t.Errorf("another merchant's recipient: %+v, %v", r, err)
+	}
+	none := e.create(mailer.Campaign{Exposures: []string{"B2"}})
+	if r, err := e.FindRecipient(context.Background(), none, ""); !errors.Is(err, mailer.ErrNotFound) {
+		t.Errorf("nobody is selected: %+v, %v", r, err)
+	}
+}

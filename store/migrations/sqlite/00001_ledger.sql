@@ -54,6 +54,8 @@ CREATE TABLE population (
   PRIMARY KEY (incident, merchant)
 ) WITHOUT ROWID;
 
+-- The recipients that a list brought are numbered from first_id on without a gap:
+-- those of all its lists are a population.
 CREATE TABLE list (
   num        INTEGER PRIMARY KEY,
   id         TEXT    NOT NULL UNIQUE,
@@ -67,6 +69,7 @@ CREATE TABLE list (
   updated    INTEGER NOT NULL,
   duplicates INTEGER NOT NULL,
   rejected   INTEGER NOT NULL,
+  first_id   INTEGER NOT NULL,
   at         INTEGER NOT NULL
 );
 CREATE INDEX list_population ON list (incident, merchant, sha256);
@@ -84,7 +87,6 @@ CREATE TABLE recipient (
 );
 CREATE UNIQUE INDEX recipient_person ON recipient (incident, merchant, person_key);
 CREATE INDEX recipient_email ON recipient (incident, merchant, email_key) WHERE email_key IS NOT NULL;
-CREATE INDEX recipient_population ON recipient (incident, merchant);
 
 CREATE TABLE recipient_exposure (
   recipient INTEGER NOT NULL REFERENCES recipient DEFERRABLE INITIALLY DEFERRED,
