@@ -237,6 +237,9 @@ func (im *importer) run(ctx context.Context, rows func() (mailer.Row, error)) er
 				if failed = errors.Join(c.err, ctx.Err()); failed == nil {
 					failed = im.store(steady, c)
 				}
+				if failed != nil && ctx.Err() != nil {
+					failed = ctx.Err() // and not that the transaction is gone
+				}
 				if failed != nil {
 					stop()
 				}
