@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"oshirase/mailer"
 	"oshirase/mailer/sink"
 	"oshirase/mailer/smtp"
@@ -273,6 +275,118 @@ func TestStreamContradictions(t *testing.T) {
 			p.Put(c)
 		})
 	}
+}
+
+// honest is a relay that keeps to the protocol, and to nothing beyond it: it leaves
+// a transaction open where a BDAT was for nobody. answer may refuse any command
+// and cut behind any; taken are the senders and recipients of what it took.
+type honest struct {
+	answer        func(verb string) (code int, cut bool)
+	sender, rcpt  string
+	taken         []string
+	cut, farewell bool
+}
+
+func (h *honest) speak(r *bufio.Reader, w io.Writer) {
+	for !h.cut && !h.farewell {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			return
+		}
+		verb, rest, _ := strings.Cut(strings.TrimRight(line, "\r\n"), " ")
+		if verb == "BDAT" {
+			var n int64
+			if _, err := fmt.Sscanf(rest, "%d LAST", &n); err != nil {
+				return
+			}
+			if _, err := io.CopyN(io.Discard, r, n); err != nil {
+				return
+			}
+		}
+		code, cut := h.answer(verb)
+		h.cut, h.farewell = cut, code == 421
+		switch {
+		case code >= 400:
+		case verb == "RSET":
+			h.sender, h.rcpt = "", ""
+		case verb == "MAIL" && h.sender != "", verb != "MAIL" && h.sender == "", verb == "BDAT" && h.rcpt == "":
+			code = 503
+		case verb == "MAIL":
+			h.sender = rest
+		case verb == "RCPT":
+			h.rcpt = rest
+		case verb == "BDAT":
+			h.taken = append(h.taken, h.sender+" "+h.rcpt)
+			h.sender, h.rcpt = "", ""
+		}
+		if !h.cut {
+			if _, err := fmt.Fprintf(w, "%d as it were\r\n", code); err != nil {
+				return
+			}
+		}
+	}
+}
+
+// TestStreamIsCertain: whatever an honest relay refuses and wherever it cuts, what
+// is accepted was taken, and what is refused or deferred was not.
+func TestStreamIsCertain(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		n := rapid.IntRange(1, 6).Draw(rt, "messages")
+		// Each number is what becomes of a command, in the order in which they come.
+		script := rapid.SliceOfN(rapid.IntRange(0, 40), 4*n, 4*n).Draw(rt, "script")
+		flight := rapid.IntRange(1, n).Draw(rt, "messages in a flight")
+		relay := &honest{answer: func(verb string) (int, bool) {
+			k := script[0]
+			script = append(script[1:], 40)
+			code := map[int]int{1: 421, 2: 450, 3: 550, 4: 550, 5: 452}[k]
+			if code == 0 || verb == "RSET" && code != 421 {
+				code = 250
+			}
+			return code, k == 0
+		}}
+		done := make(chan struct{})
+		opt := odd(t, func(_ *testing.T, r *bufio.Reader, conn net.Conn) {
+			defer close(done)
+			relay.speak(r, conn)
+		})
+		p, err := smtp.NewPool([]smtp.RelayOptions{opt})
+		if err != nil {
+			rt.Fatal(err)
+		}
+		defer p.Close()
+		c, err := p.Get(t.Context())
+		if err != nil {
+			rt.Fatal(err)
+		}
+		ms := letters(n)
+		for part := range slices.Chunk(ms, flight) {
+			c.Stream(t.Context(), part...)
+		}
+		outs := make([]mailer.Outcome, n)
+		for i := range outs {
+			outs[i] = c.Outcome(t.Context())
+		}
+		c.Break(errors.New("end of the test"))
+		p.Put(c)
+		<-done
+		for i, out := range outs {
+			took := slices.Contains(relay.taken, "FROM:<"+ms[i].Sender+"> TO:<"+ms[i].Recipient+">")
+			switch {
+			case out.State == mailer.Unknown && !relay.cut:
+				rt.Errorf("message %d is unknown though the relay did not cut: %+v", i, out)
+			case out.State == mailer.Accepted && !took, out.State != mailer.Accepted && out.State != mailer.Unknown && took:
+				rt.Errorf("message %d is %s, and taken is %v: %+v", i, out.State, took, out)
+			}
+		}
+		if len(relay.taken) > n {
+			rt.Errorf("of %d messages these were taken: %q", n, relay.taken)
+		}
+		for _, to := range relay.taken {
+			if to[len("FROM:<")] != to[strings.Index(to, " TO:<")+len(" TO:<")] {
+				rt.Errorf("somebody got a message under another's sender: %s", to)
+			}
+		}
+	})
 }
 
 // TestStreamStuck: a relay takes one message of many large ones and reads no
