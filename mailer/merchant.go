@@ -48,9 +48,12 @@ type Merchant struct {
 	// as the operator declared it; the check compares it with the list.
 	Declared map[string]int64 `toml:"declared" json:"declared,omitempty"`
 
-	// Window and PerHour are the defaults of this merchant's campaigns.
+	// Window and PerHour are the defaults of this merchant's campaigns, which share
+	// the pace.
 	Window  WindowSpec `toml:"window" json:"window"`
 	PerHour int        `toml:"per_hour" json:"per_hour,omitempty"` // messages an hour; 0 is no limit
+	// PerSecond limits all of this merchant's campaigns together, beside PerHour.
+	PerSecond int `toml:"per_second" json:"per_second,omitempty"` // messages a second; 0 is no limit
 
 	// Parts replaces single parts of the notice: part name to text/template source.
 	Parts map[string]string `toml:"parts" json:"parts,omitempty"`
@@ -126,6 +129,9 @@ func (m *Merchant) Validate() error {
 		if n < 0 {
 			bad("declared.%s is negative", id)
 		}
+	}
+	if m.PerSecond < 0 {
+		bad("per_second is negative: 0 is no limit")
 	}
 	if m.PerHour < 0 {
 		bad("per_hour is negative: 0 is no limit")

@@ -27,6 +27,7 @@ func TestMerchantValidate(t *testing.T) {
 		"desk":       {func(m *Merchant) { m.Desk.Days = "never" }, "desk.days"},
 		"declared":   {func(m *Merchant) { m.Declared = map[string]int64{"A": -1} }, "declared.A"},
 		"pace":       {func(m *Merchant) { m.PerHour = -1 }, "per_hour"},
+		"speed":      {func(m *Merchant) { m.PerSecond = -1 }, "per_second"},
 		"window":     {func(m *Merchant) { m.Window.Hours = "22:00-06:00" }, "window"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -5,7 +5,7 @@ import "time"
 // Limit is a pace that all workers share: N messages in each Per, smoothly, and
 // at most Burst at once.
 type Limit struct {
-	Key   string // merchant:ID, campaign:ID or total
+	Key   string // merchant:ID:hour, total:second, group:NAME, …
 	N     int
 	Per   time.Duration
 	Burst int

@@ -268,8 +268,9 @@ func (r *Runner) limits(w *work) []mailer.Limit {
 			ls = append(ls, mailer.Limit{Key: key, N: n, Per: per, Burst: burst})
 		}
 	}
-	add("campaign:"+w.campaign.ID, w.campaign.PerHour, time.Hour)
-	add("merchant:"+w.campaign.Merchant, w.snap.Merchant.PerHour, time.Hour)
+	// The campaigns of a merchant share one pace: they end up on the same telephones.
+	add("merchant:"+w.campaign.Merchant+":hour", w.campaign.PerHour, time.Hour)
+	add("merchant:"+w.campaign.Merchant+":second", w.snap.Merchant.PerSecond, time.Second)
 	add("total:hour", r.pace().PerHour, time.Hour)
 	add("total:second", r.pace().PerSecond, time.Second)
 	return ls
