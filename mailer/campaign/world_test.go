@@ -5,9 +5,9 @@ import (
 	"database/sql"
 	"fmt"
 	"io"
-	"net"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -322,13 +322,17 @@ func (w *world) nothingHeld(id string) {
 	}
 }
 
-// deadAddress is a port on which nobody listens.
+// deadAddress is an address at which nobody listens, and which nobody else gets
+// while the test runs: its port is bound.
 func deadAddress(t *testing.T) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
 	must(t, err)
-	defer ln.Close()
-	return ln.Addr().String()
+	t.Cleanup(func() { _ = syscall.Close(fd) })
+	must(t, syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	sa, err := syscall.Getsockname(fd)
+	must(t, err)
+	return fmt.Sprintf("127.0.0.1:%d", sa.(*syscall.SockaddrInet4).Port)
 }
 
 // The concrete parts behind the runner's interfaces, as cmd wires them.
