@@ -30,7 +30,7 @@ type bulk struct {
 const (
 	// bulkRows is how many new people make it cheaper to sort the indexes at the
 	// end than to keep them while the people come.
-	bulkRows = 100_000
+	bulkRows = 20_000
 	// waitRows is how many rows one INSERT sets aside.
 	waitRows = 64
 )
