@@ -104,7 +104,7 @@ func (db *DB) Import(ctx context.Context, o ImportOptions, rows func() (mailer.R
 // once more. Readers of the old state may keep the log; the next checkpoint takes
 // it then.
 func (db *DB) settle() {
-	after := `PRAGMA foreign_keys = on; PRAGMA cache_size = -` + writerCache + `; PRAGMA shrink_memory;`
+	after := `PRAGMA foreign_keys = on; PRAGMA threads = 0; PRAGMA cache_size = -` + writerCache + `; PRAGMA shrink_memory;`
 	if log, err := os.Stat(db.path + "-wal"); err == nil && log.Size() > largeLog {
 		after += `PRAGMA busy_timeout = 500; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA busy_timeout = ` + busyTimeout
 	}

@@ -64,13 +64,15 @@ func (im *importer) outgrown(ctx context.Context) error {
 		SELECT sql FROM sqlite_master WHERE name IN ('recipient_person', 'recipient_email') ORDER BY name DESC`); err != nil {
 		return err
 	}
-	// What is appended needs no cache; sorting takes as much memory as the cache may.
+	// What is appended needs no cache; sorting takes as much memory as the cache may,
+	// and a second thread for the runs.
 	_, err = im.tx.ExecContext(ctx, `
 		DROP INDEX recipient_person;
 		DROP INDEX recipient_email;
 		CREATE TEMP TABLE import_waiting (n INTEGER PRIMARY KEY, sealed BLOB NOT NULL);
 		PRAGMA cache_size = -`+writerCache+`;
-		PRAGMA shrink_memory`)
+		PRAGMA shrink_memory;
+		PRAGMA threads = 1`)
 	im.bulk = b
 	return err
 }
