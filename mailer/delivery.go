@@ -159,6 +159,9 @@ type Record struct {
 	Campaign string
 	At       time.Time
 	Outcome  *Outcome
+	// Intended tells an outcome whose intent was committed from one of an envelope
+	// that was refused before; it spares the ledger a look.
+	Intended bool
 }
 
 // Counts is the number of deliveries per state.

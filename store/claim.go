@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -139,6 +140,11 @@ func (db *DB) openBatch(ctx context.Context, c *campaignRow, keys *incidentKeys,
 	}
 	defer rows.Close()
 	var out []mailer.Delivery
+	// Most people of a campaign were told the same before: it is read once.
+	var last struct {
+		text []byte
+		told []mailer.Told
+	}
 	for rows.Next() {
 		var rec recipientRow
 		var firstAt sql.NullInt64
@@ -153,10 +159,15 @@ func (db *DB) openBatch(ctx context.Context, c *campaignRow, keys *incidentKeys,
 		if d.Recipient, err = db.openRecipient(c, keys, exposures, &rec); err != nil {
 			return nil, err
 		}
-		if told != nil {
-			if err := json.Unmarshal(told, &d.Recipient.Told); err != nil {
+		if told != nil && !bytes.Equal(told, last.text) {
+			last.told = nil
+			if err := json.Unmarshal(told, &last.told); err != nil {
 				return nil, err
 			}
+			last.text = append(last.text[:0], told...)
+		}
+		if told != nil {
+			d.Recipient.Told = last.told
 		}
 		out = append(out, d)
 	}

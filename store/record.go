@@ -147,7 +147,7 @@ func implied(_ campaignKey, r *mailer.Record, to mailer.State) (mailer.State, er
 		return mailer.Claimed, nil
 	}
 	switch {
-	case to == mailer.Accepted || to == mailer.Unknown:
+	case r.Intended || to == mailer.Accepted || to == mailer.Unknown:
 		return mailer.Sending, nil
 	case r.Outcome.Point == mailer.AtBody || r.Outcome.Point == mailer.AtDot:
 		return mailer.Sending, nil

@@ -8,8 +8,8 @@ import (
 	"oshirase/mailer"
 )
 
-// adapter decides how many lanes send at once. It begins with few and doubles
-// them while the relays keep up, halves them when one pushes back (421, 4.7.x, a
+// adapter decides how many lanes send at once. It begins with half of them and
+// doubles that while the relays keep up, halves them when one pushes back (421, 4.7.x, a
 // reset, replies that become slow), and then adds one at a time while more lanes
 // bring more.
 type adapter struct {
@@ -29,7 +29,6 @@ type adapter struct {
 
 const (
 	adaptEvery = 100 * time.Millisecond
-	firstLanes = 4
 	// pushedShare is the part of the replies (one in so many) that has to push back:
 	// greylisting and a bad line now and then are no reason to slow down.
 	pushedShare = 10
@@ -43,7 +42,7 @@ const (
 
 func newAdapter(low, high int) *adapter {
 	low = min(max(low, 1), high)
-	return &adapter{min: low, max: high, lanes: min(high, max(low, firstLanes))}
+	return &adapter{min: low, max: high, lanes: max(low, (high+1)/2)}
 }
 
 // outcome tells the adapter what became of a message and how long its reply took.

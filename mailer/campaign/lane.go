@@ -26,8 +26,9 @@ type lane struct {
 
 // settled is a job whose outcome is known.
 type settled struct {
-	job *job
-	out mailer.Outcome
+	job      *job
+	out      mailer.Outcome
+	intended bool // its intent was committed
 	// again: nothing was wrong with the message and it certainly did not leave, so
 	// that it need not wait for its next attempt.
 	again bool
@@ -68,7 +69,7 @@ func (l *lane) run() {
 		began := time.Now()
 		out = l.conn.Outcome(l.ctx)
 		l.replied(cur, &out, time.Since(began))
-		l.past = append(l.past, settled{job: cur, out: out})
+		l.past = append(l.past, settled{job: cur, out: out, intended: true})
 		cur = next
 	}
 }
@@ -206,6 +207,7 @@ func (l *lane) commit(jobs ...*job) (intended []*job) {
 		s := &l.past[i]
 		l.classify(s, now)
 		l.records = append(l.records, s.job.record(now, &s.out))
+		l.records[i].Intended = s.intended
 	}
 	for _, j := range jobs {
 		l.records = append(l.records, j.record(now, nil))

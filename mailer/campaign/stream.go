@@ -105,7 +105,7 @@ func (l *lane) land(aloft []streamed) []streamed {
 		if !again {
 			l.replied(s.job, &out, time.Since(s.at))
 		}
-		l.past = append(l.past, settled{job: s.job, out: out, again: again})
+		l.past = append(l.past, settled{job: s.job, out: out, intended: true, again: again})
 	}
 	return aloft
 }
