@@ -8,6 +8,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"oshirase/mailer/campaign"
 )
 
 // TestRulesDoc keeps docs/rules.md in step with the rules; -update writes it.
@@ -17,6 +19,14 @@ func TestRulesDoc(t *testing.T) {
 	b.WriteString(rulesHead)
 	seen := make(map[string]bool)
 	for _, r := range Rules {
+		if seen[r.Name] || r.Doc == "" || r.Severity == "" {
+			t.Errorf("rule %q is named twice, or has no doc or severity", r.Name)
+		}
+		seen[r.Name] = true
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", r.Name, r.Severity, r.Doc)
+	}
+	b.WriteString(campaignRulesHead)
+	for _, r := range campaign.Rules {
 		if seen[r.Name] || r.Doc == "" || r.Severity == "" {
 			t.Errorf("rule %q is named twice, or has no doc or severity", r.Name)
 		}
@@ -44,6 +54,13 @@ is for people to judge. Rules on facts speak once, rules on texts name the recip
 Personal Information, Article 26(2), Enforcement Rules 8 and 10) is to be confirmed by counsel for each incident.
 
 This table is written from the code: ` + "`go test ./templates -run RulesDoc -update`" + `.
+
+| rule | severity | fires where |
+|---|---|---|
+`
+
+const campaignRulesHead = `
+## Of the campaign as a whole
 
 | rule | severity | fires where |
 |---|---|---|

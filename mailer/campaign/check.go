@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"maps"
 	"runtime"
 	"slices"
 	"time"
@@ -25,6 +26,31 @@ const (
 	AlreadyNotified = "already-notified" // an earlier campaign of this stage said the same
 	NotConcerned    = "not-concerned"    // a correction that the list names others for
 )
+
+// Rule is one that is judged by the campaign as a whole, beside those that judge
+// facts and texts.
+type Rule struct {
+	Name     string
+	Severity mailer.Severity
+	Doc      string // one line, for docs/rules.md
+}
+
+// Rules are the rules that a check holds a campaign against.
+var Rules = []Rule{
+	{"no-recipients", mailer.Error, "nobody is selected, or a correction concerns nobody whom the campaign selects"},
+	{"declared-count", mailer.Warning, "the lists hold more or fewer people of an exposure than the merchant has declared"},
+	{"passed-over", mailer.Info, "people get nothing by this campaign: the message says how many, and why"},
+	{"template", mailer.Error, "a part of the notice cannot be read or rendered; the message names the part and the line"},
+	{"sender-address", mailer.Error, "the merchant's from or reply_to is no address"},
+}
+
+// passedOver says why people get nothing, and what is to be done for them.
+var passedOver = map[string]string{
+	NoEmail:         "no e-mail address: they need a letter",
+	BadAddress:      "an address that cannot be sent to: they need a letter, or a mended list",
+	AlreadyNotified: "told before: a notice of this stage named all of their exposures (--allow-repeat takes them too)",
+	NotConcerned:    "the correction does not concern them",
+}
 
 // findingsPerRule bounds how many findings of one rule a result carries one by
 // one; the rest is counted in a last one.
@@ -290,6 +316,12 @@ func (t *tally) count(snap *mailer.Snapshot) {
 		t.find(mailer.Finding{
 			Severity: mailer.Error, Rule: "no-recipients",
 			Message: "nobody is concerned: the incident has corrections of several kinds, and no list says who gets which (column correction or 訂正区分)",
+		})
+	}
+	for _, reason := range slices.Sorted(maps.Keys(t.suppressed)) {
+		t.find(mailer.Finding{
+			Severity: mailer.Info, Rule: "passed-over",
+			Message: fmt.Sprintf("%d people, %s: %s", t.suppressed[reason], reason, passedOver[reason]),
 		})
 	}
 	selected := snap.Exposures
