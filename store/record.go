@@ -442,15 +442,25 @@ func tally(ctx context.Context, tx *sqlx.Tx, intents map[step]*stepRows, outcome
 			return err
 		}
 	}
-	// Up before down: n ≥ 0 is checked after each.
-	for _, up := range []bool{true, false} {
-		for c, n := range moved {
-			if n == 0 || n > 0 != up {
-				continue
-			}
-			if _, err := tx.ExecContext(ctx, `UPDATE campaign_count SET n = n + ? WHERE campaign = ? AND state = ?`, n, c.campaign, string(c.state)); err != nil {
-				return fmt.Errorf("count %s: %w", c.state, err)
-			}
+	deltas := make(map[int64][]byte, 1) // by campaign: JSON object state → change
+	for c, n := range moved {
+		if n == 0 {
+			continue
+		}
+		d := deltas[c.campaign]
+		if len(d) == 0 {
+			d = append(d, '{')
+		} else {
+			d = append(d, ',')
+		}
+		d = append(append(append(d, '"'), c.state...), `":`...)
+		deltas[c.campaign] = strconv.AppendInt(d, n, 10)
+	}
+	for campaign, d := range deltas {
+		if _, err := tx.ExecContext(ctx, `
+			UPDATE campaign_count SET n = n + j.value FROM json_each(?2) j WHERE campaign = ?1 AND state = j.key`,
+			campaign, string(append(d, '}'))); err != nil {
+			return fmt.Errorf("count campaign %d: %w", campaign, err)
 		}
 	}
 	return nil
