@@ -39,6 +39,7 @@ type Rule struct {
 var Rules = []Rule{
 	{"no-recipients", mailer.Error, "nobody is selected, or a correction concerns nobody whom the campaign selects"},
 	{"declared-count", mailer.Warning, "the lists hold more or fewer people of an exposure than the merchant has declared"},
+	{"overlap", mailer.Warning, "another campaign of the stage, checked and not ended, is still to be sent to some of the same people"},
 	{"passed-over", mailer.Info, "people get nothing by this campaign: the message says how many, and why"},
 	{"template", mailer.Error, "a part of the notice cannot be read or rendered; the message names the part and the line"},
 	{"sender-address", mailer.Error, "the merchant's from or reply_to is no address"},
@@ -108,6 +109,9 @@ func (c *Check) Run(ctx context.Context, id string) (mailer.CheckResult, error) 
 			return mailer.CheckResult{}, err
 		}
 		tally.count(&snap)
+		if err := c.overlaps(ctx, id, tally); err != nil {
+			return mailer.CheckResult{}, err
+		}
 	}
 	result := tally.result()
 	if err := c.Store.EndCheck(ctx, id, revision, snap, result); err != nil {
@@ -129,6 +133,19 @@ func (c *Check) snapshot(ctx context.Context, camp mailer.Campaign) (mailer.Snap
 		Incident: in, Merchant: m, Stage: camp.Stage, Certainty: camp.Certainty, Exposures: camp.Exposures,
 		NoticeOn: mailer.DateOf(c.Now()), Templates: c.Notices.Digest(),
 	}, nil
+}
+
+// overlaps warns of people whom two campaigns that are still to be sent would
+// tell the same.
+func (c *Check) overlaps(ctx context.Context, id string, tally *tally) error {
+	others, people, err := c.Store.Overlaps(ctx, id)
+	for i, other := range others {
+		tally.find(mailer.Finding{
+			Severity: mailer.Warning, Rule: "overlap",
+			Message: fmt.Sprintf("%d people are to get a notice of this stage by campaign %s as well: cancel one of the two, or check again once that one is sent", people[i], other),
+		})
+	}
+	return err
 }
 
 // page is one page of recipients on its way through the check.

@@ -85,6 +85,9 @@ type Freezer interface {
 	Recipients(ctx context.Context, campaign string, yield func([]mailer.Recipient) error) error
 	// Freeze adds deliveries in one transaction.
 	Freeze(ctx context.Context, campaign string, rows []mailer.Frozen) error
+	// Overlaps counts, by other campaigns of the stage that are checked and not
+	// ended, the queued recipients who are open there too.
+	Overlaps(ctx context.Context, campaign string) (campaigns []string, people []int64, err error)
 	// EndCheck stores what the check came to; with sendable errors absent the
 	// campaign becomes checked, else it stays draft. ErrConflict where anything
 	// the check depends on changed since BeginCheck.
