@@ -58,7 +58,7 @@ func FuzzWrap(f *testing.F) {
 	f.Add("　　　\n・\n※ ", 4)
 	f.Fuzz(func(t *testing.T, s string, limit int) {
 		if limit < 8 || limit > 200 || len(s) > 4096 || !utf8.ValidString(s) {
-			t.Skip()
+			return // no text of a notice
 		}
 		got := wrap(s, limit, nil)
 		bare := func(s string) string { return strings.Join(strings.Fields(s), "") }
