@@ -84,7 +84,7 @@ the file holds personal data. The list streams: a campaign may have millions.`,
 				return nil
 			}
 			if a.json {
-				return streamDeliveries(a.stdout, each)
+				return streamJSON(a.stdout, "deliveries", each)
 			}
 			return a.printDeliveries(each)
 		},
@@ -131,14 +131,14 @@ func newDeliveryView(d *store.DeliveryRow, sender *mailer.Merchant) (deliveryVie
 
 type eachDelivery func(func(*deliveryView) error) error
 
-// streamDeliveries writes {"deliveries":[…]}, one delivery a line.
-func streamDeliveries(w io.Writer, each eachDelivery) error {
+// streamJSON writes {"key":[…]}, one element a line.
+func streamJSON[T any](w io.Writer, key string, each func(func(T) error) error) error {
 	out := bufio.NewWriter(w)
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
-	_, _ = out.WriteString("{\"deliveries\": [\n") // a bufio.Writer keeps its error until Flush
+	fmt.Fprintf(out, "{%q: [\n", key) // a bufio.Writer keeps its error until Flush
 	first := true
-	err := each(func(v *deliveryView) error {
+	err := each(func(v T) error {
 		if !first {
 			_ = out.WriteByte(',')
 		}

@@ -53,6 +53,7 @@ func commands(a *app) []*cobra.Command {
 		newLookupCommand(a),
 		newDeliveriesCommand(a),
 		newResolveCommand(a),
+		newAuditCommand(a),
 		newDestroyCommand(a),
 		newDemoCommand(a),
 		newSinkCommand(a),

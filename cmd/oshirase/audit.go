@@ -1,0 +1,37 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"oshirase/store"
+)
+
+func newAuditCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "audit",
+		Short: "Show who did what",
+		Long: `audit lists who imported, approved, started, decided, looked up and destroyed, oldest
+first. Lines are only ever added. Personal search terms stand there as keyed hashes.`,
+		Example: "  oshirase audit --json",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			db, err := a.store(cmd.Context())
+			if err != nil {
+				return err
+			}
+			each := func(fn func(store.AuditEntry) error) error { return db.EachAudit(cmd.Context(), fn) }
+			if a.json {
+				return streamJSON(a.stdout, "audit", each)
+			}
+			t := newTable("日時", "担当", "操作", "対象", "内容")
+			err = each(func(e store.AuditEntry) error {
+				t.add(jst(e.At), e.By, e.Action, e.Subject, e.Detail)
+				return nil
+			})
+			if err == nil {
+				a.printTable(t)
+			}
+			return err
+		},
+	}
+}
