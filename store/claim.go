@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -29,44 +30,78 @@ func (db *DB) Claim(ctx context.Context, campaign string, now, until time.Time, 
 	if err != nil {
 		return nil, wrap(op, err)
 	}
-	var row *campaignRow
-	var keys *incidentKeys
-	var epoch int64
-	var ids []int64
-	err = db.write(ctx, op, func(tx *sqlx.Tx) error {
-		if row, err = findCampaign(ctx, tx, campaign); err != nil {
-			return err
-		}
-		if row.Phase != mailer.Running {
-			return fmt.Errorf("%w: it is %s", mailer.ErrNotRunning, row.Phase)
-		}
-		if keys, err = db.incidentKeys(ctx, tx, row.IncidentNum); err != nil {
-			return err
-		}
-		epoch, ids, err = lease(ctx, tx, row, owner, now, until, n, skip)
-		return err
-	})
-	if err != nil || len(ids) == 0 {
+	row, err := findRunning(ctx, db.r, campaign)
+	if err != nil {
+		return nil, wrap(op, err)
+	}
+	keys, err := db.incidentKeys(ctx, db.r, row.IncidentNum)
+	if err != nil {
+		return nil, wrap(op, err)
+	}
+	// What is due is looked for beside the writer. Where another worker was quicker,
+	// it is looked for again with the lock in hand.
+	due, err := findDue(ctx, db.r, row.Num, now, n, skip)
+	if err != nil || due.empty() {
+		return nil, wrap(op, err)
+	}
+	l := &mailer.Lease{Campaign: campaign, Owner: owner, Until: until}
+	err = db.writeAlone(op, func(q sqlx.ExtContext) error { return due.claim(ctx, q, row.Num, l, now) })
+	if errors.Is(err, errMiscounted) {
+		err = db.write(ctx, op, func(tx *sqlx.Tx) error {
+			if row, err = findRunning(ctx, tx, campaign); err != nil {
+				return err
+			}
+			if due, err = findDue(ctx, tx, row.Num, now, n, skip); err != nil || due.empty() {
+				return err
+			}
+			return due.claim(ctx, tx, row.Num, l, now)
+		})
+	}
+	if err != nil || due.empty() {
 		return nil, err
 	}
-	l := &mailer.Lease{Epoch: epoch, Campaign: campaign, Owner: owner, Until: until}
-	if l.Deliveries, err = db.openBatch(ctx, row, keys, epoch, idArray(ids)); err != nil {
+	ids := due.all()
+	if l.Epoch, err = epochOf(context.WithoutCancel(ctx), db.r, owner, ids); err != nil {
+		return nil, wrap(op, err) // the lease lapses
+	}
+	if l.Deliveries, err = db.openBatch(ctx, row, keys, l.Epoch, ids); err != nil {
 		// Given back at once, so that nobody waits for the lease to lapse.
-		if rerr := db.Release(context.WithoutCancel(ctx), epoch); rerr != nil {
-			db.log.Error("release after failed claim", "campaign", campaign, "epoch", epoch, "error", rerr)
+		if rerr := db.Release(context.WithoutCancel(ctx), l.Epoch); rerr != nil {
+			db.log.Error("release after failed claim", "campaign", campaign, "epoch", l.Epoch, "error", rerr)
 		}
 		return nil, wrap(op, err)
 	}
 	return l, nil
 }
 
-// lease marks the batch; it returns no ids where nothing is due.
-func lease(ctx context.Context, tx *sqlx.Tx, row *campaignRow, owner string, now, until time.Time, n int, skip []string) (epoch int64, ids []int64, err error) {
+// findRunning finds a campaign, which must be running.
+func findRunning(ctx context.Context, q sqlx.QueryerContext, id string) (*campaignRow, error) {
+	row, err := findCampaign(ctx, q, id)
+	if err == nil && row.Phase != mailer.Running {
+		err = fmt.Errorf("%w: it is %s", mailer.ErrNotRunning, row.Phase)
+	}
+	return row, err
+}
+
+// due are deliveries that may be claimed, each kind in order of the IDs.
+type due struct{ queued, deferred []int64 }
+
+func (d *due) empty() bool { return len(d.queued)+len(d.deferred) == 0 }
+
+// all are the IDs in order.
+func (d *due) all() []int64 {
+	ids := slices.Concat(d.queued, d.deferred)
+	slices.Sort(ids)
+	return ids
+}
+
+// findDue finds up to n deliveries.
+func findDue(ctx context.Context, q sqlx.QueryerContext, campaign int64, now time.Time, n int, skip []string) (d due, err error) {
 	// One row for each kind, whatever n is: the rows do not cross into Go one by
 	// one. The groups that have queued deliveries are found by skipping through
 	// the index.
-	var due struct{ Queued, Deferred string }
-	if err := tx.GetContext(ctx, &due, `
+	var lists struct{ Queued, Deferred string }
+	if err := sqlx.GetContext(ctx, q, &lists, `
 		WITH RECURSIVE g (grp) AS (
 			SELECT (SELECT min(grp) FROM delivery WHERE campaign = ?1 AND state = 'queued')
 			UNION ALL
@@ -78,54 +113,66 @@ func lease(ctx context.Context, tx *sqlx.Tx, row *campaignRow, owner string, now
 		            FROM g WHERE grp IS NOT NULL AND grp NOT IN (SELECT value FROM json_each(?4)))) AS queued,
 		       (SELECT json_group_array(id) FROM (SELECT id FROM delivery WHERE campaign = ?1 AND state = 'deferred' AND next_at <= ?3
 		                                          AND grp NOT IN (SELECT value FROM json_each(?4)) ORDER BY next_at, id LIMIT ?2)) AS deferred`,
-		row.Num, n, now.UnixMilli(), stringArray(skip)); err != nil {
-		return 0, nil, err
+		campaign, n, now.UnixMilli(), stringArray(skip)); err != nil {
+		return d, err
 	}
 	var groups [][]int64
-	var deferred []int64
-	if err := json.Unmarshal([]byte(due.Queued), &groups); err != nil {
-		return 0, nil, err
+	if err := json.Unmarshal([]byte(lists.Queued), &groups); err != nil {
+		return d, err
 	}
-	if err := json.Unmarshal([]byte(due.Deferred), &deferred); err != nil {
-		return 0, nil, err
+	if err := json.Unmarshal([]byte(lists.Deferred), &d.deferred); err != nil {
+		return d, err
 	}
-	queued := slices.Concat(groups...)
-	ids = append(append(ids, queued...), deferred...)
-	if len(ids) == 0 {
-		return 0, nil, nil
+	d.queued = slices.Concat(groups...)
+	// Of both together those with the lowest IDs.
+	if ids := d.all(); len(ids) > n {
+		last := ids[n-1]
+		above := func(id int64) bool { return id > last }
+		d.queued = slices.DeleteFunc(d.queued, above)
+		d.deferred = slices.DeleteFunc(d.deferred, above)
 	}
-	slices.Sort(ids)
-	ids = ids[:min(n, len(ids))]
-	list := idArray(ids)
-	r, err := tx.ExecContext(ctx, `INSERT INTO lease (campaign, owner, until, deliveries) VALUES (?, ?, ?, ?)`,
-		row.Num, owner, until.UnixMilli(), list)
-	if err != nil {
-		return 0, nil, err
-	}
-	if epoch, err = r.LastInsertId(); err != nil {
-		return 0, nil, err
-	}
-	if r, err = tx.ExecContext(ctx, `UPDATE delivery SET state = 'claimed', lease = ? WHERE id IN (SELECT value FROM json_each(?))`, epoch, list); err != nil {
-		return 0, nil, err
-	}
-	if k, err := r.RowsAffected(); err != nil || k != int64(len(ids)) {
-		return 0, nil, fmt.Errorf("%d of %d deliveries claimed: %w", k, len(ids), errOr(err, errCorrupt))
-	}
-	nDeferred := int64(0)
-	slices.Sort(deferred)
-	for _, id := range ids {
-		if _, ok := slices.BinarySearch(deferred, id); ok {
-			nDeferred++
-		}
-	}
-	if err := count(ctx, tx, row.Num, mailer.Deferred, mailer.Claimed, nDeferred); err != nil {
-		return 0, nil, err
-	}
-	return epoch, ids, count(ctx, tx, row.Num, mailer.Queued, mailer.Claimed, int64(len(ids))-nDeferred)
+	slices.Sort(d.queued)
+	slices.Sort(d.deferred)
+	return d, nil
+}
+
+// claimSchema is of the writer (writer.go): a row that is inserted into claim is a
+// lease.
+const claimSchema = `
+CREATE TEMP VIEW claim (campaign, owner, until, now, deliveries, queued, queued_n, deferred, deferred_n)
+AS SELECT 0, '', 0, 0, '', '', 0, '', 0;
+
+CREATE TEMP TRIGGER claimed INSTEAD OF INSERT ON claim BEGIN
+  SELECT raise(ABORT, 'not running') WHERE (SELECT phase FROM campaign WHERE num = NEW.campaign) IS NOT 'running';
+  INSERT INTO lease (campaign, owner, until, deliveries) VALUES (NEW.campaign, NEW.owner, NEW.until, NEW.deliveries);
+  UPDATE delivery SET state = 'claimed', lease = last_insert_rowid()
+  WHERE id IN (SELECT value FROM json_each(NEW.queued)) AND campaign = NEW.campaign AND state = 'queued';
+  SELECT raise(ABORT, 'miscounted') WHERE changes() <> NEW.queued_n;
+  UPDATE delivery SET state = 'claimed', lease = last_insert_rowid()
+  WHERE id IN (SELECT value FROM json_each(NEW.deferred)) AND campaign = NEW.campaign AND state = 'deferred' AND next_at <= NEW.now;
+  SELECT raise(ABORT, 'miscounted') WHERE changes() <> NEW.deferred_n;
+  UPDATE campaign_count
+  SET n = n + CASE state WHEN 'queued' THEN -NEW.queued_n WHEN 'deferred' THEN -NEW.deferred_n ELSE NEW.queued_n + NEW.deferred_n END
+  WHERE campaign = NEW.campaign AND state IN ('queued', 'deferred', 'claimed');
+END;
+`
+
+// claim writes the lease; errMiscounted where not all are due any more.
+func (d *due) claim(ctx context.Context, q sqlx.ExecerContext, campaign int64, l *mailer.Lease, now time.Time) error {
+	_, err := q.ExecContext(ctx, `INSERT INTO temp.claim VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		campaign, l.Owner, l.Until.UnixMilli(), now.UnixMilli(), idArray(d.all()),
+		idArray(d.queued), len(d.queued), idArray(d.deferred), len(d.deferred))
+	return miscounted(err)
+}
+
+// epochOf is the lease of these deliveries: no others of this owner has them.
+func epochOf(ctx context.Context, q sqlx.QueryerContext, owner string, deliveries []int64) (epoch int64, err error) {
+	err = sqlx.GetContext(ctx, q, &epoch, `SELECT max(id) FROM lease WHERE owner = ? AND deliveries = ?`, owner, idArray(deliveries))
+	return epoch, err
 }
 
 // openBatch reads what sending the claimed deliveries needs, beside the writer.
-func (db *DB) openBatch(ctx context.Context, c *campaignRow, keys *incidentKeys, epoch int64, ids string) ([]mailer.Delivery, error) {
+func (db *DB) openBatch(ctx context.Context, c *campaignRow, keys *incidentKeys, epoch int64, ids []int64) ([]mailer.Delivery, error) {
 	exposures, err := exposuresOf(ctx, db.r, c.IncidentNum)
 	if err != nil {
 		return nil, err
@@ -134,12 +181,12 @@ func (db *DB) openBatch(ctx context.Context, c *campaignRow, keys *incidentKeys,
 		SELECT d.id, d.attempts, d.first_at, d.hash, d.told, d.grp, r.id, r.person_key, r.sealed,
 		       (SELECT group_concat(x.exposure) FROM recipient_exposure x WHERE x.recipient = r.id)
 		FROM delivery d JOIN recipient r ON r.id = d.recipient
-		WHERE d.id IN (SELECT value FROM json_each(?)) ORDER BY d.id`, ids)
+		WHERE d.id IN (SELECT value FROM json_each(?)) ORDER BY d.id`, idArray(ids))
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var out []mailer.Delivery
+	out := make([]mailer.Delivery, 0, len(ids))
 	// Most people of a campaign were told the same before: it is read once.
 	var last struct {
 		text []byte

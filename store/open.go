@@ -104,7 +104,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 func (db *DB) connect(ctx context.Context, sync string, readOnly bool) (err error) {
 	if !readOnly {
 		// The writer's settings come before the readers': it makes the file.
-		db.w, err = sqlx.Open("sqlite3", dsn(db.path, url.Values{
+		db.w, err = sqlx.Open(writerDriver, dsn(db.path, url.Values{
 			"_txlock": {"immediate"}, "_journal_mode": {"WAL"}, "_synchronous": {sync},
 			"_foreign_keys": {"on"}, "_secure_delete": {"FAST"}, "_cache_size": {"-" + writerCache},
 		}))

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"strconv"
 	"sync"
-	"time"
 
 	"github.com/jmoiron/sqlx"
 
@@ -103,25 +101,18 @@ func (c *committer) close(b *batch) {
 	c.mu.Unlock()
 }
 
-// commit writes one batch in one transaction. It first takes every delivery to
-// be in the state that its record implies, and lets the statements count; only
-// where they count differently it reads the rows and sorts out whose record is
-// late.
+// commit writes one batch in one transaction. It first takes every campaign to be
+// running and every delivery to be in the state that its record implies; the
+// statement fails where that is not so, and only then rows are read to sort out
+// whose record is late.
 func (db *DB) commit(records []*mailer.Record) []error {
 	ctx := context.Background() // without Done, the driver needs no goroutine per statement
 	errs := make([]error, len(records))
-	err := db.write(ctx, "record", func(tx *sqlx.Tx) error {
-		clear(errs)
-		return db.commitWith(ctx, tx, records, errs, implied)
-	})
+	err := db.commitImplied(ctx, records, errs)
 	if errors.Is(err, errMiscounted) {
 		err = db.write(ctx, "record", func(tx *sqlx.Tx) error {
 			clear(errs)
-			known, err := readStates(ctx, tx, records)
-			if err != nil {
-				return err
-			}
-			return db.commitWith(ctx, tx, records, errs, known)
+			return db.commitRead(ctx, tx, records, errs)
 		})
 	}
 	if err != nil {
@@ -132,7 +123,44 @@ func (db *DB) commit(records []*mailer.Record) []error {
 	return errs
 }
 
-var errMiscounted = errors.New("not every delivery was in the state that its record implies")
+// commitImplied is a transaction of one statement: it begins, writes and commits
+// without coming back in between, which matters since batches follow one another.
+func (db *DB) commitImplied(ctx context.Context, records []*mailer.Record, errs []error) error {
+	keys, err := db.campaignsOf(ctx, db.r, records)
+	if err != nil {
+		return wrap("record", err)
+	}
+	steps := db.group(records, errs, keys, func(campaignKey) mailer.Phase { return mailer.Running }, implied)
+	return db.writeAlone("record", func(q sqlx.ExtContext) error { return writeSteps(ctx, q, steps) })
+}
+
+// commitRead reads phases and states first.
+func (db *DB) commitRead(ctx context.Context, tx *sqlx.Tx, records []*mailer.Record, errs []error) error {
+	keys, err := db.campaignsOf(ctx, tx, records)
+	if err != nil {
+		return err
+	}
+	phases, err := readPhases(ctx, tx, keys)
+	if err != nil {
+		return err
+	}
+	known, err := readStates(ctx, tx, records)
+	if err != nil {
+		return err
+	}
+	steps := db.group(records, errs, keys, func(k campaignKey) mailer.Phase { return phases[k.num] }, known)
+	if err := writeSteps(ctx, tx, steps); err != nil {
+		return err
+	}
+	for _, s := range steps {
+		if s.phase == mailer.Cancelled && s.to == mailer.Deferred {
+			if err := db.cancelRest(ctx, tx, s.num); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
 
 // stater says in which state a record finds its delivery, or why it may not be
 // written.
@@ -198,89 +226,6 @@ func readStates(ctx context.Context, tx *sqlx.Tx, records []*mailer.Record) (sta
 	}, rows.Err()
 }
 
-// step is what many deliveries go through alike: one UPDATE and, for outcomes,
-// one INSERT of events.
-type step struct {
-	campaignKey
-	epoch        int64
-	from, to     mailer.State
-	relay, point string
-	code         int
-	enhanced     string
-}
-
-type stepRows struct {
-	step
-	ids    []int64
-	at     int64  // of the last
-	nextAt []byte // JSON object id → next_at; only where deferred
-	events []byte // JSON object id → at (13 digits) ‖ text
-}
-
-func (db *DB) commitWith(ctx context.Context, tx *sqlx.Tx, records []*mailer.Record, errs []error, state stater) error {
-	keys, phase, err := db.campaignsOf(ctx, tx, records)
-	if err != nil {
-		return err
-	}
-	now := db.now()
-	intents := make(map[step]*stepRows)
-	outcomes := make(map[step]*stepRows)
-	var order []*stepRows // of outcomes: one delivery may come twice, late after unknown
-	for i, r := range records {
-		k, ok := keys[r.Campaign]
-		if !ok {
-			errs[i] = fmt.Errorf("record: %w: campaign %q", mailer.ErrNotFound, r.Campaign)
-			continue
-		}
-		to, err := goal(r, phase[k.num])
-		if err != nil {
-			errs[i] = err
-			continue
-		}
-		from, err := state(k, r, to)
-		if err != nil {
-			errs[i] = err
-			continue
-		}
-		s := step{campaignKey: k, epoch: r.Epoch, from: from, to: to}
-		into := intents
-		if o := r.Outcome; o != nil {
-			s.relay, s.point, s.code, s.enhanced = cut(o.Relay), string(o.Point), o.Code, cut(o.Enhanced)
-			into = outcomes
-		}
-		g := into[s]
-		if g == nil {
-			g = &stepRows{step: s}
-			into[s] = g
-			if r.Outcome != nil {
-				order = append(order, g)
-			}
-		}
-		g.add(r, now)
-	}
-	for _, g := range intents {
-		if err := db.writeIntents(ctx, tx, g); err != nil {
-			return err
-		}
-	}
-	for _, g := range order {
-		if err := db.writeOutcomes(ctx, tx, g); err != nil {
-			return err
-		}
-	}
-	if err := tally(ctx, tx, intents, order); err != nil {
-		return err
-	}
-	for _, g := range order {
-		if phase[g.num] == mailer.Cancelled && g.to == mailer.Deferred {
-			if err := db.cancelRest(ctx, tx, g.num); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
 // goal is the state that a record asks for.
 func goal(r *mailer.Record, phase mailer.Phase) (mailer.State, error) {
 	if r.Outcome == nil {
@@ -301,10 +246,10 @@ func goal(r *mailer.Record, phase mailer.Phase) (mailer.State, error) {
 	return r.Outcome.State, nil
 }
 
-// campaignsOf returns keys and phases of the campaigns of a batch.
-func (db *DB) campaignsOf(ctx context.Context, tx *sqlx.Tx, records []*mailer.Record) (map[string]campaignKey, map[int64]mailer.Phase, error) {
+// campaignsOf returns the keys of the campaigns of a batch; one that does not
+// exist has none.
+func (db *DB) campaignsOf(ctx context.Context, q sqlx.QueryerContext, records []*mailer.Record) (map[string]campaignKey, error) {
 	keys := make(map[string]campaignKey, 1)
-	phase := make(map[int64]mailer.Phase, 1)
 	last := ""
 	for i, r := range records {
 		if i > 0 && r.Campaign == last {
@@ -314,152 +259,64 @@ func (db *DB) campaignsOf(ctx context.Context, tx *sqlx.Tx, records []*mailer.Re
 		if _, ok := keys[r.Campaign]; ok {
 			continue
 		}
-		k, err := db.campaignKey(ctx, tx, r.Campaign)
+		k, err := db.campaignKey(ctx, q, r.Campaign)
 		if errors.Is(err, mailer.ErrNotFound) {
 			continue
 		} else if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		keys[r.Campaign] = k
+	}
+	return keys, nil
+}
+
+func readPhases(ctx context.Context, tx *sqlx.Tx, keys map[string]campaignKey) (map[int64]mailer.Phase, error) {
+	phases := make(map[int64]mailer.Phase, len(keys))
+	for _, k := range keys {
 		var p mailer.Phase
-		if err := tx.QueryRowContext(ctx, `SELECT phase FROM campaign WHERE num = ?`, k.num).Scan(&p); err != nil {
-			return nil, nil, err
+		if err := tx.GetContext(ctx, &p, `SELECT phase FROM campaign WHERE num = ?`, k.num); err != nil {
+			return nil, err
 		}
-		phase[k.num] = p
+		phases[k.num] = p
 	}
-	return keys, phase, nil
+	return phases, nil
 }
 
-func (g *stepRows) add(r *mailer.Record, now time.Time) {
-	g.ids = append(g.ids, r.Delivery)
-	o := r.Outcome
-	at := r.At
-	if o != nil && !o.At.IsZero() {
-		at = o.At
-	}
-	if at.IsZero() {
-		at = now
-	}
-	if g.at = millis(at); o == nil {
-		return
-	}
-	if g.to == mailer.Deferred {
-		g.nextAt = appendMember(g.nextAt, r.Delivery)
-		g.nextAt = strconv.AppendInt(g.nextAt, o.NextAt.UnixMilli(), 10)
-	}
-	g.events = appendMember(g.events, r.Delivery)
-	g.events = append(g.events, '"')
-	g.events = appendMillis(g.events, g.at)
-	g.events = appendJSONText(g.events, cut(o.Text))
-	g.events = append(g.events, '"')
-}
-
-// millis is a time that stands in 13 digits: 2001 to 2286.
-func millis(t time.Time) int64 {
-	return min(max(t.UnixMilli(), 1e12), 1e13-1)
-}
-
-func (db *DB) writeIntents(ctx context.Context, tx *sqlx.Tx, g *stepRows) error {
-	r, err := tx.ExecContext(ctx, `
-		UPDATE delivery SET state = 'sending', first_at = ifnull(first_at, ?)
-		WHERE id IN (SELECT value FROM json_each(?)) AND campaign = ? AND lease = ? AND state = 'claimed'`,
-		g.at, idArray(g.ids), g.num, g.epoch)
-	if err != nil {
-		return err
-	}
-	n, err := r.RowsAffected()
-	if err == nil && n != int64(len(g.ids)) {
-		return errMiscounted
-	}
-	return err
-}
-
-func (db *DB) writeOutcomes(ctx context.Context, tx *sqlx.Tx, g *stepRows) error {
-	attempt := 1
-	if g.from == mailer.Unknown {
-		attempt = 0 // the attempt was counted when it became unknown
-	}
-	// The state stands in the text: with a parameter there the statement would be
-	// planned anew each time, since partial indexes depend on it.
-	held := ` AND campaign = ?5 AND lease = ?6 AND state = '` + string(g.from) + `'`
-	query := `
-		UPDATE delivery SET state = ?1, attempts = attempts + ?2, first_at = ifnull(first_at, ?3), next_at = NULL
-		WHERE id IN (SELECT value FROM json_each(?4))` + held
-	rows := idArray(g.ids)
-	if g.to == mailer.Deferred {
-		query = `
-			UPDATE delivery SET state = ?1, attempts = attempts + ?2, first_at = ifnull(first_at, ?3), next_at = j.value
-			FROM json_each(?4) j
-			WHERE delivery.id = CAST(j.key AS INTEGER)` + held
-		rows = string(append(g.nextAt, '}'))
-	}
-	r, err := tx.ExecContext(ctx, query, string(g.to), attempt, g.at, rows, g.num, g.epoch)
-	if err != nil {
-		return err
-	}
-	n, err := r.RowsAffected()
-	if err != nil {
-		return err
-	}
-	if n != int64(len(g.ids)) {
-		return errMiscounted
-	}
-	_, err = tx.ExecContext(ctx, `
-		INSERT INTO event (delivery, n, merchant, at, kind, state, attempt, relay, point, code, enhanced, text)
-		SELECT d.id, (SELECT ifnull(max(n), 0) + 1 FROM event e WHERE e.delivery = d.id), d.merchant,
-		       CAST(substr(j.value, 1, 13) AS INTEGER), 'attempt', ?1, d.attempts, ?2, ?3, ?4, ?5, substr(j.value, 14)
-		FROM json_each(?6) j CROSS JOIN delivery d ON d.id = CAST(j.key AS INTEGER)`,
-		string(g.to), g.relay, g.point, g.code, g.enhanced, string(append(g.events, '}')))
-	return err
-}
-
-// tally keeps the counts and the ticks of acceptance in step with a batch.
-func tally(ctx context.Context, tx *sqlx.Tx, intents map[step]*stepRows, outcomes []*stepRows) error {
-	type cell struct {
-		campaign int64
-		state    mailer.State
-	}
-	moved := make(map[cell]int64, 8)
-	add := func(g *stepRows) {
-		moved[cell{g.num, g.from}] -= int64(len(g.ids))
-		moved[cell{g.num, g.to}] += int64(len(g.ids))
-	}
-	for _, g := range intents {
-		add(g)
-	}
-	for _, g := range outcomes {
-		add(g)
-		if g.to != mailer.Accepted {
+// group gathers records that are alike; a record that may not be written has its
+// error instead. The order is that of each one's first record: one delivery may
+// come twice, late after unknown.
+func (db *DB) group(records []*mailer.Record, errs []error, keys map[string]campaignKey, phaseOf func(campaignKey) mailer.Phase, state stater) []*stepRows {
+	now := db.now()
+	groups := make(map[step]*stepRows, 8)
+	var order []*stepRows
+	for i, r := range records {
+		k, ok := keys[r.Campaign]
+		if !ok {
+			errs[i] = fmt.Errorf("record: %w: campaign %q", mailer.ErrNotFound, r.Campaign)
 			continue
 		}
-		if _, err := tx.ExecContext(ctx, `
-			INSERT INTO campaign_tick (campaign, slot, accepted, first_at, last_at) VALUES (?1, ?2 / 10000, ?3, ?2, ?2)
-			ON CONFLICT (campaign, slot) DO UPDATE SET accepted = accepted + excluded.accepted,
-			first_at = min(first_at, excluded.first_at), last_at = max(last_at, excluded.last_at)`,
-			g.num, g.at, len(g.ids)); err != nil {
-			return err
-		}
-	}
-	deltas := make(map[int64][]byte, 1) // by campaign: JSON object state → change
-	for c, n := range moved {
-		if n == 0 {
+		phase := phaseOf(k)
+		to, err := goal(r, phase)
+		if err != nil {
+			errs[i] = err
 			continue
 		}
-		d := deltas[c.campaign]
-		if len(d) == 0 {
-			d = append(d, '{')
-		} else {
-			d = append(d, ',')
+		from, err := state(k, r, to)
+		if err != nil {
+			errs[i] = err
+			continue
 		}
-		d = append(append(append(d, '"'), c.state...), `":`...)
-		deltas[c.campaign] = strconv.AppendInt(d, n, 10)
-	}
-	for campaign, d := range deltas {
-		if _, err := tx.ExecContext(ctx, `
-			UPDATE campaign_count SET n = n + j.value FROM json_each(?2) j WHERE campaign = ?1 AND state = j.key`,
-			campaign, string(append(d, '}'))); err != nil {
-			return fmt.Errorf("count campaign %d: %w", campaign, err)
+		s := step{campaignKey: k, phase: phase, epoch: r.Epoch, from: from, to: to}
+		if o := r.Outcome; o != nil {
+			s.relay, s.point, s.code, s.enhanced = cut(o.Relay), string(o.Point), o.Code, cut(o.Enhanced)
 		}
+		g := groups[s]
+		if g == nil {
+			g = &stepRows{step: s}
+			groups[s] = g
+			order = append(order, g)
+		}
+		g.add(r, now)
 	}
-	return nil
+	return order
 }

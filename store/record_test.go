@@ -197,3 +197,15 @@ func TestRecordConcurrently(t *testing.T) {
 	}
 	wantCounts(t, e.DB, id, mailer.Counts{mailer.Accepted: lanes * (each - 1), mailer.Sending: lanes})
 }
+
+// TestWriterComesBack: whatever connection the writer has, it can claim and record.
+func TestWriterComesBack(t *testing.T) {
+	ctx := context.Background()
+	e := open(t)
+	id := e.campaign(2)
+	e.w.SetMaxIdleConns(0) // each statement has a connection of its own
+	l := claim(t, e.DB, id, 2)
+	must(t, e.Record(ctx, intent(&l.Deliveries[0]))[0])
+	must(t, e.Record(ctx, outcome(&l.Deliveries[0], mailer.Accepted, mailer.AtDot))[0])
+	wantCounts(t, e.DB, id, mailer.Counts{mailer.Accepted: 1, mailer.Claimed: 1})
+}

@@ -15,13 +15,6 @@ import (
 // everything back; it has no cause but a defect or a damaged file.
 var errCorrupt = errors.New("the ledger contradicts itself")
 
-func errOr(err, otherwise error) error {
-	if err != nil {
-		return err
-	}
-	return otherwise
-}
-
 type leaseRow struct {
 	ID         int64
 	Campaign   int64

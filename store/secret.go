@@ -134,19 +134,20 @@ const (
 	refRounds = 10
 )
 
-func (n *names) round(i int, half uint64) uint64 {
-	var b [16]byte
-	b[0] = byte(i)
+// round works in b, so that a number takes one allocation and not one a round.
+func (n *names) round(b *[16]byte, i int, half uint64) uint64 {
+	*b = [16]byte{byte(i)}
 	binary.BigEndian.PutUint64(b[8:], half)
 	n.ref.Encrypt(b[:], b[:])
 	return binary.BigEndian.Uint64(b[:8]) & (1<<refHalf - 1)
 }
 
 func (n *names) permute(v uint64) uint64 {
+	var b [16]byte
 	for {
 		l, r := v>>refHalf, v&(1<<refHalf-1)
 		for i := range refRounds {
-			l, r = r, l^n.round(i, r)
+			l, r = r, l^n.round(&b, i, r)
 		}
 		if v = l<<refHalf | r; v < refSpace { // else walk the cycle
 			return v
@@ -155,10 +156,11 @@ func (n *names) permute(v uint64) uint64 {
 }
 
 func (n *names) unpermute(v uint64) uint64 {
+	var b [16]byte
 	for {
 		l, r := v>>refHalf, v&(1<<refHalf-1)
 		for i := refRounds - 1; i >= 0; i-- {
-			l, r = r^n.round(i, l), l
+			l, r = r^n.round(&b, i, l), l
 		}
 		if v = l<<refHalf | r; v < refSpace {
 			return v

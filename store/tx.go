@@ -31,12 +31,21 @@ func (db *DB) write(ctx context.Context, op string, fn func(tx *sqlx.Tx) error) 
 // sender does, or for long, as a large import does: it is asked for often, so
 // that a pause does not wait in the shadow of a thousand commits, and for as long
 // as patience lasts.
-func (db *DB) begin(ctx context.Context) (*sqlx.Tx, error) {
+func (db *DB) begin(ctx context.Context) (tx *sqlx.Tx, err error) {
+	err = db.patiently(func() (err error) {
+		tx, err = db.w.BeginTxx(ctx, nil)
+		return err
+	})
+	return tx, err
+}
+
+// patiently tries again while another process holds the writer's lock.
+func (db *DB) patiently(try func() error) error {
 	start := time.Now()
 	for said := start; ; {
-		tx, err := db.w.BeginTxx(ctx, nil)
+		err := try()
 		if err == nil || !errors.Is(explain(err), ErrLocked) || time.Since(start) > db.patience {
-			return tx, err
+			return err
 		}
 		if time.Since(said) > 10*time.Second {
 			said = time.Now()
