@@ -41,6 +41,8 @@ type queue struct {
 	lanes  int // lanes with a lower number may take jobs
 	closed bool
 	ended  func(*lease) // called without the lock when a lease has no open job
+	// drained has an element when the last job was done and none waits.
+	drained chan struct{}
 }
 
 // group is what waits and what is on the wire for one domain group.
@@ -60,7 +62,7 @@ type group struct {
 const groupShare = 8
 
 func newQueue(size int, ended func(*lease)) *queue {
-	q := &queue{size: size, groups: map[string]*group{}, ended: ended}
+	q := &queue{size: size, groups: map[string]*group{}, ended: ended, drained: make(chan struct{}, 1)}
 	q.work, q.room = sync.NewCond(&q.mu), sync.NewCond(&q.mu)
 	return q
 }
@@ -212,9 +214,16 @@ func (q *queue) done(j *job) {
 	l := j.lease
 	l.open--
 	last := l.open == 0
+	drained := q.wait == 0 && q.busy == 0
 	q.mu.Unlock()
 	if last {
 		q.ended(l)
+	}
+	if drained {
+		select {
+		case q.drained <- struct{}{}:
+		default: // said and not yet heard
+		}
 	}
 }
 

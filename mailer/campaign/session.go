@@ -114,6 +114,7 @@ func (s *session) claimUntil(ctx context.Context, forever bool) error {
 			t := time.NewTimer(tick)
 			select {
 			case <-s.running.Done():
+			case <-s.queue.drained: // perhaps there is no more to wait for
 			case <-t.C:
 			}
 			t.Stop()
