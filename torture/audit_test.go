@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -23,31 +24,37 @@ type delivery struct {
 	MessageID  string `json:"message_id"`
 }
 
-func (w *world) ledger() []delivery {
-	w.t.Helper()
-	var l struct{ Deliveries []delivery }
-	w.ask(&l, "deliveries", "--campaign", w.campaign)
-	return l.Deliveries
-}
-
 // maxComplaints of one kind are printed.
 const maxComplaints = 5
 
-// audit holds the ledger against the receiver while no worker lives and nothing
-// is in any socket: whoever is said to have been sent to was, once; whoever will
-// still be sent to was not.
+// audit demands that the ledger is right; see examine.
 func (w *world) audit(when string) []delivery {
 	w.t.Helper()
+	all, complaints := w.examine()
+	for _, c := range complaints {
+		w.t.Errorf("seed %d, %s: %s", seed, when, c)
+	}
+	return all
+}
+
+// examine holds the ledger against the receiver while no worker lives and nothing
+// is in any socket: whoever is said to have been sent to was, once; whoever will
+// still be sent to was not. It returns what is not so, in words.
+func (w *world) examine() (all []delivery, complaints []string) {
 	got := w.recv.snapshot()
-	all := w.ledger()
+	var ledger struct{ Deliveries []delivery }
+	if err := w.tryAsk(&ledger, "deliveries", "--campaign", w.campaign); err != nil {
+		return nil, []string{err.Error()}
+	}
+	all = ledger.Deliveries
 	if len(all) != w.people {
-		w.t.Errorf("%s: the ledger has %d of %d people", when, len(all), w.people)
+		complaints = append(complaints, fmt.Sprintf("the ledger has %d of %d people", len(all), w.people))
 	}
 	wrong := map[string]int{}
 	complain := func(d delivery, what string) {
 		if wrong[what]++; wrong[what] <= maxComplaints {
-			w.t.Errorf("seed %d, %s: %s: %s is %s (%d attempts), the receiver took %d",
-				seed, when, what, d.MessageID, d.State, d.Attempts, got[d.MessageID].count)
+			complaints = append(complaints, fmt.Sprintf("%s: %s is %s (%d attempts), the receiver took %d",
+				what, d.MessageID, d.State, d.Attempts, got[d.MessageID].count))
 		}
 	}
 	seen := map[string]bool{}
@@ -73,21 +80,19 @@ func (w *world) audit(when string) []delivery {
 	}
 	for id := range got {
 		if !seen[id] {
-			w.t.Errorf("%s: the receiver took a message that the ledger does not know: %s", when, id)
+			complaints = append(complaints, "the receiver took a message that the ledger does not know: "+id)
 		}
 	}
 	for what, n := range wrong {
 		if n > maxComplaints {
-			w.t.Errorf("%s: %s: %d in all", when, what, n)
+			complaints = append(complaints, fmt.Sprintf("%s: %d in all", what, n))
 		}
 	}
-	w.contradictions(when)
-	return all
+	return all, append(complaints, w.contradictions()...)
 }
 
 // contradictions looks for what the ledger must never say of itself.
-func (w *world) contradictions(when string) {
-	w.t.Helper()
+func (w *world) contradictions() (found []string) {
 	for _, c := range []struct{ what, query string }{
 		{"counts that are not the rows'", `
 			SELECT count(*) FROM campaign_count n WHERE n.n <> (SELECT count(*) FROM delivery d WHERE d.campaign = n.campaign AND d.state = n.state)`},
@@ -111,10 +116,14 @@ func (w *world) contradictions(when string) {
 		{"deliveries in hand under a lease that is gone", `
 			SELECT count(*) FROM delivery d WHERE d.state IN ('claimed', 'sending') AND d.lease NOT IN (SELECT id FROM lease)`},
 	} {
-		if n := w.number(c.query); n != 0 {
-			w.t.Errorf("seed %d, %s: %d %s", seed, when, n, c.what)
+		var n int
+		if err := w.db.QueryRow(c.query).Scan(&n); err != nil {
+			found = append(found, fmt.Sprintf("%s: %v", c.what, err))
+		} else if n != 0 {
+			found = append(found, fmt.Sprintf("%d %s", n, c.what))
 		}
 	}
+	return found
 }
 
 // watch reads the ledger over and over while processes write it, each time in
@@ -210,6 +219,18 @@ func (w *world) resolve() {
 	}
 }
 
+// intact is SQLite's own look at the file.
+func (w *world) intact() error {
+	var check string
+	if err := w.db.QueryRow(`PRAGMA integrity_check`).Scan(&check); err != nil {
+		return fmt.Errorf("integrity_check: %w", err)
+	}
+	if check != "ok" {
+		return fmt.Errorf("integrity_check: %s", check)
+	}
+	return nil
+}
+
 // finish sends the rest, decides what is unknown, and looks at the end.
 func (w *world) finish() {
 	w.t.Helper()
@@ -230,13 +251,12 @@ func (w *world) finish() {
 	for _, s := range strange {
 		w.t.Errorf("strange message: %s", s)
 	}
-	var check string
-	if err := w.db.QueryRow(`PRAGMA integrity_check`).Scan(&check); err != nil || check != "ok" {
-		w.t.Errorf("integrity_check: %s %v", check, err)
+	if err := w.intact(); err != nil {
+		w.t.Error(err)
 	}
 	w.done.unknown = w.number(`SELECT count(*) FROM event WHERE state = 'unknown'`)
 	w.done.cuts = int(w.recv.cuts())
-	w.done.allowed = w.wire()*(w.done.kills+w.done.outages+w.done.freezes) + max(1, w.intents)*w.done.cuts
+	w.done.allowed = w.wire()*(w.done.kills+w.done.outages+w.done.freezes+w.powerless) + max(1, w.intents)*w.done.cuts
 	if w.done.unknown > w.done.allowed {
 		w.t.Errorf("seed %d: %d became unknown, at most %d may", seed, w.done.unknown, w.done.allowed)
 	}

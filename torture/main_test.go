@@ -1,8 +1,9 @@
 // Package torture holds the program to its promises (docs/guarantees.md) from
 // outside: real processes of the built command, a real database file, and a
 // receiver that keeps its own count of who got what. Processes are killed,
-// stopped and frozen, the relay refuses, cuts and goes away, the disk fills up;
-// afterwards the receiver's count and the ledger are compared person by person.
+// stopped and frozen, the relay refuses, cuts and goes away, the disk fills up,
+// the power fails; afterwards the receiver's count and the ledger are compared
+// person by person.
 //
 // It holds tests only. Each run prints its seed; -seed repeats its choices
 // (which faults, after how many messages). What the scheduler of the machine
@@ -36,6 +37,10 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	if path := os.Getenv(checkpointEnv); path != "" { // see power_test.go
+		fmt.Fprintln(os.Stderr, checkpoints(path))
+		os.Exit(1)
+	}
 	flag.Parse()
 	os.Exit(runTests(m))
 }
@@ -88,6 +93,7 @@ type tally struct {
 	name                                   string
 	people                                 int
 	kills, stops, freezes, pauses, outages int // what was done
+	power                                  int // power cuts
 	cuts                                   int // connections that the receiver cut or refused
 	unknown, allowed                       int // found, and at most expected
 	accepted, rejected, lost, copies       int
@@ -119,11 +125,11 @@ func (r *report) table() string {
 		b.WriteString(" -long")
 	}
 	b.WriteString(")\n")
-	line := "%-12s %7v %6v %6v %7v %7v %7v %6v | %8v %8v %8v %8v %6v %6v\n"
-	fmt.Fprintf(&b, line, "case", "people", "kill", "term", "freeze", "pause", "outage", "cuts",
+	line := "%-12s %7v %6v %6v %7v %7v %7v %6v %6v | %8v %8v %8v %8v %6v %6v\n"
+	fmt.Fprintf(&b, line, "case", "people", "kill", "term", "freeze", "pause", "outage", "power", "cuts",
 		"accepted", "rejected", "unknown", "at most", "lost", "copies")
 	for _, t := range r.rows {
-		fmt.Fprintf(&b, line, t.name, t.people, t.kills, t.stops, t.freezes, t.pauses, t.outages, t.cuts,
+		fmt.Fprintf(&b, line, t.name, t.people, t.kills, t.stops, t.freezes, t.pauses, t.outages, t.power, t.cuts,
 			t.accepted, t.rejected, t.unknown, t.allowed, t.lost, t.copies)
 	}
 	return b.String()

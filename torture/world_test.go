@@ -27,6 +27,8 @@ type settings struct {
 	mark        func(i int) string
 	dir         string // where the working folder is made; empty: a temporary one
 	lease       time.Duration
+	durability  string   // empty: the default
+	env         []string // of the program's processes, beside this process's own
 }
 
 // world is one working folder with one running campaign, and its relay.
@@ -39,6 +41,8 @@ type world struct {
 	campaign string
 	db       *sql.DB // reads beside the program
 	done     tally
+	// powerless is how many workers were sending when the power failed.
+	powerless int
 }
 
 // newWorld makes a folder, a list, and a campaign that is checked, approved by
@@ -84,7 +88,11 @@ func (w *world) writeConfig() {
 	if w.intents > 0 {
 		chunking = fmt.Sprintf("chunking = true\nintents = %d\n", w.intents)
 	}
-	text := fmt.Sprintf(`
+	ledger := ""
+	if w.durability != "" {
+		ledger = fmt.Sprintf("[ledger]\ndurability = %q\n", w.durability)
+	}
+	text := fmt.Sprintf(`%s
 [[relay]]
 name = "main"
 address = %q
@@ -99,7 +107,7 @@ batch = 50
 lease = %q
 retry = ["1s"]
 stop_grace = "4s"
-`, w.recv.addr, w.connections, chunking, w.lease)
+`, ledger, w.recv.addr, w.connections, chunking, w.lease)
 	if err := os.WriteFile(filepath.Join(w.dir, "oshirase.toml"), []byte(text), 0o600); err != nil {
 		w.t.Fatal(err)
 	}
@@ -146,29 +154,47 @@ func (w *world) address(i int) string {
 func (w *world) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(program, args...)
 	cmd.Dir = w.dir
-	cmd.Env = append(os.Environ(), "OSHIRASE_CONFIG="+filepath.Join(w.dir, "oshirase.toml"))
+	cmd.Env = append(append(os.Environ(), "OSHIRASE_CONFIG="+filepath.Join(w.dir, "oshirase.toml")), w.env...)
 	return cmd
 }
 
 // cli runs a command to its end; it must succeed.
 func (w *world) cli(args ...string) []byte {
 	w.t.Helper()
+	out, err := w.try(args...)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return out
+}
+
+func (w *world) try(args ...string) ([]byte, error) {
 	cmd := w.command(append(args, "--quiet")...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {
-		w.t.Fatalf("oshirase %s: %v\n%s%s", strings.Join(args, " "), err, out.Bytes(), errs.Bytes())
+		return nil, fmt.Errorf("oshirase %s: %w\n%s%s", strings.Join(args, " "), err, out.Bytes(), errs.Bytes())
 	}
-	return out.Bytes()
+	return out.Bytes(), nil
 }
 
-// ask runs a command with --json.
+// ask runs a command with --json; it must succeed.
 func (w *world) ask(into any, args ...string) {
 	w.t.Helper()
-	out := w.cli(append(args, "--json")...)
-	if err := json.Unmarshal(out, into); err != nil {
-		w.t.Fatalf("oshirase %s: %v\n%s", strings.Join(args, " "), err, out)
+	if err := w.tryAsk(into, args...); err != nil {
+		w.t.Fatal(err)
 	}
+}
+
+func (w *world) tryAsk(into any, args ...string) error {
+	out, err := w.try(append(args, "--json")...)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(out, into); err != nil {
+		return fmt.Errorf("oshirase %s: %w\n%s", strings.Join(args, " "), err, out)
+	}
+	return nil
 }
 
 // openDB opens the ledger's file beside the program, for what no command shows.
