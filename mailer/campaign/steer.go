@@ -54,19 +54,23 @@ func (s *session) grant(ctx context.Context, g *mailer.DomainGroup, n int) int {
 func (s *session) relayDown(err error) {
 	now := s.Options.Now()
 	wait := time.Second
-	var down *mailer.RelayDown
-	if errors.As(err, &down) {
-		wait = max(down.RetryAt.Sub(now), 10*time.Millisecond)
+	down, ok := errors.AsType[*mailer.RelayDown](err)
+	if ok { // its time is the machine's, whatever clock the runner has
+		wait = max(time.Until(down.RetryAt), 10*time.Millisecond)
 	}
 	s.mu.Lock()
 	if s.downFrom.IsZero() {
 		s.downFrom = now
 		s.log.Warn("no relay takes connections", "err", err)
 	}
-	// Lanes that find the relays set aside have not tried them.
-	if !now.Before(s.retryAt) {
+	// Lanes that find the relays set aside have not tried them: each try that fails
+	// has a later time for the next.
+	switch {
+	case !ok:
 		s.down++
-		s.retryAt = now.Add(wait)
+	case down.RetryAt.After(s.retryAt):
+		s.down++
+		s.retryAt = down.RetryAt
 	}
 	lost := s.impatient && (!s.everUp && s.down >= dialTries || now.Sub(s.downFrom) > s.Options.RelayWait)
 	s.mu.Unlock()
