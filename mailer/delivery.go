@@ -1,6 +1,10 @@
 package mailer
 
-import "time"
+import (
+	"strconv"
+	"strings"
+	"time"
+)
 
 // State is where the delivery of one notice to one recipient stands.
 type State string
@@ -149,6 +153,20 @@ type Outcome struct {
 	At    time.Time
 	// NextAt is when a deferred delivery is tried again.
 	NextAt time.Time
+}
+
+// Reply is code, enhanced status code and text in one line.
+func (o *Outcome) Reply() string {
+	var parts []string
+	if o.Code != 0 {
+		parts = append(parts, strconv.Itoa(o.Code))
+	}
+	for _, s := range []string{o.Enhanced, o.Text} {
+		if s != "" {
+			parts = append(parts, s)
+		}
+	}
+	return strings.Join(parts, " ")
 }
 
 // Record is one thing that a worker asks the ledger to commit: an intent

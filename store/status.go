@@ -10,8 +10,9 @@ import (
 	"oshirase/mailer"
 )
 
-// CampaignStatus is how far a campaign is. Nothing in it is counted from
-// deliveries at the time of asking: it costs the same at any size.
+// CampaignStatus is how far a campaign is. Nothing in it but Groups, which is
+// bounded, is counted from deliveries at the time of asking: it costs the same at
+// any size.
 type CampaignStatus struct {
 	mailer.Campaign
 	Counts   mailer.Counts // every state, zero included
@@ -33,6 +34,9 @@ type CampaignStatus struct {
 	Waiting string
 	// Leases is how many batches workers hold.
 	Leases int
+	// Groups are the domain groups, by name, that are not sent to now though the
+	// campaign is running and something waits for them.
+	Groups []GroupStatus
 }
 
 // Status returns one campaign, or all with an empty id, oldest first.
@@ -50,9 +54,20 @@ func (db *DB) Status(ctx context.Context, campaign string) ([]CampaignStatus, er
 		if campaign != "" && len(rows) == 0 {
 			return missing(sql.ErrNoRows, "campaign", campaign)
 		}
+		obstacles, err := db.obstacles(ctx, tx, mailer.GroupObstacle)
+		if err != nil {
+			return err
+		}
 		out = make([]CampaignStatus, len(rows))
 		for i := range rows {
-			if err := db.status(ctx, tx, &rows[i], &out[i]); err != nil {
+			s := &out[i]
+			if err := db.status(ctx, tx, &rows[i], s); err != nil {
+				return err
+			}
+			if s.Phase != mailer.Running {
+				continue
+			}
+			if s.Groups, err = db.groups(ctx, tx, &rows[i], s.Counts, obstacles); err != nil {
 				return err
 			}
 		}

@@ -171,7 +171,7 @@ func (l *lane) refused(j *job, out mailer.Outcome) {
 // replied tells adapter and queue how the relay answered.
 func (l *lane) replied(j *job, out *mailer.Outcome, took time.Duration) {
 	l.adapter.outcome(out, took)
-	l.queue.replied(j, out.Code != 0 && pushesBack(out))
+	l.queue.replied(j, out)
 }
 
 // intend commits that the body of j is about to leave, and with it the outcome

@@ -62,6 +62,10 @@ type Ledger interface {
 	// Wait notes why nothing of a running campaign is sent now, for people to
 	// see; empty: it is being sent.
 	Wait(ctx context.Context, campaign, why string) error
+	// SetObstacles replaces what a session of this handle says keeps it from
+	// sending, for people to see; it stands until the given time, and while the
+	// process lives.
+	SetObstacles(ctx context.Context, session int64, until time.Time, list []mailer.Obstacle) error
 	// FireOnce reports whether this process may act on a schedule's fire time;
 	// of all processes on the ledger exactly one may.
 	FireOnce(ctx context.Context, schedule string, at time.Time) (bool, error)
@@ -129,6 +133,9 @@ type Relays interface {
 	Put(Conn)
 	// Size is the number of connections that may be open at once.
 	Size() int
+	// Aside lists the relays that are set aside: they took no connection when one
+	// was last opened.
+	Aside() []mailer.Obstacle
 }
 
 // Conn is one open connection to a relay. Messages go through it strictly in

@@ -55,6 +55,9 @@ type group struct {
 	again time.Duration
 	// Replies since the last refill, and those among them that pushed back.
 	replies, pushes int
+	pushed          time.Time // since when it rests again and again; zero: it does not
+	said            string    // the last reply that pushed back, masked
+	atRate, atMost  gauge     // whether jobs waited for PerSecond, for Connections
 }
 
 // groupShare is the part of the queue (one in so many) that a group which cannot
@@ -228,13 +231,19 @@ func (q *queue) done(j *job) {
 }
 
 // replied notes an answer for the group of a job.
-func (q *queue) replied(j *job, pushedBack bool) {
+func (q *queue) replied(j *job, o *mailer.Outcome) {
+	var said string
+	pushedBack := o.Code != 0 && pushesBack(o)
+	if pushedBack {
+		said = mailer.MaskText(o.Reply(), j.to)
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	g := q.of(j)
 	g.replies++
 	if pushedBack {
 		g.pushes++
+		g.said = said
 	}
 }
 
@@ -246,8 +255,12 @@ func (g *group) judge(now time.Time) {
 	case g.pushes >= fewPushes && 2*g.pushes > g.replies:
 		g.again = min(max(2*g.again, time.Second), time.Minute)
 		g.rest = now.Add(g.again)
+		if g.pushed.IsZero() {
+			g.pushed = now
+		}
 	case g.pushes == 0:
 		g.again /= 2
+		g.pushed = time.Time{}
 	}
 	g.replies, g.pushes = 0, 0
 }
@@ -269,6 +282,7 @@ func (q *queue) refill(now time.Time, grant func(g *mailer.DomainGroup, n int) i
 		if !g.rest.IsZero() {
 			resting = append(resting, g.Name)
 		}
+		g.measure(now)
 		if g.PerSecond > 0 && len(g.jobs) > 0 && g.quota <= 0 {
 			paced = append(paced, g)
 		}

@@ -80,10 +80,11 @@ func TestQueueLetsAGroupRest(t *testing.T) {
 	q.push(l, jobsOf(l, "angry", "angry", "angry", "angry", "calm"))
 	now := time.Unix(1_000_000, 0)
 	none := func(*mailer.DomainGroup, int) int { return 0 }
+	push := &mailer.Outcome{State: mailer.Deferred, Code: 450, Enhanced: "4.7.1", Text: "slow down", Point: mailer.AtRcpt}
 	for range 3 {
-		q.replied(jobsOf(l, "angry")[0], true)
+		q.replied(jobsOf(l, "angry")[0], push)
 	}
-	q.replied(jobsOf(l, "calm")[0], true) // one answer is no reason
+	q.replied(jobsOf(l, "calm")[0], push) // one answer is no reason
 	if resting := q.refill(now, none); !slices.Equal(resting, []string{"angry"}) {
 		t.Fatalf("resting %v", resting)
 	}

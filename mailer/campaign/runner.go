@@ -93,7 +93,8 @@ type Runner struct {
 	Composer func(*mailer.Merchant) (Composer, error)
 	Options  Options
 
-	changed atomic.Pointer[Pace]
+	changed  atomic.Pointer[Pace]
+	sessions atomic.Int64 // that were begun
 }
 
 // SetPace changes the pace of a runner that works, within a second.

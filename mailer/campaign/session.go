@@ -21,6 +21,7 @@ const (
 // session is one run of the dispatcher with its lanes.
 type session struct {
 	*Runner
+	n       int64 // of this runner's sessions
 	log     *slog.Logger
 	admit   Plan
 	queue   *queue
@@ -48,7 +49,7 @@ type session struct {
 
 func (r *Runner) begin(ctx context.Context, admit Plan) (*session, error) {
 	s := &session{
-		Runner: r, log: r.Options.Logger, admit: admit,
+		Runner: r, n: r.sessions.Add(1), log: r.Options.Logger, admit: admit,
 		works: map[string]*work{}, touched: map[string]bool{}, active: map[int64]bool{},
 	}
 	s.queue = newQueue(r.Options.Batch, s.leaseEnded)
@@ -78,6 +79,7 @@ func (s *session) dispatch(ctx context.Context, forever bool) error {
 	renewing, stopRenewing := context.WithCancel(wire)
 	renewer.Go(func() { s.renew(renewing) })
 	renewer.Go(func() { s.steer(renewing) })
+	renewer.Go(func() { s.report(renewing) })
 
 	err := s.claimUntil(wire, forever)
 	s.halt()

@@ -33,14 +33,25 @@ func must(t testing.TB, err error) {
 
 // clock is a clock that tests move.
 type clock struct {
-	mu sync.Mutex
-	t  time.Time
+	mu    sync.Mutex
+	t     time.Time
+	going time.Time // since when it goes by itself; zero: it stands
 }
 
 func (c *clock) now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.t
+	if c.going.IsZero() {
+		return c.t
+	}
+	return c.t.Add(time.Since(c.going))
+}
+
+// run lets the clock go.
+func (c *clock) run() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.going = time.Now()
 }
 
 func (c *clock) advance(d time.Duration) {

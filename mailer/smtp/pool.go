@@ -201,7 +201,7 @@ func (p *Pool) dial(ctx context.Context, r *relay) *Conn {
 		err = ErrClosed
 	}
 	if err == nil {
-		r.backoff, r.retryAt, r.err = 0, time.Time{}, nil
+		r.backoff, r.retryAt, r.err, r.since = 0, time.Time{}, nil, time.Time{}
 		return c
 	}
 	r.open--
@@ -209,6 +209,9 @@ func (p *Pool) dial(ctx context.Context, r *relay) *Conn {
 		return nil // says nothing about the relay
 	}
 	// Of several dials that failed together only the first counts.
+	if r.retryAt.IsZero() {
+		r.since = p.now()
+	}
 	if r.retryAt.IsZero() || !began.Before(r.retryAt) {
 		r.backoff = min(max(2*r.backoff, firstBackoff), lastBackoff)
 		r.retryAt = p.now().Add(r.backoff)

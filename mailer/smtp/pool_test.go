@@ -74,6 +74,7 @@ func TestRelayDown(t *testing.T) {
 			opt.DialTimeout = 50 * time.Millisecond
 			p := poolOf(t, opt)
 			now := time.Now()
+			since := now
 			p.SetNow(func() time.Time { return now })
 			for _, backoff := range []time.Duration{time.Second, 2 * time.Second} {
 				for range 2 { // the second asks in vain, without a dial
@@ -86,15 +87,35 @@ func TestRelayDown(t *testing.T) {
 						t.Errorf("retry in %v, %v", down.RetryAt.Sub(now), down)
 					}
 				}
+				want := mailer.Obstacle{Kind: mailer.RelayObstacle, Name: "sink", Why: mailer.Down, Since: since, Until: now.Add(backoff)}
+				if got := aside(t, p); got.Reply == "" || got.Name != want.Name || got.Why != want.Why || !got.Since.Equal(want.Since) || !got.Until.Equal(want.Until) {
+					t.Errorf("set aside: %+v, want %+v", got, want)
+				}
 				now = now.Add(backoff)
+				if got := aside(t, p); !got.Until.IsZero() {
+					t.Errorf("to be tried again now: %+v", got)
+				}
 			}
 			c := get(t, p)
+			if list := p.Aside(); len(list) > 0 {
+				t.Errorf("set aside: %+v", list)
+			}
 			if out := send(t.Context(), c, message("a@x.example")); out.State != mailer.Accepted {
 				t.Error(out)
 			}
 			p.Put(c)
 		})
 	}
+}
+
+// aside is the one relay that is set aside.
+func aside(t *testing.T, p *smtp.Pool) mailer.Obstacle {
+	t.Helper()
+	list := p.Aside()
+	if len(list) != 1 {
+		t.Fatalf("set aside: %+v, want one", list)
+	}
+	return list[0]
 }
 
 func TestBackoffIsBounded(t *testing.T) {

@@ -116,6 +116,7 @@ type relay struct {
 	backoff time.Duration // of the last failure; 0 after a success
 	retryAt time.Time     // no dial before; zero: not set aside
 	err     error         // the last failure
+	since   time.Time     // of the first failure since it last took a connection
 }
 
 func newRelay(opt RelayOptions) (*relay, error) {

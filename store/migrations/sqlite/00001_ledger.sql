@@ -241,6 +241,24 @@ CREATE TABLE pace (
   tat INTEGER NOT NULL
 ) WITHOUT ROWID;
 
+-- What keeps a worker from sending to a domain group, or through a relay, for
+-- now: for status to show, nothing is decided by it. It stands while its owner
+-- lives (see lease) and until it lapses; session tells the runs of one owner apart.
+CREATE TABLE obstacle (
+  owner     TEXT    NOT NULL,
+  session   INTEGER NOT NULL,
+  kind      TEXT    NOT NULL CHECK (kind IN ('group', 'relay')),
+  name      TEXT    NOT NULL,
+  why       TEXT    NOT NULL CHECK (why IN ('rest', 'rate', 'connections', 'down')),
+  most      INTEGER NOT NULL, -- the limit that is reached; 0: none is
+  reply     TEXT    NOT NULL,
+  since     INTEGER NOT NULL,
+  until     INTEGER,
+  campaigns TEXT    NOT NULL CHECK (json_type(campaigns) = 'object'), -- that are sent: id → deliveries held back
+  lapses    INTEGER NOT NULL,
+  PRIMARY KEY (owner, session, kind, name)
+) WITHOUT ROWID;
+
 CREATE TABLE schedule_fire (
   schedule TEXT    NOT NULL,
   at       INTEGER NOT NULL,
