@@ -55,6 +55,8 @@ func scriptMain() {
 //	exits CODE ARG…        oshirase ARG… ends with this code
 //	json PATH [WANT]       the last output is one JSON value, with this value at a.b.0.c
 //	                       (len is the length of a list or object); ! json: nothing is there
+//	eventually PATH ARG…   oshirase ARG… is run again until its JSON has this;
+//	                       ! eventually: until it has it no more
 //	keep NAME PATH         keeps such a value in a variable
 //	keepline NAME          keeps the last output, one line
 //	sql DB STATEMENT       is done to the database behind the program's back
@@ -76,6 +78,7 @@ func TestScript(t *testing.T) {
 			"exits": scriptExits, "json": scriptJSON, "keep": scriptKeep, "receiver": scriptReceiver, "down": scriptDown,
 			"received": scriptReceived, "terminate": scriptTerminate, "edit": scriptEdit, "recode": scriptRecode, "xlsx": scriptXLSX,
 			"approved": scriptApproved, "keepline": scriptKeepLine, "sql": scriptSQL,
+			"eventually": scriptEventually,
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Values[receiverKey{}] = &receiver{}
@@ -147,6 +150,19 @@ func scriptJSON(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if len(args) == 2 && fmt.Sprint(got) != args[1] {
 		ts.Fatalf("%s is %v, want %s", args[0], got, args[1])
+	}
+}
+
+func scriptEventually(ts *testscript.TestScript, neg bool, args []string) {
+	want(ts, len(args) > 1, "[!] eventually PATH ARG…")
+	for limit := time.Now().Add(20 * time.Second); ; {
+		ts.Check(ts.Exec("oshirase", args[1:]...))
+		if _, found := lookUp(ts, args[0]); found != neg {
+			return
+		}
+		if time.Now().After(limit) {
+			ts.Fatalf("%s: there is %t, still", args[0], neg)
+		}
 	}
 }
 

@@ -33,6 +33,9 @@ type campaignStatus struct {
 	Ends    time.Time `json:"ends,omitzero"`
 	Waiting string    `json:"waiting,omitempty"` // why nothing is sent now
 	Reason  string    `json:"reason,omitempty"`
+	// Groups are the domain groups that are not sent to now, while the campaign is
+	// running and something waits for them.
+	Groups []groupStatus `json:"groups,omitempty"`
 }
 
 func newStatusCommand(a *app) *cobra.Command {
@@ -42,7 +45,9 @@ func newStatusCommand(a *app) *cobra.Command {
 		Use:   "status",
 		Short: "Say how far the campaigns are, and why they wait",
 		Long: `status counts the deliveries of each campaign by state, with the rate of the last
-minute, an estimate of the end, and why nothing is sent where that is so.
+minute, an estimate of the end, and why nothing is sent where that is so. Domain groups
+that are not sent to now, and relays that are set aside, follow with the reason, as the
+working processes see it: a group of a campaign is counted up to 100,000.
 
 受付済み (accepted) means that a relay took custody of the message. It does not mean that
 the message arrived.`,
@@ -55,11 +60,11 @@ the message arrived.`,
 				return err
 			}
 			if !watch {
-				all, err := a.statuses(ctx, db, id)
+				st, err := a.status(ctx, db, id)
 				if err != nil {
 					return err
 				}
-				return a.printStatus(all)
+				return a.printStatus(st)
 			}
 			return a.watchStatus(ctx, db, id)
 		},
@@ -74,7 +79,7 @@ func (a *app) watchStatus(ctx context.Context, db *store.DB, id string) error {
 	every := time.NewTicker(time.Second)
 	defer every.Stop()
 	for {
-		all, err := a.statuses(ctx, db, id)
+		st, err := a.status(ctx, db, id)
 		if err != nil {
 			if ctx.Err() != nil {
 				return nil
@@ -84,7 +89,7 @@ func (a *app) watchStatus(ctx context.Context, db *store.DB, id string) error {
 		if terminal(a.stdout) && !a.json {
 			a.printf("\x1b[H\x1b[2J")
 		}
-		if err := a.printStatus(all); err != nil {
+		if err := a.printStatus(st); err != nil {
 			return err
 		}
 		select {
@@ -95,21 +100,33 @@ func (a *app) watchStatus(ctx context.Context, db *store.DB, id string) error {
 	}
 }
 
-func (a *app) statuses(ctx context.Context, db *store.DB, id string) ([]campaignStatus, error) {
+// status is the JSON of `status`.
+type status struct {
+	Campaigns []campaignStatus `json:"campaigns"`
+	// Relays are those that are set aside now.
+	Relays []relayStatus `json:"relays,omitempty"`
+}
+
+func (a *app) status(ctx context.Context, db *store.DB, id string) (*status, error) {
 	rows, err := db.Status(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	all := make([]campaignStatus, len(rows))
+	relays, err := db.RelaysAside(ctx)
+	if err != nil {
+		return nil, err
+	}
+	st := &status{Campaigns: make([]campaignStatus, len(rows)), Relays: relayStatuses(relays)}
 	for i, s := range rows {
-		all[i] = campaignStatus{
+		st.Campaigns[i] = campaignStatus{
 			ID: s.ID, Name: s.Name, Incident: s.Incident, Merchant: s.Merchant, Stage: s.Stage, Phase: s.Phase,
 			Counts: s.Counts, Total: s.Total, Remaining: s.Counts.Pending(), PerMinute: s.PerMinute,
 			FirstAccepted: s.FirstAccepted, LastAccepted: s.LastAccepted, NextDue: s.NextDue,
 			Ends: estimate(&s, a.now()), Waiting: waiting(&s, a.now()), Reason: s.Reason,
+			Groups: groupStatuses(s.Groups),
 		}
 	}
-	return all, nil
+	return st, nil
 }
 
 // waiting says why nothing of a campaign is sent now; empty where it is, or
@@ -211,13 +228,13 @@ func estimate(s *store.CampaignStatus, now time.Time) time.Time {
 	return time.Time{}
 }
 
-func (a *app) printStatus(all []campaignStatus) error {
+func (a *app) printStatus(st *status) error {
 	if a.json {
-		return a.printJSON(map[string]any{"campaigns": all})
+		return a.printJSON(st)
 	}
 	t := newTable("配信", "加盟店", "段階", "状況", "対象", "受付済み", "待機", "再試行待ち", "拒否", "結果不明", "その他", "毎分", "終了見込み", "待機の理由")
 	t.alignRight(4, 5, 6, 7, 8, 9, 10, 11)
-	for _, c := range all {
+	for _, c := range st.Campaigns {
 		n := c.Counts
 		queued := n[mailer.Queued] + n[mailer.Claimed] + n[mailer.Sending]
 		known := n[mailer.Accepted] + queued + n[mailer.Deferred] + n[mailer.Rejected] + n[mailer.Unknown]
@@ -230,6 +247,8 @@ func (a *app) printStatus(all []campaignStatus) error {
 			number(c.PerMinute), jst(c.Ends), why)
 	}
 	a.printTable(t)
+	a.printGroups(st.Campaigns)
+	a.printRelays(st.Relays)
 	return nil
 }
 
