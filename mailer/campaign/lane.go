@@ -18,6 +18,7 @@ type lane struct {
 	n    int             // number of the lane; those below the adapter's count may send
 	ctx  context.Context // of the work: outlives a stop by the grace
 	conn Conn
+	ahead
 	// past are the outcomes that are not yet committed: one, or as many as were in
 	// flight.
 	past    []settled
@@ -66,6 +67,8 @@ func (l *lane) run() {
 		}
 		l.conn.Finish(l.ctx)
 		next := l.takeBehind()
+		l.conn.Flush(l.ctx)
+		l.prepareAhead()
 		began := time.Now()
 		out = l.conn.Outcome(l.ctx)
 		l.replied(cur, &out, time.Since(began))
@@ -78,7 +81,7 @@ func (l *lane) run() {
 // waits uncommitted while it blocks.
 func (l *lane) take() *job {
 	for {
-		j := l.queue.tryPop(l.n)
+		j := l.tryTake()
 		if j == nil {
 			l.commit()
 			if j = l.queue.pop(l.n); j == nil {
@@ -98,7 +101,7 @@ func (l *lane) takeBehind() *job {
 	if !l.conn.Pipelining() || !l.conn.Usable() || l.conn.Window() > 1 {
 		return nil
 	}
-	j := l.queue.tryPop(l.n)
+	j := l.tryTake()
 	if j == nil || !l.prepared(j) {
 		return nil
 	}

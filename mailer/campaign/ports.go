@@ -162,6 +162,9 @@ type Conn interface {
 	// Finish lets the body and the final dot leave. The caller has committed the
 	// intent before.
 	Finish(ctx context.Context)
+	// Flush lets what was finished and begun leave now, so that the relay works
+	// while the caller does something else before it asks for the Outcome.
+	Flush(ctx context.Context)
 	// Outcome reads the reply to the oldest finished or streamed message. After a
 	// cut behind the dot it is Unknown.
 	Outcome(ctx context.Context) mailer.Outcome

@@ -379,6 +379,22 @@ func TestStop(t *testing.T) {
 	}
 }
 
+// TestSlowReplyHoldsNobody: while a relay takes its time over one message, all
+// others are sent but the one whose envelope is behind it on that connection.
+func TestSlowReplyHoldsNobody(t *testing.T) {
+	t.Parallel()
+	const people = 40
+	w := newWorld(t, people)
+	w.started(mailer.Campaign{})
+	w.at(10, func() {
+		if !w.inbox.waitFor(people-1, 20*time.Second) {
+			t.Errorf("only %d of %d messages came while one reply was awaited", w.inbox.count(), people-1)
+		}
+	})
+	w.run(w.runner(w.db))
+	w.onceEach(people)
+}
+
 func TestTwoRunners(t *testing.T) {
 	t.Parallel()
 	const people = 200

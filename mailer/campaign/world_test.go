@@ -107,6 +107,24 @@ func (in *inbox) wait(n int) {
 	}
 }
 
+// waitFor waits until n messages have come, or until the limit; false: it was that.
+func (in *inbox) waitFor(n int, limit time.Duration) bool {
+	over := false
+	timer := time.AfterFunc(limit, func() {
+		in.mu.Lock()
+		defer in.mu.Unlock()
+		over = true
+		in.came.Broadcast()
+	})
+	defer timer.Stop()
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for len(in.got) < n && !over {
+		in.came.Wait()
+	}
+	return len(in.got) >= n
+}
+
 func (in *inbox) count() int { return len(in.arrivals()) }
 
 // newWorld has a merchant with people recipients: p001@mail.example and so on.

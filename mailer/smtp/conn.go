@@ -16,9 +16,9 @@ import (
 // order: Begin, Ready, Finish, Outcome for each; Begin of the next may come
 // between Finish and Outcome of the one before where Pipelining is true.
 //
-// Nothing leaves before Ready or Outcome has to wait for a reply, so that
-// Finish followed by Begin is one write: the body, and the next envelope behind
-// it (RFC 2920).
+// Nothing leaves before Flush, or before Ready or Outcome has to wait for a reply,
+// so that Finish followed by Begin is one write: the body, and the next envelope
+// behind it (RFC 2920).
 //
 // When the context is cancelled, a message whose envelope has not left is
 // deferred, and one that is on the wire is finished: the relay has Grace to
@@ -347,6 +347,15 @@ func (c *Conn) Finish(ctx context.Context) {
 	c.out = append(c.out, ".\r\n"...)
 }
 
+// Flush lets the finished message leave now, and the envelope behind it, instead
+// of when its outcome is waited for.
+func (c *Conn) Flush(ctx context.Context) {
+	if t := c.finished; t != nil && !t.done && c.broken == nil {
+		c.watch(ctx, c.raw)
+		c.leave(t)
+	}
+}
+
 // Outcome reads the reply to the oldest finished or streamed message.
 func (c *Conn) Outcome(ctx context.Context) mailer.Outcome {
 	if len(c.flights) > 0 {
@@ -371,16 +380,10 @@ func (c *Conn) await(t *transaction) {
 		c.settle(t, mailer.Deferred, mailer.AtBody, lost(c.broken))
 		return
 	}
-	dot := c.dot
-	sent, err := c.flush(c.relay.DataTimeout)
-	if err != nil && sent <= dot {
-		c.settle(t, mailer.Deferred, mailer.AtBody, lost(err))
+	if !c.leave(t) {
 		return
 	}
-	var r reply
-	if err == nil {
-		r, err = c.read(c.relay.DataTimeout)
-	}
+	r, err := c.read(c.relay.DataTimeout)
 	switch {
 	case err != nil:
 		c.settle(t, mailer.Unknown, mailer.AtDot, lost(err))
@@ -398,6 +401,22 @@ func (c *Conn) await(t *transaction) {
 		c.settle(t, mailer.Unknown, mailer.AtDot, err.Error())
 		c.fail(err)
 	}
+}
+
+// leave writes what has gathered, the body of t among it; false: t is settled,
+// since that failed.
+func (c *Conn) leave(t *transaction) bool {
+	dot := c.dot
+	sent, err := c.flush(c.relay.DataTimeout)
+	switch {
+	case err == nil:
+		return true
+	case sent <= dot:
+		c.settle(t, mailer.Deferred, mailer.AtBody, lost(err))
+	default:
+		c.settle(t, mailer.Unknown, mailer.AtDot, lost(err))
+	}
+	return false
 }
 
 func stopped(ctx context.Context) string {
