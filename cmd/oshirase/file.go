@@ -36,11 +36,23 @@ func (f *newContent) finish(err error) error {
 	if err == nil {
 		err = os.Rename(f.Name(), f.path)
 	}
+	if err == nil {
+		err = syncFolder(filepath.Dir(f.path))
+	}
 	if err != nil {
 		_ = os.Remove(f.Name())
 		return fmt.Errorf("write %s: %w", f.path, err)
 	}
 	return nil
+}
+
+// syncFolder makes durable which files a folder has.
+func syncFolder(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // writeFile replaces a file, whole or not at all.

@@ -184,6 +184,16 @@ func writeNew(dir string, files []newFile) (err error) {
 		}
 		made = append(made, name)
 	}
+	// Without its key a ledger is lost: no power cut may take the name of the file.
+	folders := map[string]bool{}
+	for _, name := range made {
+		folders[filepath.Dir(name)] = true
+	}
+	for dir := range folders {
+		if err := syncFolder(dir); err != nil {
+			return fmt.Errorf("make folder: %w", err)
+		}
+	}
 	return nil
 }
 
