@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"oshirase/mailer"
 	"oshirase/mailer/campaign"
 )
 
@@ -51,8 +52,9 @@ unless --allow-repeat is given.`,
 			if err != nil {
 				return err
 			}
+			speed := float64(result.Recipients) / took.Seconds()
 			if a.json {
-				err = a.printJSON(result)
+				err = a.printJSON(checkJSON{result, took.Seconds(), speed})
 			} else {
 				t := newTable("項目", "件数").alignRight(1)
 				t.add("対象者", number(result.Recipients))
@@ -67,7 +69,7 @@ unless --allow-repeat is given.`,
 				t.add("申告件数", declared)
 				a.printTable(t)
 				a.printf("照合値 %s\n", result.Digest)
-				a.printf("所要時間 %.1f秒（毎秒%s件）\n", took.Seconds(), number(int64(float64(result.Recipients)/took.Seconds())))
+				a.printf("所要時間 %.1f秒（毎秒%s件）\n", took.Seconds(), number(int64(speed)))
 				a.printFindings(result.Findings)
 			}
 			if err != nil {
@@ -81,6 +83,14 @@ unless --allow-repeat is given.`,
 	}
 	c.Flags().BoolVar(&repeat, "allow-repeat", false, "also take people who already got a notice of this stage that said the same")
 	return c
+}
+
+// checkJSON is the JSON of `campaign check`.
+type checkJSON struct {
+	mailer.CheckResult
+	Seconds float64 `json:"seconds"`
+	// PerSecond is how many recipients were read, rendered, checked and frozen a second.
+	PerSecond float64 `json:"per_second"`
 }
 
 // suppressedJapanese says why somebody is passed over.
