@@ -165,6 +165,9 @@ func (w *world) stopOutsideCommit(p *worker) {
 	db := w.writer(0)
 	w.until("the worker is stopped outside a commit", func() bool {
 		p.signal(syscall.SIGSTOP)
+		if !await(w.limit(), p.stopped) {
+			return false
+		}
 		tx, err := db.Begin()
 		if err != nil {
 			p.signal(syscall.SIGCONT)

@@ -2,8 +2,10 @@ package torture
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -69,6 +71,20 @@ func (w *world) startEither() *worker {
 }
 
 func (p *worker) signal(s os.Signal) { _ = p.cmd.Process.Signal(s) } // fails where it has ended
+
+// stopped reports whether every thread of the process is. Until then one of them
+// may yet take a lock: it stops on its way out of the kernel.
+func (p *worker) stopped() bool {
+	stats, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.cmd.Process.Pid))
+	for _, name := range stats { // none where there is no /proc
+		text, err := os.ReadFile(name)
+		_, rest, ok := bytes.Cut(text, []byte(") ")) // behind the name of the command
+		if err != nil || !ok || rest[0] != 'T' {
+			return false
+		}
+	}
+	return true
+}
 
 // wait waits for the process to end by itself.
 func (p *worker) wait(limit time.Duration) {
