@@ -146,10 +146,10 @@ CREATE TEMP TRIGGER claimed INSTEAD OF INSERT ON claim BEGIN
   SELECT raise(ABORT, 'not running') WHERE (SELECT phase FROM campaign WHERE num = NEW.campaign) IS NOT 'running';
   INSERT INTO lease (campaign, owner, until, deliveries) VALUES (NEW.campaign, NEW.owner, NEW.until, NEW.deliveries);
   UPDATE delivery SET state = 'claimed', lease = last_insert_rowid()
-  WHERE id IN (SELECT value FROM json_each(NEW.queued)) AND campaign = NEW.campaign AND state = 'queued';
+  WHERE id IN (SELECT value FROM json_each(NEW.queued)) AND +campaign = NEW.campaign AND +state = 'queued';
   SELECT raise(ABORT, 'miscounted') WHERE changes() <> NEW.queued_n;
   UPDATE delivery SET state = 'claimed', lease = last_insert_rowid()
-  WHERE id IN (SELECT value FROM json_each(NEW.deferred)) AND campaign = NEW.campaign AND state = 'deferred' AND next_at <= NEW.now;
+  WHERE id IN (SELECT value FROM json_each(NEW.deferred)) AND +campaign = NEW.campaign AND +state = 'deferred' AND +next_at <= NEW.now;
   SELECT raise(ABORT, 'miscounted') WHERE changes() <> NEW.deferred_n;
   UPDATE campaign_count
   SET n = n + CASE state WHEN 'queued' THEN -NEW.queued_n WHEN 'deferred' THEN -NEW.deferred_n ELSE NEW.queued_n + NEW.deferred_n END

@@ -67,7 +67,7 @@ AS SELECT 0, '', 0, '', '', 0, '', '', 0, '', 0, '', '', '';
 
 CREATE TEMP TRIGGER intent INSTEAD OF INSERT ON step WHEN NEW.state = 'sending' BEGIN
   UPDATE delivery SET state = 'sending', first_at = ifnull(first_at, NEW.at)
-  WHERE id IN (SELECT value FROM json_each(NEW.ids)) AND campaign = NEW.campaign AND lease = NEW.lease AND state = 'claimed';
+  WHERE id IN (SELECT value FROM json_each(NEW.ids)) AND +campaign = NEW.campaign AND lease = NEW.lease AND +state = 'claimed';
   SELECT raise(ABORT, 'miscounted')
   WHERE changes() <> NEW.n OR (SELECT phase FROM campaign WHERE num = NEW.campaign) IS NOT NEW.phase;
   UPDATE campaign_count SET n = n + CASE state WHEN 'sending' THEN NEW.n ELSE -NEW.n END
@@ -77,12 +77,12 @@ END;
 CREATE TEMP TRIGGER outcome INSTEAD OF INSERT ON step WHEN NEW.state <> 'sending' BEGIN
   -- The attempt of an unknown delivery was counted when it became unknown.
   UPDATE delivery SET state = NEW.state, attempts = attempts + (NEW.was <> 'unknown'), first_at = ifnull(first_at, NEW.at), next_at = NULL
-  WHERE NEW.state <> 'deferred' AND id IN (SELECT value FROM json_each(NEW.ids)) AND campaign = NEW.campaign AND lease = NEW.lease AND state = NEW.was;
+  WHERE NEW.state <> 'deferred' AND id IN (SELECT value FROM json_each(NEW.ids)) AND +campaign = NEW.campaign AND lease = NEW.lease AND +state = NEW.was;
   SELECT raise(ABORT, 'miscounted')
   WHERE NEW.state <> 'deferred' AND changes() <> NEW.n OR (SELECT phase FROM campaign WHERE num = NEW.campaign) IS NOT NEW.phase;
   UPDATE delivery SET state = NEW.state, attempts = attempts + (NEW.was <> 'unknown'), first_at = ifnull(first_at, NEW.at), next_at = j.value
   FROM json_each(NEW.next_at) j
-  WHERE NEW.state = 'deferred' AND delivery.id = CAST(j.key AS INTEGER) AND campaign = NEW.campaign AND lease = NEW.lease AND state = NEW.was;
+  WHERE NEW.state = 'deferred' AND delivery.id = CAST(j.key AS INTEGER) AND +campaign = NEW.campaign AND lease = NEW.lease AND +state = NEW.was;
   SELECT raise(ABORT, 'miscounted') WHERE NEW.state = 'deferred' AND changes() <> NEW.n;
   INSERT INTO event (delivery, n, merchant, at, kind, state, attempt, relay, point, code, enhanced, text)
   SELECT d.id, (SELECT ifnull(max(n), 0) + 1 FROM event e WHERE e.delivery = d.id), d.merchant,

@@ -15,6 +15,10 @@ import (
 // nothing waits for the scheduler of Go, which under load takes longer than the
 // work: everybody else waits for the lock meanwhile.
 //
+// The rows are named by their IDs. The + before other columns (+campaign, +state)
+// keeps SQLite from looking them up by an index on those, which would read all that
+// is queued of a campaign.
+//
 // Views and triggers are temporary: each connection of the writer has them, and
 // the schema of the database knows nothing of them.
 
