@@ -113,6 +113,18 @@ func (db *DB) connect(ctx context.Context, sync string, readOnly bool) (err erro
 		}
 		db.w.SetMaxOpenConns(1)
 		db.w.SetMaxIdleConns(1)
+		// Whoever comes first makes the file one with a write-ahead log; SQLite does
+		// not wait for that.
+		err := db.patiently(func() error {
+			err := db.w.PingContext(ctx)
+			if errors.Is(explain(err), ErrLocked) {
+				time.Sleep(time.Millisecond)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
 		if err := db.migrate(ctx); err != nil {
 			return err
 		}
