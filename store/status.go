@@ -76,6 +76,12 @@ func (db *DB) Status(ctx context.Context, campaign string) ([]CampaignStatus, er
 	return out, err
 }
 
+// Sending reports whether some worker holds deliveries that it may send.
+func (db *DB) Sending(ctx context.Context) (sending bool, err error) {
+	err = db.r.GetContext(ctx, &sending, `SELECT EXISTS (SELECT 1 FROM lease WHERE until > ?)`, db.now().UnixMilli())
+	return sending, wrap("look for leases", err)
+}
+
 // slotSeconds is the width of campaign_tick.slot.
 const slotSeconds = 10
 

@@ -47,7 +47,10 @@ func newDeliveriesCommand(a *app) *cobra.Command {
 		Short: "Show the ledger of a campaign, person by person",
 		Long: `deliveries lists what became of every recipient of a campaign, with the last reply of
 the relay. --csv writes it to a file (UTF-8 with a byte order mark, for spreadsheets);
-the file holds personal data. The list streams: a campaign may have millions.`,
+the file holds personal data. The list streams: a campaign may have millions.
+
+While campaigns are being sent, each row is as it is when it is read, and a long list
+takes its time: it leaves the machine to the sending.`,
 		Example: `  oshirase deliveries --campaign c-20261201-7f3a --state rejected
   oshirase deliveries --campaign c-20261201-7f3a --csv ledger.csv`,
 		Args: cobra.NoArgs,
@@ -63,13 +66,17 @@ the file holds personal data. The list streams: a campaign may have millions.`,
 			if err != nil {
 				return err
 			}
+			way := newGiveWay(db.Sending)
 			each := func(fn func(*deliveryView) error) error {
 				return db.EachDelivery(cmd.Context(), id, mailer.State(state), func(d store.DeliveryRow) error {
 					v, err := newDeliveryView(&d, sender)
 					if err != nil {
 						return err
 					}
-					return fn(&v)
+					if err := fn(&v); err != nil {
+						return err
+					}
+					return way.step(cmd.Context())
 				})
 			}
 			if file != "" {

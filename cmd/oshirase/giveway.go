@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"runtime"
+	"syscall"
+	"time"
+)
+
+const (
+	// wayShare is the share of all CPUs that an export takes while campaigns are
+	// being sent. On a machine that sending keeps busy it is taken from sending, which
+	// loses more than that: commits, which follow one another, wait too.
+	wayShare = 0.02
+	// wayRows is after how many rows an export looks whether to wait.
+	wayRows = 500
+	// wayLongest is how long it waits at a time.
+	wayLongest = time.Second
+)
+
+// giveWay makes a long export wait between its rows while campaigns are being sent.
+type giveWay struct {
+	sending func(context.Context) (bool, error)
+	cpu     func() time.Duration // of this process so far
+	wait    func(context.Context, time.Duration) error
+	share   float64 // of one CPU
+
+	rows int
+	used time.Duration // when it looked last
+}
+
+func newGiveWay(sending func(context.Context) (bool, error)) *giveWay {
+	w := &giveWay{sending: sending, cpu: ownCPU, wait: sleep, share: min(1, wayShare*float64(runtime.NumCPU()))}
+	w.used = w.cpu()
+	return w
+}
+
+// step is called after each row, while nothing is held in the ledger.
+func (w *giveWay) step(ctx context.Context) error {
+	if w.rows++; w.rows < wayRows {
+		return nil
+	}
+	w.rows = 0
+	before := w.used
+	w.used = w.cpu()
+	sending, err := w.sending(ctx)
+	if err != nil || !sending {
+		return err
+	}
+	took := float64(w.used - before)
+	return w.wait(ctx, min(time.Duration(took/w.share-took), wayLongest))
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-t.C:
+		return nil
+	}
+}
+
+// ownCPU is user and system time of this process.
+func ownCPU() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}

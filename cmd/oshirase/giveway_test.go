@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+)
+
+// TestGiveWay: an export takes its share of the CPUs while something is being sent,
+// and does not wait otherwise.
+func TestGiveWay(t *testing.T) {
+	var cpu, waited time.Duration
+	sending := true
+	var lost error
+	w := &giveWay{
+		sending: func(context.Context) (bool, error) { return sending, lost },
+		cpu:     func() time.Duration { return cpu },
+		wait:    func(_ context.Context, d time.Duration) error { waited += d; return nil },
+		share:   0.1,
+	}
+	rows := func(n int, each time.Duration) (time.Duration, error) {
+		waited = 0
+		for range n {
+			cpu += each
+			if err := w.step(t.Context()); err != nil {
+				return waited, err
+			}
+		}
+		return waited, nil
+	}
+	if d, err := rows(wayRows-1, 10*time.Microsecond); d != 0 || err != nil {
+		t.Errorf("a short one waited %v, %v", d, err)
+	}
+	if d, err := rows(1+9*wayRows, 10*time.Microsecond); d != 9*10*wayRows*10*time.Microsecond || err != nil {
+		t.Errorf("waited %v, %v, want nine times the %v that it took", d, err, 10*wayRows*10*time.Microsecond)
+	}
+	if d, err := rows(wayRows, time.Millisecond); d != wayLongest || err != nil {
+		t.Errorf("slow rows waited %v, %v", d, err)
+	}
+	sending = false
+	if d, err := rows(10*wayRows, 10*time.Microsecond); d != 0 || err != nil {
+		t.Errorf("with nothing being sent it waited %v, %v", d, err)
+	}
+	lost = errors.New("lost")
+	if _, err := rows(wayRows, 0); !errors.Is(err, lost) {
+		t.Errorf("error %v", err)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(lost)
+	if err := sleep(ctx, time.Hour); !errors.Is(err, lost) {
+		t.Errorf("told to stop: %v", err)
+	}
+	if ownCPU() <= 0 {
+		t.Error("this process took no time")
+	}
+}
