@@ -124,3 +124,15 @@ func TestStatusKB(t *testing.T) {
 		t.Errorf("%d KB of nothing", kb)
 	}
 }
+
+func TestQuantile(t *testing.T) {
+	v := []float64{4, 1, 3, 2}
+	for q, want := range map[float64]float64{0: 1, 0.25: 1.75, 0.5: 2.5, 1: 4} {
+		if got := quantile(q, v); got != want {
+			t.Errorf("quantile %v is %v, want %v", q, got, want)
+		}
+	}
+	if got := quantile(0.25, []float64{7}); got != 7 {
+		t.Errorf("of one value %v", got)
+	}
+}

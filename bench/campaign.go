@@ -161,26 +161,11 @@ func (b *bench) campaign(ctx context.Context, s setup, sinkArgs ...string) (st s
 			_, _, _ = r.close() // err says what went wrong
 		}
 	}()
-	f, err := b.makeFolder(ctx, s)
+	f, id, err := b.prepare(ctx, s, &st)
 	if err != nil {
 		return st, err
 	}
-	defer os.RemoveAll(filepath.Dir(f.dir))
-	list := filepath.Join(f.dir, "list.csv")
-	if err := writeList(list, s.people); err != nil {
-		return st, err
-	}
-	var imported struct{ Imported, Rejected int }
-	if st.imported, err = f.do(ctx, &imported, "import", "--incident", incident, "--merchant", merchant, "--exposure", "A", list); err != nil {
-		return st, err
-	}
-	if imported.Imported != s.people {
-		return st, fmt.Errorf("%d of %d people were imported", imported.Imported, s.people)
-	}
-	id, err := f.start(ctx, s.people, &st)
-	if err != nil {
-		return st, err
-	}
+	defer f.remove()
 	var sum struct{ Accepted, Remaining, Unknown int }
 	if st.sent, err = f.do(ctx, &sum, "run", "--campaign", id); err != nil {
 		return st, err
@@ -196,6 +181,33 @@ func (b *bench) campaign(ctx context.Context, s setup, sinkArgs ...string) (st s
 	st.octets, st.receiver = got.Octets, cpu
 	return st, nil
 }
+
+// prepare makes a folder with a started campaign.
+func (b *bench) prepare(ctx context.Context, s setup, st *steps) (f *folder, id string, err error) {
+	if f, err = b.makeFolder(ctx, s); err != nil {
+		return nil, "", err
+	}
+	defer func() {
+		if err != nil {
+			f.remove()
+		}
+	}()
+	list := filepath.Join(f.dir, "list.csv")
+	if err := writeList(list, s.people); err != nil {
+		return nil, "", err
+	}
+	var imported struct{ Imported int }
+	if st.imported, err = f.do(ctx, &imported, "import", "--incident", incident, "--merchant", merchant, "--exposure", "A", list); err != nil {
+		return nil, "", err
+	}
+	if imported.Imported != s.people {
+		return nil, "", fmt.Errorf("%d of %d people were imported", imported.Imported, s.people)
+	}
+	id, err = f.start(ctx, s.people, st)
+	return f, id, err
+}
+
+func (f *folder) remove() { _ = os.RemoveAll(filepath.Dir(f.dir)) }
 
 // start has a campaign made, checked, approved by two and started.
 func (f *folder) start(ctx context.Context, people int, st *steps) (id string, err error) {

@@ -37,12 +37,13 @@ type sizes struct {
 	rsa      int   // of the variant signed with RSA, which is a hundred times slower
 	far      int   // messages with a round trip
 	imported int   // rows for the comparison with sqlite3
+	read     int   // messages of a run beside which something reads
 	scale    []int // recipients of the campaigns whose cost per message is compared
 }
 
 var (
-	short = sizes{loopback: 50_000, rsa: 6_000, far: 4_000, imported: 300_000, scale: []int{10_000, 100_000}}
-	full  = sizes{loopback: 200_000, rsa: 20_000, far: 10_000, imported: 2_415_750, scale: []int{10_000, 100_000, 1_000_000}}
+	short = sizes{loopback: 50_000, rsa: 6_000, far: 4_000, imported: 300_000, read: 200_000, scale: []int{10_000, 100_000}}
+	full  = sizes{loopback: 200_000, rsa: 20_000, far: 10_000, imported: 2_415_750, read: 500_000, scale: []int{10_000, 100_000, 1_000_000}}
 )
 
 // bench is one run of the command.
@@ -53,20 +54,23 @@ type bench struct {
 	near    int    // connections on the loopback
 	away    int    // connections with a round trip
 	trip    time.Duration
-	variant *regexp.Regexp // of the ways to send
+	rounds  int            // number of runs beside which something reads
+	variant *regexp.Regexp // of the ways to send, and of what reads beside a run
 }
 
 func run(ctx context.Context) error {
 	b := &bench{sizes: short}
 	isFull := flag.Bool("full", os.Getenv("BENCH") == "full", "the large sizes (about 30 minutes); BENCH=full says the same")
-	only := flag.String("only", "send,scale,import", "what to measure: some of send, scale, import")
-	variants := flag.String("variants", "", "of send, only the variants that this `REGEXP` finds")
+	only := flag.String("only", "send,scale,import", "what to measure: some of send, scale, import, beside")
+	variants := flag.String("variants", "", "of send and beside, only the variants that this `REGEXP` finds")
 	keep := flag.Bool("keep", false, "keep the working folders")
 	dir := flag.String("dir", "", "folder on the disk to be measured `DIR` (default: the one for temporary files)")
 	flag.StringVar(&b.program, "program", "", "measure this `BINARY` (default: build ./cmd/oshirase)")
 	loopback := flag.Int("messages", 0, "messages of each variant on the loopback (default 50000; full 200000)")
 	rows := flag.Int("rows", 0, "rows for the comparison with sqlite3 (default 300000; full 2415750)")
 	scale := flag.String("scale", "", "recipients of the campaigns that are compared (default 10000,100000; full adds 1000000)")
+	beside := flag.Int("read-messages", 0, "messages of a run beside which something reads (default 200000; full 500000)")
+	flag.IntVar(&b.rounds, "rounds", 2, "number of such runs")
 	flag.IntVar(&b.near, "connections", 50, "connections on the loopback")
 	flag.IntVar(&b.away, "far-connections", 10, "connections with a round trip")
 	flag.DurationVar(&b.trip, "round-trip", 20*time.Millisecond, "the round trip")
@@ -79,6 +83,9 @@ func run(ctx context.Context) error {
 	}
 	if *loopback > 0 {
 		b.loopback = *loopback
+	}
+	if *beside > 0 {
+		b.read = *beside
 	}
 	if *rows > 0 {
 		b.imported = *rows
@@ -95,8 +102,8 @@ func run(ctx context.Context) error {
 	}
 	parts := strings.Split(*only, ",")
 	for _, p := range parts {
-		if !slices.Contains([]string{"send", "scale", "import"}, p) {
-			return fmt.Errorf("-only: %q is none of send, scale, import", p)
+		if !slices.Contains([]string{"send", "scale", "import", "beside"}, p) {
+			return fmt.Errorf("-only: %q is none of send, scale, import, beside", p)
 		}
 	}
 	var err error
@@ -131,7 +138,7 @@ func run(ctx context.Context) error {
 	for _, part := range []struct {
 		name string
 		do   func(context.Context) error
-	}{{"send", b.send}, {"scale", b.scales}, {"import", b.imports}} {
+	}{{"send", b.send}, {"scale", b.scales}, {"import", b.imports}, {"beside", b.besides}} {
 		if !slices.Contains(parts, part.name) {
 			continue
 		}
