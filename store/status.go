@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"slices"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -76,10 +77,11 @@ func (db *DB) Status(ctx context.Context, campaign string) ([]CampaignStatus, er
 	return out, err
 }
 
-// Sending reports whether some worker holds deliveries that it may send.
-func (db *DB) Sending(ctx context.Context) (sending bool, err error) {
-	err = db.r.GetContext(ctx, &sending, `SELECT EXISTS (SELECT 1 FROM lease WHERE until > ?)`, db.now().UnixMilli())
-	return sending, wrap("look for leases", err)
+// Sending reports whether some living worker holds deliveries that it may send.
+func (db *DB) Sending(ctx context.Context) (bool, error) {
+	var owners []string
+	err := db.r.SelectContext(ctx, &owners, `SELECT DISTINCT owner FROM lease WHERE until > ?`, db.now().UnixMilli())
+	return slices.ContainsFunc(owners, db.alive), wrap("look for leases", err)
 }
 
 // slotSeconds is the width of campaign_tick.slot.
