@@ -141,25 +141,3 @@ func TestGroupCountsAreBounded(t *testing.T) {
 		t.Errorf("%+v", g)
 	}
 }
-
-// TestSending: a worker that is dead, or stands still, sends nothing.
-func TestSending(t *testing.T) {
-	e := open(t)
-	id := e.campaign(6)
-	want := func(sending bool, when string) {
-		t.Helper()
-		if got, err := e.Sending(t.Context()); err != nil || got != sending {
-			t.Errorf("%s: sending %t, %v", when, got, err)
-		}
-	}
-	want(false, "before")
-	dead := e.again()
-	claim(t, dead, id, 1)
-	want(true, "with a lease")
-	must(t, dead.Close())
-	want(false, "once its worker is dead")
-	l := claim(t, e.again(), id, 1)
-	want(true, "with another")
-	e.clock.t = l.Until
-	want(false, "once it lapsed")
-}

@@ -209,3 +209,33 @@ func TestWriterComesBack(t *testing.T) {
 	must(t, e.Record(ctx, outcome(&l.Deliveries[0], mailer.Accepted, mailer.AtDot))[0])
 	wantCounts(t, e.DB, id, mailer.Counts{mailer.Accepted: 1, mailer.Claimed: 1})
 }
+
+// TestRate: over the present ten seconds and those before, and of no campaign that
+// has stopped.
+func TestRate(t *testing.T) {
+	ctx := context.Background()
+	e := open(t)
+	id := e.campaign(30)
+	e.clock.t = t0.Truncate(slotSeconds * time.Second).Add(5 * time.Second)
+	want := func(rate float64, when string) {
+		t.Helper()
+		if got, err := e.Rate(ctx); err != nil || got != rate {
+			t.Errorf("%s: %v a second, %v, want %v", when, got, err, rate)
+		}
+	}
+	want(0, "before")
+	l := claim(t, e.DB, id, 30)
+	for i := range l.Deliveries {
+		r := outcome(&l.Deliveries[i], mailer.Accepted, mailer.AtDot)
+		r.Outcome.At = e.clock.t
+		must(t, errors.Join(e.Record(ctx, intent(&l.Deliveries[i]))[0], e.Record(ctx, r)[0]))
+	}
+	want(2, "30 in 15 seconds")
+	e.clock.t = e.clock.t.Add(5 * time.Second)
+	want(3, "in the ten seconds before")
+	e.clock.t = e.clock.t.Add(10 * time.Second)
+	want(0, "too long ago")
+	e.clock.t = e.clock.t.Add(-15 * time.Second)
+	must(t, e.Pause(ctx, id, "enough"))
+	want(0, "paused")
+}

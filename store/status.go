@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"slices"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -77,11 +76,16 @@ func (db *DB) Status(ctx context.Context, campaign string) ([]CampaignStatus, er
 	return out, err
 }
 
-// Sending reports whether some living worker holds deliveries that it may send.
-func (db *DB) Sending(ctx context.Context) (bool, error) {
-	var owners []string
-	err := db.r.SelectContext(ctx, &owners, `SELECT DISTINCT owner FROM lease WHERE until > ?`, db.now().UnixMilli())
-	return slices.ContainsFunc(owners, db.alive), wrap("look for leases", err)
+// Rate is how many messages a second relays accepted of all running campaigns in
+// the last ten to twenty seconds.
+func (db *DB) Rate(ctx context.Context) (float64, error) {
+	now := db.now()
+	slot := now.Unix()/slotSeconds - 1
+	var n int64
+	err := db.r.GetContext(ctx, &n, `
+		SELECT ifnull(sum(t.accepted), 0) FROM campaign c JOIN campaign_tick t ON t.campaign = c.num AND t.slot >= ?
+		WHERE c.phase = 'running'`, slot)
+	return float64(n) / now.Sub(time.Unix(slot*slotSeconds, 0)).Seconds(), wrap("find the rate", err)
 }
 
 // slotSeconds is the width of campaign_tick.slot.

@@ -49,8 +49,9 @@ func newDeliveriesCommand(a *app) *cobra.Command {
 the relay. --csv writes it to a file (UTF-8 with a byte order mark, for spreadsheets);
 the file holds personal data. The list streams: a campaign may have millions.
 
-While campaigns are being sent, each row is as it is when it is read, and a long list
-takes its time: it leaves the machine to the sending.`,
+While campaigns are being sent, each row is as it is when it is read. While much is sent
+(1,000 messages a second and more) a long list takes its time: it leaves the machine to
+the sending.`,
 		Example: `  oshirase deliveries --campaign c-20261201-7f3a --state rejected
   oshirase deliveries --campaign c-20261201-7f3a --csv ledger.csv`,
 		Args: cobra.NoArgs,
@@ -66,7 +67,7 @@ takes its time: it leaves the machine to the sending.`,
 			if err != nil {
 				return err
 			}
-			way := newGiveWay(db.Sending)
+			way := newGiveWay(db.Rate)
 			each := func(fn func(*deliveryView) error) error {
 				return db.EachDelivery(cmd.Context(), id, mailer.State(state), func(d store.DeliveryRow) error {
 					v, err := newDeliveryView(&d, sender)

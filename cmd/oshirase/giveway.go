@@ -9,28 +9,32 @@ import (
 
 const (
 	// wayShare is the share of all CPUs that an export takes while campaigns are
-	// being sent. On a machine that sending keeps busy it is taken from sending, which
+	// being sent fast. On a machine that sending keeps busy it is taken from sending, which
 	// loses more than that: commits, which follow one another, wait too.
 	wayShare = 0.02
+	// wayRate is the number of messages a second from which on sending is taken to go
+	// as fast as the machine lets it. Slower ones leave enough of it.
+	wayRate = 1000
 	// wayRows is after how many rows an export looks whether to wait.
 	wayRows = 500
 	// wayLongest is how long it waits at a time.
 	wayLongest = time.Second
 )
 
-// giveWay makes a long export wait between its rows while campaigns are being sent.
+// giveWay makes a long export wait between its rows while messages leave so fast
+// that the machine is busy with them.
 type giveWay struct {
-	sending func(context.Context) (bool, error)
-	cpu     func() time.Duration // of this process so far
-	wait    func(context.Context, time.Duration) error
-	share   float64 // of one CPU
+	rate  func(context.Context) (float64, error) // of messages a second
+	cpu   func() time.Duration                   // of this process so far
+	wait  func(context.Context, time.Duration) error
+	share float64 // of one CPU
 
 	rows int
 	used time.Duration // when it looked last
 }
 
-func newGiveWay(sending func(context.Context) (bool, error)) *giveWay {
-	w := &giveWay{sending: sending, cpu: ownCPU, wait: sleep, share: min(1, wayShare*float64(runtime.NumCPU()))}
+func newGiveWay(rate func(context.Context) (float64, error)) *giveWay {
+	w := &giveWay{rate: rate, cpu: ownCPU, wait: sleep, share: min(1, wayShare*float64(runtime.NumCPU()))}
 	w.used = w.cpu()
 	return w
 }
@@ -43,8 +47,8 @@ func (w *giveWay) step(ctx context.Context) error {
 	w.rows = 0
 	before := w.used
 	w.used = w.cpu()
-	sending, err := w.sending(ctx)
-	if err != nil || !sending {
+	rate, err := w.rate(ctx)
+	if err != nil || rate < wayRate {
 		return err
 	}
 	took := float64(w.used - before)

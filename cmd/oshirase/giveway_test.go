@@ -7,17 +7,17 @@ import (
 	"time"
 )
 
-// TestGiveWay: an export takes its share of the CPUs while something is being sent,
+// TestGiveWay: an export takes its share of the CPUs while much is being sent,
 // and does not wait otherwise.
 func TestGiveWay(t *testing.T) {
 	var cpu, waited time.Duration
-	sending := true
+	rate := float64(wayRate)
 	var lost error
 	w := &giveWay{
-		sending: func(context.Context) (bool, error) { return sending, lost },
-		cpu:     func() time.Duration { return cpu },
-		wait:    func(_ context.Context, d time.Duration) error { waited += d; return nil },
-		share:   0.1,
+		rate:  func(context.Context) (float64, error) { return rate, lost },
+		cpu:   func() time.Duration { return cpu },
+		wait:  func(_ context.Context, d time.Duration) error { waited += d; return nil },
+		share: 0.1,
 	}
 	rows := func(n int, each time.Duration) (time.Duration, error) {
 		waited = 0
@@ -38,9 +38,9 @@ func TestGiveWay(t *testing.T) {
 	if d, err := rows(wayRows, time.Millisecond); d != wayLongest || err != nil {
 		t.Errorf("slow rows waited %v, %v", d, err)
 	}
-	sending = false
+	rate = wayRate - 1
 	if d, err := rows(10*wayRows, 10*time.Microsecond); d != 0 || err != nil {
-		t.Errorf("with nothing being sent it waited %v, %v", d, err)
+		t.Errorf("with little being sent it waited %v, %v", d, err)
 	}
 	lost = errors.New("lost")
 	if _, err := rows(wayRows, 0); !errors.Is(err, lost) {
