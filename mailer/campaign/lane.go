@@ -65,16 +65,29 @@ func (l *lane) run() {
 			cur = nil
 			continue
 		}
-		l.conn.Finish(l.ctx)
-		next := l.takeBehind()
-		l.conn.Flush(l.ctx)
-		l.prepareAhead()
-		began := time.Now()
-		out = l.conn.Outcome(l.ctx)
-		l.replied(cur, &out, time.Since(began))
-		l.past = append(l.past, settled{job: cur, out: out, intended: true})
-		cur = next
+		cur = l.finish(cur)
 	}
+}
+
+// finish lets the body of a message leave whose intent is durable, and takes its
+// outcome. It returns the job that was begun behind it, if one was.
+func (l *lane) finish(cur *job) (next *job) {
+	l.conn.Finish(l.ctx)
+	next = l.takeBehind()
+	l.conn.Flush(l.ctx)
+	l.prepareAhead()
+	began := time.Now()
+	out := l.conn.Outcome(l.ctx)
+	l.replied(cur, &out, time.Since(began))
+	l.past = append(l.past, settled{job: cur, out: out, intended: true})
+	if next != nil && (out.Code == 0 || out.Code == 421) {
+		// The connection broke over the message before; this one has not left, and
+		// does not pay for that.
+		l.hangUp()
+		l.queue.pushFront(next)
+		return nil
+	}
+	return next
 }
 
 // take returns the next prepared job, or nil when the queue is closed. Nothing

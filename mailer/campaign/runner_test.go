@@ -379,6 +379,19 @@ func TestStop(t *testing.T) {
 	}
 }
 
+// TestCutCostsNobodyElse: a connection that breaks over one message, with or
+// without a word, is no attempt of the one whose envelope is behind it.
+func TestCutCostsNobodyElse(t *testing.T) {
+	t.Parallel()
+	const people = 60
+	w := newWorld(t, people, "dot=p??0@*:drop", "dot=p??3@*:take-drop", "dot=p??6@*,first=1:421 4.3.2 closing")
+	id := w.started(mailer.Campaign{})
+	r := w.runner(w.db)
+	r.Options.Retry = []time.Duration{time.Hour}
+	w.run(r)
+	w.counts(id, mailer.Counts{mailer.Accepted: people * 7 / 10, mailer.Unknown: people * 2 / 10, mailer.Deferred: people / 10})
+}
+
 // TestSlowReplyHoldsNobody: while a relay takes its time over one message, all
 // others are sent but the one whose envelope is behind it on that connection.
 func TestSlowReplyHoldsNobody(t *testing.T) {
