@@ -24,7 +24,7 @@ test: ## all tests
 
 .PHONY: race
 race: ## all tests in random order, watched for data races
-	$(GO) test -race -shuffle=on ./...
+	GORACE=atexit_sleep_ms=0 $(GO) test -race -shuffle=on ./...
 
 .PHONY: torture
 torture: ## faults against real processes, the long form: some minutes, 20,000 recipients

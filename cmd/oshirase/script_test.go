@@ -155,7 +155,7 @@ func scriptJSON(ts *testscript.TestScript, neg bool, args []string) {
 
 func scriptEventually(ts *testscript.TestScript, neg bool, args []string) {
 	want(ts, len(args) > 1, "[!] eventually PATH ARG…")
-	for limit := time.Now().Add(20 * time.Second); ; {
+	for limit := time.Now().Add(3 * time.Minute); ; {
 		ts.Check(ts.Exec("oshirase", args[1:]...))
 		if _, found := lookUp(ts, args[0]); found != neg {
 			return
