@@ -31,13 +31,20 @@ func (l *lane) prepareAhead() {
 	defer a.mu.Unlock()
 	a.job = j
 	if a.back == nil {
-		a.back = time.AfterFunc(patience, func() {
-			if j := a.take(); j != nil {
-				l.queue.pushFront(j)
-			}
-		})
+		a.back = time.AfterFunc(patience, func() { a.giveBack(l.queue) })
 	} else {
 		a.back.Reset(patience)
+	}
+}
+
+// giveBack puts the prepared job into the queue again. A lane that looks for it
+// meanwhile waits: it does not end while its job is nowhere.
+func (a *ahead) giveBack(q *queue) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.job != nil {
+		q.pushFront(a.job)
+		a.job = nil
 	}
 }
 
