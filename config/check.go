@@ -53,11 +53,11 @@ func (k *checking) fail(rule string, err error) {
 	if e, ok := errors.AsType[*Error](err); ok && e.Advice != "" {
 		msg += " (" + e.Advice + ")"
 	}
-	k.findings = append(k.findings, mailer.Finding{Severity: mailer.Error, Rule: rule, Message: msg})
+	k.findings = append(k.findings, mailer.Finding{Severity: mailer.SeverityError, Rule: rule, Message: msg})
 }
 
 func (k *checking) warn(rule, format string, args ...any) {
-	k.findings = append(k.findings, mailer.Finding{Severity: mailer.Warning, Rule: rule, Message: fmt.Sprintf(format, args...)})
+	k.findings = append(k.findings, mailer.Finding{Severity: mailer.SeverityWarning, Rule: rule, Message: fmt.Sprintf(format, args...)})
 }
 
 func (k *checking) database() {

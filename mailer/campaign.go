@@ -12,25 +12,25 @@ type Stage string
 
 // The stages.
 const (
-	FirstWarning Stage = "first-warning" // 第一報
-	Formal       Stage = "formal"        // 通知
-	FollowUp     Stage = "follow-up"     // 続報
-	CorrectionOf Stage = "correction"    // 訂正
+	StageFirstWarning Stage = "first-warning" // 第一報
+	StageFormal       Stage = "formal"        // 通知
+	StageFollowUp     Stage = "follow-up"     // 続報
+	StageCorrection   Stage = "correction"    // 訂正
 )
 
 // Stages lists all stages, in order.
-var Stages = []Stage{FirstWarning, Formal, FollowUp, CorrectionOf}
+var Stages = []Stage{StageFirstWarning, StageFormal, StageFollowUp, StageCorrection}
 
 // Japanese returns the word for tables and reports.
 func (s Stage) Japanese() string {
 	switch s {
-	case FirstWarning:
+	case StageFirstWarning:
 		return "第一報"
-	case Formal:
+	case StageFormal:
 		return "通知"
-	case FollowUp:
+	case StageFollowUp:
 		return "続報"
-	case CorrectionOf:
+	case StageCorrection:
 		return "訂正"
 	}
 	return string(s)
@@ -41,37 +41,37 @@ type Phase string
 
 // The phases. See docs/states.md.
 const (
-	Draft     Phase = "draft"     // created, or voided by a change: to be checked
-	Checked   Phase = "checked"   // frozen, rendered and hashed: to be approved
-	Approved  Phase = "approved"  // approved by enough people: may be started
-	Scheduled Phase = "scheduled" // approved, and starts by itself at its time
-	Overdue   Phase = "overdue"   // its time passed beyond the grace: started by hand only
-	Running   Phase = "running"
-	Paused    Phase = "paused"
-	Finished  Phase = "finished" // no delivery is open
-	Cancelled Phase = "cancelled"
+	PhaseDraft     Phase = "draft"     // created, or voided by a change: to be checked
+	PhaseChecked   Phase = "checked"   // frozen, rendered and hashed: to be approved
+	PhaseApproved  Phase = "approved"  // approved by enough people: may be started
+	PhaseScheduled Phase = "scheduled" // approved, and starts by itself at its time
+	PhaseOverdue   Phase = "overdue"   // its time passed beyond the grace: started by hand only
+	PhaseRunning   Phase = "running"
+	PhasePaused    Phase = "paused"
+	PhaseFinished  Phase = "finished" // no delivery is open
+	PhaseCancelled Phase = "cancelled"
 )
 
 // Japanese returns the word for tables and reports.
 func (p Phase) Japanese() string {
 	switch p {
-	case Draft:
+	case PhaseDraft:
 		return "作成中"
-	case Checked:
+	case PhaseChecked:
 		return "承認待ち"
-	case Approved:
+	case PhaseApproved:
 		return "承認済み"
-	case Scheduled:
+	case PhaseScheduled:
 		return "開始待ち"
-	case Overdue:
+	case PhaseOverdue:
 		return "時刻超過"
-	case Running:
+	case PhaseRunning:
 		return "送信中"
-	case Paused:
+	case PhasePaused:
 		return "一時停止"
-	case Finished:
+	case PhaseFinished:
 		return "完了"
-	case Cancelled:
+	case PhaseCancelled:
 		return "中止"
 	}
 	return string(p)
@@ -118,6 +118,7 @@ type Snapshot struct {
 // Approval is one person's consent to what was checked.
 type Approval struct {
 	By     string    `json:"by"`
+	Proof  Proof     `json:"proof"`
 	Count  int64     `json:"count"`
 	Digest string    `json:"digest"`
 	At     time.Time `json:"at"`
@@ -137,9 +138,9 @@ type Severity string
 
 // The severities.
 const (
-	Error   Severity = "error"
-	Warning Severity = "warning"
-	Info    Severity = "info"
+	SeverityError   Severity = "error"
+	SeverityWarning Severity = "warning"
+	SeverityInfo    Severity = "info"
 )
 
 // Notice is one rendered notice.

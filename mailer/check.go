@@ -2,9 +2,9 @@ package mailer
 
 // CheckResult is what a check came to. JSON keys are the contract of `campaign check`.
 type CheckResult struct {
-	Recipients int64            `json:"recipients"`
-	Sendable   int64            `json:"sendable"`
-	Suppressed map[string]int64 `json:"suppressed"`
+	Recipients int64                 `json:"recipients"`
+	Sendable   int64                 `json:"sendable"`
+	Suppressed map[Suppression]int64 `json:"suppressed"`
 	// Declared is the sum of the declared counts of the selected exposures; nil
 	// where one of them is not declared.
 	Declared *int64    `json:"declared"`
@@ -15,7 +15,7 @@ type CheckResult struct {
 // Errors counts the findings that forbid approval.
 func (r *CheckResult) Errors() (n int) {
 	for _, f := range r.Findings {
-		if f.Severity == Error {
+		if f.Severity == SeverityError {
 			n++
 		}
 	}
@@ -27,8 +27,20 @@ type Frozen struct {
 	Recipient int64
 	Hash      [32]byte // of the rendered notice; zero where suppressed
 	// Suppressed says why nothing is sent; empty: it is queued.
-	Suppressed string
+	Suppressed Suppression
 	Told       []Told   // as the notice was rendered with
 	Exposures  []string // that the notice names
 	Group      string   // domain group of the address; see Grouping
 }
+
+// Suppression is why a recipient gets nothing by a campaign; empty: the recipient
+// gets a notice.
+type Suppression string
+
+// The reasons.
+const (
+	SuppressedNoEmail         Suppression = "no-email"         // the list has no address: a letter is needed
+	SuppressedBadAddress      Suppression = "bad-address"      // the address cannot be sent to
+	SuppressedAlreadyNotified Suppression = "already-notified" // an earlier campaign of this stage said the same
+	SuppressedNotConcerned    Suppression = "not-concerned"    // a correction that the list names others for
+)

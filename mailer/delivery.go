@@ -11,24 +11,24 @@ type State string
 
 // The states. See docs/states.md for the diagram.
 const (
-	Queued     State = "queued"
-	Claimed    State = "claimed"  // in a leased batch; nothing said to a relay
-	Sending    State = "sending"  // committed before the last byte can leave
-	Accepted   State = "accepted" // 受付済み: a relay took custody
-	Deferred   State = "deferred" // refused temporarily; tried again at NextAt
-	Rejected   State = "rejected"
-	Unknown    State = "unknown" // the relay may or may not have it; held for a decision
-	Delivered  State = "delivered"
-	Bounced    State = "bounced"
-	Expired    State = "expired" // deferred beyond the deadline
-	Suppressed State = "suppressed"
-	Canceled   State = "cancelled"
+	StateQueued     State = "queued"
+	StateClaimed    State = "claimed"  // in a leased batch; nothing said to a relay
+	StateSending    State = "sending"  // committed before the last byte can leave
+	StateAccepted   State = "accepted" // 受付済み: a relay took custody
+	StateDeferred   State = "deferred" // refused temporarily; tried again at NextAt
+	StateRejected   State = "rejected"
+	StateUnknown    State = "unknown" // the relay may or may not have it; held for a decision
+	StateDelivered  State = "delivered"
+	StateBounced    State = "bounced"
+	StateExpired    State = "expired" // deferred beyond the deadline
+	StateSuppressed State = "suppressed"
+	StateCancelled  State = "cancelled"
 )
 
 // States lists all states in the order of reports.
 var States = []State{
-	Queued, Claimed, Sending, Accepted, Deferred, Rejected, Unknown,
-	Delivered, Bounced, Expired, Suppressed, Canceled,
+	StateQueued, StateClaimed, StateSending, StateAccepted, StateDeferred, StateRejected, StateUnknown,
+	StateDelivered, StateBounced, StateExpired, StateSuppressed, StateCancelled,
 }
 
 // transitions is the whole of what may happen to a delivery. A refusal of the
@@ -36,12 +36,12 @@ var States = []State{
 // claimed → deferred and claimed → rejected; everything after the body passes
 // through sending.
 var transitions = map[State][]State{
-	Queued:   {Claimed, Canceled, Suppressed, Expired},
-	Claimed:  {Queued, Sending, Deferred, Rejected, Expired},
-	Sending:  {Accepted, Deferred, Rejected, Unknown, Expired},
-	Deferred: {Claimed, Expired, Canceled, Suppressed},
-	Unknown:  {Accepted, Queued, Deferred, Rejected},
-	Accepted: {Delivered, Bounced},
+	StateQueued:   {StateClaimed, StateCancelled, StateSuppressed, StateExpired},
+	StateClaimed:  {StateQueued, StateSending, StateDeferred, StateRejected, StateExpired},
+	StateSending:  {StateAccepted, StateDeferred, StateRejected, StateUnknown, StateExpired},
+	StateDeferred: {StateClaimed, StateExpired, StateCancelled, StateSuppressed},
+	StateUnknown:  {StateAccepted, StateQueued, StateDeferred, StateRejected},
+	StateAccepted: {StateDelivered, StateBounced},
 }
 
 // CanBecome reports whether a delivery in state s may go to state t.
@@ -58,7 +58,7 @@ func (s State) CanBecome(t State) bool {
 // with open deliveries is never finished.
 func (s State) Open() bool {
 	switch s {
-	case Queued, Claimed, Sending, Deferred, Unknown:
+	case StateQueued, StateClaimed, StateSending, StateDeferred, StateUnknown:
 		return true
 	}
 	return false
@@ -66,34 +66,34 @@ func (s State) Open() bool {
 
 // Pending reports whether the program itself still has to send something; an
 // unknown delivery is open but waits for a person.
-func (s State) Pending() bool { return s.Open() && s != Unknown }
+func (s State) Pending() bool { return s.Open() && s != StateUnknown }
 
 // Japanese returns the word for tables and reports.
 func (s State) Japanese() string {
 	switch s {
-	case Queued:
+	case StateQueued:
 		return "待機"
-	case Claimed:
+	case StateClaimed:
 		return "準備中"
-	case Sending:
+	case StateSending:
 		return "送信中"
-	case Accepted:
+	case StateAccepted:
 		return "受付済み"
-	case Deferred:
+	case StateDeferred:
 		return "再試行待ち"
-	case Rejected:
+	case StateRejected:
 		return "拒否"
-	case Unknown:
+	case StateUnknown:
 		return "結果不明"
-	case Delivered:
+	case StateDelivered:
 		return "配達確認"
-	case Bounced:
+	case StateBounced:
 		return "不達"
-	case Expired:
+	case StateExpired:
 		return "期限切れ"
-	case Suppressed:
+	case StateSuppressed:
 		return "対象外"
-	case Canceled:
+	case StateCancelled:
 		return "取消"
 	}
 	return string(s)

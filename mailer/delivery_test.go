@@ -10,12 +10,12 @@ import (
 // them must be a change of both.
 func TestTransitions(t *testing.T) {
 	want := map[State]string{
-		Queued:   "claimed cancelled suppressed expired",
-		Claimed:  "queued sending deferred rejected expired",
-		Sending:  "accepted deferred rejected unknown expired",
-		Deferred: "claimed expired cancelled suppressed",
-		Unknown:  "accepted queued deferred rejected",
-		Accepted: "delivered bounced",
+		StateQueued:   "claimed cancelled suppressed expired",
+		StateClaimed:  "queued sending deferred rejected expired",
+		StateSending:  "accepted deferred rejected unknown expired",
+		StateDeferred: "claimed expired cancelled suppressed",
+		StateUnknown:  "accepted queued deferred rejected",
+		StateAccepted: "delivered bounced",
 	}
 	for _, from := range States {
 		for _, to := range States {
@@ -45,14 +45,14 @@ func TestStatePromises(t *testing.T) {
 		if s.Pending() && !s.Open() {
 			t.Errorf("%s is pending and not open", s)
 		}
-		if s != Sending && s != Unknown && s.CanBecome(Accepted) {
+		if s != StateSending && s != StateUnknown && s.CanBecome(StateAccepted) {
 			t.Errorf("%s becomes accepted without an intent", s)
 		}
-		if s != Claimed && s.CanBecome(Sending) {
+		if s != StateClaimed && s.CanBecome(StateSending) {
 			t.Errorf("%s becomes sending outside a lease", s)
 		}
 	}
-	if Sending.CanBecome(Queued) || Sending.CanBecome(Claimed) {
+	if StateSending.CanBecome(StateQueued) || StateSending.CanBecome(StateClaimed) {
 		t.Error("a delivery that may have left is sent again without a decision")
 	}
 	if State("lost").Japanese() != "lost" || State("lost").Open() {
@@ -77,7 +77,7 @@ func reaches(s State, goal func(State) bool) bool {
 }
 
 func TestCounts(t *testing.T) {
-	c := Counts{Queued: 1, Claimed: 2, Sending: 4, Deferred: 8, Unknown: 16, Accepted: 32, Rejected: 64, Suppressed: 128}
+	c := Counts{StateQueued: 1, StateClaimed: 2, StateSending: 4, StateDeferred: 8, StateUnknown: 16, StateAccepted: 32, StateRejected: 64, StateSuppressed: 128}
 	if c.Total() != 255 || c.Open() != 31 || c.Pending() != 15 {
 		t.Errorf("total %d, open %d, pending %d", c.Total(), c.Open(), c.Pending())
 	}

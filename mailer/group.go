@@ -82,3 +82,12 @@ func (g *Grouping) Find(domain string) string {
 	}
 	return OtherDomains
 }
+
+// NoGrouping has all domains in one group without limits.
+func NoGrouping() *Grouping {
+	g, err := NewGrouping(nil)
+	if err != nil {
+		panic(err) // nothing stands twice in nothing
+	}
+	return g
+}

@@ -131,8 +131,8 @@ type Certainty string
 
 // The certainties.
 const (
-	Possible  Certainty = "possible"  // the leak cannot be ruled out; the count is an upper bound
-	Confirmed Certainty = "confirmed" // the leak is established
+	CertaintyPossible  Certainty = "possible"  // the leak cannot be ruled out; the count is an upper bound
+	CertaintyConfirmed Certainty = "confirmed" // the leak is established
 )
 
 // Item is one kind of leaked data.
@@ -335,7 +335,7 @@ func (e *Exposure) validate() error {
 			bad("item %q is not known", i)
 		}
 	}
-	if e.Certainty != Possible && e.Certainty != Confirmed {
+	if e.Certainty != CertaintyPossible && e.Certainty != CertaintyConfirmed {
 		bad("certainty %q: use possible or confirmed", e.Certainty)
 	}
 	if e.From.IsZero() != e.To.IsZero() {

@@ -12,7 +12,7 @@ func validIncident() Incident {
 		Desks: []Desk{{Audience: "customers", Phone: "0120-000-620", Days: "every-day"}},
 		Exposures: []Exposure{{
 			ID: "A", From: Date{2021, 10, 14}, To: Date{2022, 1, 25},
-			Items: []Item{ItemCardNumber}, Certainty: Possible, Count: 460395,
+			Items: []Item{ItemCardNumber}, Certainty: CertaintyPossible, Count: 460395,
 		}},
 	}
 }

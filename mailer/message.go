@@ -22,3 +22,9 @@ type Message struct {
 	// Data is the message with CRLF line ends, not dot-stuffed, ending in CRLF.
 	Data []byte
 }
+
+// Composer makes the bytes of a message (RFC 5322, MIME, DKIM).
+type Composer interface {
+	// Compose uses the memory of dst where the message fits.
+	Compose(dst []byte, h *Header, n *Notice) ([]byte, error)
+}

@@ -19,6 +19,9 @@ type Row struct {
 	Number int64 // row in the file, 1 is the header
 	Person
 	Exposures []string // IDs, none twice
+	// Raw are the cells as the file has them, in its encoding; nil unless the reader
+	// was asked to keep them (for a file of refused rows).
+	Raw [][]byte
 }
 
 // Recipient is one person of one merchant in one incident.
@@ -54,12 +57,4 @@ func (e *RowError) Error() string {
 		return "row " + itoa(e.Row) + ": " + e.Reason
 	}
 	return "row " + itoa(e.Row) + ", column " + e.Column + ": " + e.Reason
-}
-
-// ListInfo is what is known of a list file once it has been read to its end.
-type ListInfo struct {
-	Name     string `json:"name"` // base name of the file
-	SHA256   string `json:"sha256"`
-	Encoding string `json:"encoding"` // utf-8, cp932 or xlsx
-	Rows     int64  `json:"rows"`     // data rows, the header not counted
 }

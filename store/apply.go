@@ -14,43 +14,45 @@ import (
 	"oshirase/mailer"
 )
 
-// Change says what became of one incident or merchant that was applied.
-type Change struct {
-	ID      string `json:"id"`
-	Changed bool   `json:"changed"` // new, or its facts differ from before
-}
-
-// ApplyResult is what an Apply came to. JSON keys are the contract of `apply`.
-type ApplyResult struct {
-	Incidents []Change `json:"incidents"`
-	Merchants []Change `json:"merchants"`
-}
-
 // Apply takes over the facts of incidents and merchants, all or nothing. A
 // change voids the campaigns that were checked with the facts before.
-func (db *DB) Apply(ctx context.Context, incidents []mailer.Incident, merchants []mailer.Merchant) (ApplyResult, error) {
-	res := ApplyResult{Incidents: []Change{}, Merchants: []Change{}}
+func (db *DB) Apply(ctx context.Context, by mailer.Actor, incidents []mailer.Incident, merchants []mailer.Merchant) (mailer.ApplyResult, error) {
+	res := mailer.ApplyResult{Incidents: []mailer.Change{}, Merchants: []mailer.Change{}}
 	err := db.write(ctx, "apply", func(tx *sqlx.Tx) error {
 		for i := range incidents {
-			changed, err := db.applyIncident(ctx, tx, &incidents[i])
+			changed, err := db.applyIncident(ctx, tx, by, &incidents[i])
 			if err != nil {
 				return fmt.Errorf("incident %s: %w", incidents[i].ID, err)
 			}
-			res.Incidents = append(res.Incidents, Change{incidents[i].ID, changed})
+			if err := db.actApply(ctx, tx, by, "incident "+incidents[i].ID, changed); err != nil {
+				return err
+			}
+			res.Incidents = append(res.Incidents, mailer.Change{ID: incidents[i].ID, Changed: changed})
 		}
 		for i := range merchants {
-			changed, err := db.applyMerchant(ctx, tx, &merchants[i])
+			changed, err := db.applyMerchant(ctx, tx, by, &merchants[i])
 			if err != nil {
 				return fmt.Errorf("merchant %s: %w", merchants[i].ID, err)
 			}
-			res.Merchants = append(res.Merchants, Change{merchants[i].ID, changed})
+			if err := db.actApply(ctx, tx, by, "merchant "+merchants[i].ID, changed); err != nil {
+				return err
+			}
+			res.Merchants = append(res.Merchants, mailer.Change{ID: merchants[i].ID, Changed: changed})
 		}
 		return nil
 	})
 	if err != nil {
-		return ApplyResult{}, err
+		return mailer.ApplyResult{}, err
 	}
 	return res, nil
+}
+
+func (db *DB) actApply(ctx context.Context, tx *sqlx.Tx, by mailer.Actor, subject string, changed bool) error {
+	detail := "unchanged"
+	if changed {
+		detail = "changed"
+	}
+	return db.act(ctx, tx, by, mailer.ActApply, subject, detail)
 }
 
 func factsOf(v any) (facts, digest string, err error) {
@@ -62,7 +64,7 @@ func factsOf(v any) (facts, digest string, err error) {
 	return string(b), hex.EncodeToString(sum[:]), nil
 }
 
-func (db *DB) applyIncident(ctx context.Context, tx *sqlx.Tx, in *mailer.Incident) (changed bool, err error) {
+func (db *DB) applyIncident(ctx context.Context, tx *sqlx.Tx, by mailer.Actor, in *mailer.Incident) (changed bool, err error) {
 	if !mailer.ValidID(in.ID) {
 		return false, invalid("%q is no id: use lower-case letters, digits and hyphens", in.ID)
 	}
@@ -101,7 +103,7 @@ func (db *DB) applyIncident(ctx context.Context, tx *sqlx.Tx, in *mailer.Inciden
 	if err := applyExposures(ctx, tx, old.Num, in); err != nil {
 		return false, err
 	}
-	return true, db.voidWhere(ctx, tx, "facts of incident "+in.ID+" changed since the check", `incident = ?`, old.Num)
+	return true, db.voidWhere(ctx, tx, by, "facts of incident "+in.ID+" changed since the check", `incident = ?`, old.Num)
 }
 
 // applyExposures keeps the numbered exposures in step with the facts. One that
@@ -137,7 +139,7 @@ func applyExposures(ctx context.Context, tx *sqlx.Tx, incident int64, in *mailer
 	return nil
 }
 
-func (db *DB) applyMerchant(ctx context.Context, tx *sqlx.Tx, m *mailer.Merchant) (changed bool, err error) {
+func (db *DB) applyMerchant(ctx context.Context, tx *sqlx.Tx, by mailer.Actor, m *mailer.Merchant) (changed bool, err error) {
 	if !mailer.ValidID(m.ID) {
 		return false, invalid("%q is no id: use lower-case letters, digits and hyphens", m.ID)
 	}
@@ -162,7 +164,7 @@ func (db *DB) applyMerchant(ctx context.Context, tx *sqlx.Tx, m *mailer.Merchant
 		facts, digest, now, old.Num); err != nil {
 		return false, err
 	}
-	return true, db.voidWhere(ctx, tx, "facts of merchant "+m.ID+" changed since the check", `merchant = ?`, old.Num)
+	return true, db.voidWhere(ctx, tx, by, "facts of merchant "+m.ID+" changed since the check", `merchant = ?`, old.Num)
 }
 
 // Incident returns the facts of an incident.

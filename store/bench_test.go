@@ -68,7 +68,7 @@ func BenchmarkRecord(b *testing.B) {
 					for {
 						var records []mailer.Record
 						if last != nil {
-							records = append(records, outcome(last, mailer.Accepted, mailer.AtDot))
+							records = append(records, outcome(last, mailer.StateAccepted, mailer.AtDot))
 						}
 						d := next()
 						if d != nil {
@@ -117,7 +117,7 @@ func BenchmarkImport(b *testing.B) {
 	e := durable(b)
 	e.apply()
 	n := 0
-	res, err := e.Import(context.Background(), ImportOptions{Incident: "pay", Merchant: "shop"}, func() (mailer.Row, error) {
+	res, err := e.Import(context.Background(), tester, mailer.Import{Incident: "pay", Merchant: "shop"}, func() (mailer.Row, error) {
 		if n == b.N {
 			return source(nil)()
 		}

@@ -35,13 +35,12 @@ type campaignRow struct {
 	CreatedAt   int64 `db:"created_at"`
 	Digest      string
 	Sendable    int64
-	Waiting     string
 	Revision    int64
 }
 
 const selectCampaign = `
 	SELECT c.num, c.id, c.name, c.incident, c.merchant, i.id AS incident_id, m.id AS merchant_id, c.stage, c.exposures,
-	       c.certainty, c.at, c.hours, c.days, c.per_hour, c.phase, c.reason, c.created_at, c.digest, c.sendable, c.revision, c.waiting
+	       c.certainty, c.at, c.hours, c.days, c.per_hour, c.phase, c.reason, c.created_at, c.digest, c.sendable, c.revision
 	FROM campaign c JOIN incident i ON i.num = c.incident JOIN merchant m ON m.num = c.merchant `
 
 func (r *campaignRow) campaign() (mailer.Campaign, error) {
@@ -83,7 +82,7 @@ func campaignsOf(ctx context.Context, q sqlx.QueryerContext, where string, args 
 // CreateCampaign stores a draft and returns its id. ID, Phase, Reason, CreatedAt
 // and Digest of c are set here. Window and pace are taken as they are: the
 // merchant's defaults are the caller's to fill in.
-func (db *DB) CreateCampaign(ctx context.Context, c mailer.Campaign) (id string, err error) {
+func (db *DB) CreateCampaign(ctx context.Context, by mailer.Actor, c mailer.Campaign) (id string, err error) {
 	if err := validCampaign(&c); err != nil {
 		return "", wrap("create campaign", err)
 	}
@@ -116,7 +115,10 @@ func (db *DB) CreateCampaign(ctx context.Context, c mailer.Campaign) (id string,
 		if err != nil {
 			return err
 		}
-		return zeroCounts(ctx, tx, num)
+		if err := zeroCounts(ctx, tx, num); err != nil {
+			return err
+		}
+		return db.act(ctx, tx, by, mailer.ActCreate, id, fmt.Sprintf("incident %s, merchant %s, stage %s", c.Incident, c.Merchant, c.Stage))
 	})
 	if err != nil {
 		return "", err
@@ -133,7 +135,7 @@ func validCampaign(c *mailer.Campaign) error {
 		return invalid("stage %q: use first-warning, formal, follow-up or correction", c.Stage)
 	}
 	switch c.Certainty {
-	case "", mailer.Possible, mailer.Confirmed:
+	case "", mailer.CertaintyPossible, mailer.CertaintyConfirmed:
 	default:
 		return invalid("certainty %q: use possible or confirmed", c.Certainty)
 	}
@@ -243,16 +245,17 @@ func (db *DB) Approvals(ctx context.Context, campaign string) ([]mailer.Approval
 	}
 	var rows []struct {
 		Name   string
+		Proof  mailer.Proof
 		Count  int64
 		Digest string
 		At     int64
 	}
-	if err := db.r.SelectContext(ctx, &rows, `SELECT name, count, digest, at FROM approval WHERE campaign = ? ORDER BY at, who`, row.Num); err != nil {
+	if err := db.r.SelectContext(ctx, &rows, `SELECT name, proof, count, digest, at FROM approval WHERE campaign = ? ORDER BY at, who`, row.Num); err != nil {
 		return nil, wrap("find approvals of "+campaign, err)
 	}
 	out := make([]mailer.Approval, len(rows))
 	for i, r := range rows {
-		out[i] = mailer.Approval{By: r.Name, Count: r.Count, Digest: r.Digest, At: time.UnixMilli(r.At).UTC()}
+		out[i] = mailer.Approval{By: r.Name, Proof: r.Proof, Count: r.Count, Digest: r.Digest, At: time.UnixMilli(r.At).UTC()}
 	}
 	return out, nil
 }

@@ -27,22 +27,22 @@ func revision(ctx context.Context, tx *sqlx.Tx, row *campaignRow) (rev int64, er
 // deliveries that were never tried, and returns the revision of everything the
 // check depends on. A delivery that was tried, or that a worker holds, stays.
 // ErrConflict while the campaign is running, finished or cancelled.
-func (db *DB) BeginCheck(ctx context.Context, campaign string) (rev int64, err error) {
+func (db *DB) BeginCheck(ctx context.Context, by mailer.Actor, campaign string) (rev int64, err error) {
 	err = db.change(ctx, "begin check of", campaign, func(tx *sqlx.Tx, row *campaignRow) error {
 		switch row.Phase {
-		case mailer.Running, mailer.Finished, mailer.Cancelled:
+		case mailer.PhaseRunning, mailer.PhaseFinished, mailer.PhaseCancelled:
 			return conflict("cannot check: campaign %s is %s%s", row.ID, row.Phase, hint(row.Phase))
-		case mailer.Draft:
+		case mailer.PhaseDraft:
 			// Another check may be under way: the revision ends it.
 			if _, err := tx.ExecContext(ctx, `UPDATE campaign SET revision = revision + 1 WHERE num = ?`, row.Num); err != nil {
 				return err
 			}
 		default:
-			if err := db.toDraft(ctx, tx, row, "it is being checked again"); err != nil {
+			if err := db.toDraft(ctx, tx, by, row, "it is being checked again"); err != nil {
 				return err
 			}
 		}
-		for _, state := range []mailer.State{mailer.Queued, mailer.Suppressed} {
+		for _, state := range []mailer.State{mailer.StateQueued, mailer.StateSuppressed} {
 			r, err := tx.ExecContext(ctx, `DELETE FROM delivery WHERE campaign = ? AND state = '`+string(state)+`' AND first_at IS NULL`, row.Num)
 			if err != nil {
 				return err
@@ -58,8 +58,10 @@ func (db *DB) BeginCheck(ctx context.Context, campaign string) (rev int64, err e
 		if _, err := tx.ExecContext(ctx, `DELETE FROM finding WHERE campaign = ?`, row.Num); err != nil {
 			return err
 		}
-		rev, err = revision(ctx, tx, row)
-		return err
+		if rev, err = revision(ctx, tx, row); err != nil {
+			return err
+		}
+		return db.act(ctx, tx, by, mailer.ActCheck, row.ID, "")
 	})
 	return rev, err
 }
@@ -85,7 +87,7 @@ func (db *DB) EndCheck(ctx context.Context, campaign string, rev int64, snap mai
 		if err != nil {
 			return err
 		}
-		if now != rev || row.Phase != mailer.Draft {
+		if now != rev || row.Phase != mailer.PhaseDraft {
 			return conflict("list, facts or campaign %s changed during the check: run it again", row.ID)
 		}
 		if !failed {
@@ -114,7 +116,7 @@ func (db *DB) EndCheck(ctx context.Context, campaign string, rev int64, snap mai
 			_, err := tx.ExecContext(ctx, `UPDATE campaign SET reason = 'the check found errors' WHERE num = ?`, row.Num)
 			return err
 		}
-		return db.setPhase(ctx, tx, row, mailer.Checked, "")
+		return db.setPhase(ctx, tx, row, mailer.PhaseChecked, "")
 	})
 }
 
@@ -128,7 +130,7 @@ func (db *DB) Freeze(ctx context.Context, campaign string, rows []mailer.Frozen)
 		return nil
 	}
 	return db.change(ctx, "freeze deliveries of", campaign, func(tx *sqlx.Tx, row *campaignRow) error {
-		if row.Phase != mailer.Draft {
+		if row.Phase != mailer.PhaseDraft {
 			return conflict("cannot freeze: campaign %s is %s", row.ID, row.Phase)
 		}
 		queued := int64(0)
@@ -143,10 +145,10 @@ func (db *DB) Freeze(ctx context.Context, campaign string, rows []mailer.Frozen)
 			queued += q
 			part = part[n:]
 		}
-		if err := count(ctx, tx, row.Num, "", mailer.Queued, queued); err != nil {
+		if err := count(ctx, tx, row.Num, "", mailer.StateQueued, queued); err != nil {
 			return err
 		}
-		return count(ctx, tx, row.Num, "", mailer.Suppressed, int64(len(rows))-queued)
+		return count(ctx, tx, row.Num, "", mailer.StateSuppressed, int64(len(rows))-queued)
 	})
 }
 
@@ -157,9 +159,9 @@ func insertFrozen(ctx context.Context, tx *sqlx.Tx, row *campaignRow, rows []mai
 	for i := range rows {
 		f := &rows[i]
 		var hash, told any
-		state := mailer.Suppressed
+		state := mailer.StateSuppressed
 		if f.Suppressed == "" {
-			state = mailer.Queued
+			state = mailer.StateQueued
 			hash = f.Hash[:]
 			queued++
 		}
@@ -332,7 +334,7 @@ func (s *selection) query() (string, []any) {
 	}
 	if s.row.Certainty != "" {
 		not := ""
-		if s.row.Certainty == string(mailer.Possible) {
+		if s.row.Certainty == string(mailer.CertaintyPossible) {
 			not = "NOT "
 		}
 		q += ` AND ` + not + `EXISTS (SELECT 1 FROM recipient_exposure x JOIN exposure e ON e.num = x.exposure

@@ -77,7 +77,7 @@ func (db *DB) Claim(ctx context.Context, campaign string, now, until time.Time, 
 // findRunning finds a campaign, which must be running.
 func findRunning(ctx context.Context, q sqlx.QueryerContext, id string) (*campaignRow, error) {
 	row, err := findCampaign(ctx, q, id)
-	if err == nil && row.Phase != mailer.Running {
+	if err == nil && row.Phase != mailer.PhaseRunning {
 		err = fmt.Errorf("%w: it is %s", mailer.ErrNotRunning, row.Phase)
 	}
 	return row, err

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -12,37 +13,6 @@ import (
 	"oshirase/mailer"
 )
 
-// DeliveryRow is one delivery as exports and look-ups show it.
-type DeliveryRow struct {
-	ID         int64
-	Campaign   string
-	Merchant   string
-	Ref        string
-	Token      string        // names the delivery in its envelope sender and Message-ID
-	Person     mailer.Person // empty where the incident's key is destroyed
-	State      mailer.State
-	Attempts   int
-	Suppressed string    // why nothing is sent; empty where something is
-	FirstAt    time.Time // of the first attempt; zero before it
-	NextAt     time.Time // zero unless deferred
-	Exposures  []string  // that the notice names
-	// Last is the last attempt; nil before the first.
-	Last *Event
-}
-
-// Event is one line of a delivery's history.
-type Event struct {
-	At       time.Time    `json:"at"`
-	Kind     string       `json:"kind"`  // attempt, lapse, resolve, cancel or report
-	State    mailer.State `json:"state"` // that the delivery went to
-	Attempt  int          `json:"attempt"`
-	Relay    string       `json:"relay,omitempty"`
-	Point    mailer.Point `json:"point,omitempty"`
-	Code     int          `json:"code,omitempty"`
-	Enhanced string       `json:"enhanced,omitempty"`
-	Text     string       `json:"text,omitempty"`
-}
-
 type eventRow struct {
 	At                           int64
 	Kind, State                  string
@@ -51,21 +21,21 @@ type eventRow struct {
 	Code                         int
 }
 
-func (r *eventRow) event() Event {
-	return Event{
-		At: time.UnixMilli(r.At).UTC(), Kind: r.Kind, State: mailer.State(r.State), Attempt: r.Attempt, Relay: r.Relay,
+func (r *eventRow) event() mailer.Event {
+	return mailer.Event{
+		At: time.UnixMilli(r.At).UTC(), Kind: mailer.EventKind(r.Kind), State: mailer.State(r.State), Attempt: r.Attempt, Relay: r.Relay,
 		Point: mailer.Point(r.Point), Code: r.Code, Enhanced: r.Enhanced, Text: r.Text,
 	}
 }
 
 // events returns the history of a delivery, oldest first.
-func events(ctx context.Context, q sqlx.QueryerContext, delivery int64) ([]Event, error) {
+func events(ctx context.Context, q sqlx.QueryerContext, delivery int64) ([]mailer.Event, error) {
 	var rows []eventRow
 	if err := sqlx.SelectContext(ctx, q, &rows, `
 		SELECT at, kind, state, attempt, relay, point, enhanced, text, code FROM event WHERE delivery = ? ORDER BY n`, delivery); err != nil {
 		return nil, err
 	}
-	out := make([]Event, len(rows))
+	out := make([]mailer.Event, len(rows))
 	for i := range rows {
 		out[i] = rows[i].event()
 	}
@@ -81,15 +51,13 @@ type deliveryRow struct {
 	Recipient   int64
 	State       mailer.State
 	Attempts    int
-	Suppressed  string
+	Suppressed  mailer.Suppression
 	FirstAt     sql.NullInt64 `db:"first_at"`
 	NextAt      sql.NullInt64 `db:"next_at"`
 	Exposures   string
 	PersonKey   []byte `db:"person_key"`
 	Sealed      []byte
-	LastAt      sql.NullInt64  `db:"last_at"`
-	LastState   sql.NullString `db:"last_state"`
-	LastAttempt sql.NullInt64  `db:"last_attempt"`
+	LastAt      sql.NullInt64 `db:"last_at"`
 	Relay       sql.NullString
 	Point       sql.NullString
 	Code        sql.NullInt64
@@ -100,13 +68,13 @@ type deliveryRow struct {
 const selectDelivery = `
 	SELECT d.id, c.id AS campaign, c.incident, c.merchant, m.id AS merchant_id, d.recipient, d.state, d.attempts, d.suppressed,
 	       d.first_at, d.next_at, d.exposures, r.person_key, r.sealed,
-	       e.at AS last_at, e.state AS last_state, e.attempt AS last_attempt, e.relay, e.point, e.code, e.enhanced, e.text
+	       e.at AS last_at, e.relay, e.point, e.code, e.enhanced, e.text
 	FROM delivery d JOIN campaign c ON c.num = d.campaign JOIN merchant m ON m.num = c.merchant JOIN recipient r ON r.id = d.recipient
 	LEFT JOIN event e ON e.delivery = d.id AND e.n = (SELECT max(n) FROM event l WHERE l.delivery = d.id AND l.kind = 'attempt') `
 
 // delivery opens a row; keys is nil where the incident's key is destroyed.
-func (db *DB) delivery(row *deliveryRow, keys *incidentKeys) (DeliveryRow, error) {
-	d := DeliveryRow{
+func (db *DB) delivery(row *deliveryRow, keys *incidentKeys) (mailer.DeliveryView, error) {
+	d := mailer.DeliveryView{
 		ID: row.ID, Campaign: row.Campaign, Merchant: row.Merchant, Ref: db.names.Ref(row.Recipient),
 		Token: db.names.Token(row.ID), State: row.State,
 		Attempts: row.Attempts, Suppressed: row.Suppressed, FirstAt: fromMS(row.FirstAt), NextAt: fromMS(row.NextAt),
@@ -119,13 +87,11 @@ func (db *DB) delivery(row *deliveryRow, keys *incidentKeys) (DeliveryRow, error
 		if d.Person, err = keys.openPerson(row.Sealed, row.IncidentNum, row.MerchantNum, row.PersonKey); err != nil {
 			return d, fmt.Errorf("recipient %s: %w", d.Ref, err)
 		}
+		d.CustomerID, d.Email = d.Person.CustomerID, d.Person.Email
 	}
 	if row.LastAt.Valid {
-		d.Last = &Event{
-			At: fromMS(row.LastAt), Kind: "attempt", State: mailer.State(row.LastState.String), Attempt: int(row.LastAttempt.Int64),
-			Relay: row.Relay.String, Point: mailer.Point(row.Point.String), Code: int(row.Code.Int64),
-			Enhanced: row.Enhanced.String, Text: row.Text.String,
-		}
+		d.LastAt, d.Relay, d.Point = fromMS(row.LastAt), row.Relay.String, mailer.Point(row.Point.String)
+		d.Code, d.Enhanced, d.Text = int(row.Code.Int64), row.Enhanced.String, row.Text.String
 	}
 	return d, nil
 }
@@ -143,10 +109,13 @@ func (db *DB) keysOrNone(ctx context.Context, q sqlx.QueryerContext, incident in
 // EachDelivery calls fn with every delivery of a campaign, or those in one state
 // where state is not empty, in order of their IDs. It streams, and each page is
 // read for itself: fn may take its time without holding the ledger.
-func (db *DB) EachDelivery(ctx context.Context, campaign string, state mailer.State, fn func(DeliveryRow) error) error {
-	op := "read deliveries of " + campaign
-	k, err := db.campaignKey(ctx, db.r, campaign)
+func (db *DB) EachDelivery(ctx context.Context, by mailer.Actor, of mailer.DeliveryFilter, fn func(mailer.DeliveryView) error) error {
+	op := "read deliveries of " + of.Campaign
+	k, err := db.campaignKey(ctx, db.r, of.Campaign)
 	if err != nil {
+		return wrap(op, err)
+	}
+	if err := db.seen(ctx, by, mailer.ActDeliveries, of.Campaign, "state "+cmp.Or(string(of.State), "any")); err != nil {
 		return wrap(op, err)
 	}
 	keys, err := db.keysOrNone(ctx, db.r, k.incident)
@@ -154,16 +123,21 @@ func (db *DB) EachDelivery(ctx context.Context, campaign string, state mailer.St
 		return wrap(op, err)
 	}
 	where := `WHERE d.campaign = ? AND d.id > ?`
-	if state != "" {
+	if of.State != "" {
 		where += ` AND d.state = ?`
 	}
-	for after := int64(0); ; {
+	left := of.Limit
+	for after := of.After; ; {
+		n := pageRows
+		if of.Limit > 0 {
+			n = min(n, left)
+		}
 		args := []any{k.num, after}
-		if state != "" {
-			args = append(args, string(state))
+		if of.State != "" {
+			args = append(args, string(of.State))
 		}
 		var rows []deliveryRow
-		if err := db.r.SelectContext(ctx, &rows, selectDelivery+where+` ORDER BY d.id LIMIT ?`, append(args, pageRows)...); err != nil {
+		if err := db.r.SelectContext(ctx, &rows, selectDelivery+where+` ORDER BY d.id LIMIT ?`, append(args, n)...); err != nil {
 			return wrap(op, err)
 		}
 		for i := range rows {
@@ -176,26 +150,27 @@ func (db *DB) EachDelivery(ctx context.Context, campaign string, state mailer.St
 			}
 			after = d.ID
 		}
-		if len(rows) < pageRows {
+		left -= len(rows)
+		if len(rows) < pageRows || of.Limit > 0 && left == 0 {
 			return nil
 		}
 	}
 }
 
 // FindToken finds the delivery that a token of an envelope sender names.
-func (db *DB) FindToken(ctx context.Context, token string) (DeliveryRow, error) {
+func (db *DB) FindToken(ctx context.Context, token string) (mailer.DeliveryView, error) {
 	const op = "find delivery by token"
 	id, ok := db.names.ParseToken(token)
 	if !ok {
-		return DeliveryRow{}, wrap(op, fmt.Errorf("%w: the token is not of this ledger", mailer.ErrNotFound))
+		return mailer.DeliveryView{}, wrap(op, fmt.Errorf("%w: the token is not of this ledger", mailer.ErrNotFound))
 	}
 	var row deliveryRow
 	if err := db.r.GetContext(ctx, &row, selectDelivery+`WHERE d.id = ?`, id); err != nil {
-		return DeliveryRow{}, wrap(op, missing(err, "delivery", fmt.Sprint(id)))
+		return mailer.DeliveryView{}, wrap(op, missing(err, "delivery", fmt.Sprint(id)))
 	}
 	keys, err := db.keysOrNone(ctx, db.r, row.IncidentNum)
 	if err != nil {
-		return DeliveryRow{}, wrap(op, err)
+		return mailer.DeliveryView{}, wrap(op, err)
 	}
 	d, err := db.delivery(&row, keys)
 	return d, wrap(op, err)
@@ -204,8 +179,11 @@ func (db *DB) FindToken(ctx context.Context, token string) (DeliveryRow, error) 
 // FindRecipient finds one recipient of a campaign by reference number, for
 // previews and tests; with an empty one the first. Where the campaign was
 // checked it is as its notice was rendered, else as the check would take it.
-func (db *DB) FindRecipient(ctx context.Context, campaign, ref string) (mailer.Recipient, error) {
+func (db *DB) FindRecipient(ctx context.Context, by mailer.Actor, act mailer.Action, campaign, ref string) (mailer.Recipient, error) {
 	op := "find recipient of " + campaign
+	if err := db.seen(ctx, by, act, campaign, "ref "+cmp.Or(ref, "the first")); err != nil {
+		return mailer.Recipient{}, wrap(op, err)
+	}
 	s, err := db.selection(ctx, campaign)
 	if err != nil {
 		return mailer.Recipient{}, wrap(op, err)

@@ -13,11 +13,8 @@ import (
 // Reference numbers, states and counts remain. Refused while a campaign of the
 // incident is running; those that were checked are voided. Copies and backups
 // made before hold the wrapped key: they are the operator's to destroy.
-func (db *DB) DestroyKey(ctx context.Context, incident, by string) error {
+func (db *DB) DestroyKey(ctx context.Context, by mailer.Actor, incident string) error {
 	op := "destroy key of incident " + incident
-	if fold(by) == "" {
-		return wrap(op, invalid("who destroys the key? give a name"))
-	}
 	var num int64
 	err := db.write(ctx, op, func(tx *sqlx.Tx) error {
 		if err := tx.GetContext(ctx, &num, `SELECT num FROM incident WHERE id = ?`, incident); err != nil {
@@ -31,16 +28,16 @@ func (db *DB) DestroyKey(ctx context.Context, incident, by string) error {
 			return err
 		}
 		if len(running) > 0 {
-			return conflict("campaign %s is %s: pause or cancel it first", running[0], mailer.Running)
+			return conflict("campaign %s is %s: pause or cancel it first", running[0], mailer.PhaseRunning)
 		}
-		if err := db.voidWhere(ctx, tx, "the key of incident "+incident+" was destroyed", `incident = ?`, num); err != nil {
+		if err := db.voidWhere(ctx, tx, by, "the key of incident "+incident+" was destroyed", `incident = ?`, num); err != nil {
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, `UPDATE incident SET sealed_key = NULL, key_destroyed_at = ?, revision = revision + 1 WHERE num = ?`,
 			db.now().UnixMilli(), num); err != nil {
 			return err
 		}
-		return db.audit(ctx, tx, by, "destroy key", incident, "")
+		return db.act(ctx, tx, by, mailer.ActDestroyKey, incident, "")
 	})
 	if err != nil {
 		return err

@@ -59,9 +59,9 @@ func incident(id string) mailer.Incident {
 	return mailer.Incident{
 		ID: id, Title: "不正アクセスによる個人情報漏えい",
 		Exposures: []mailer.Exposure{
-			{ID: "A", Certainty: mailer.Possible, Count: 460_395},
-			{ID: "B1", Certainty: mailer.Possible},
-			{ID: "B2", Certainty: mailer.Confirmed},
+			{ID: "A", Certainty: mailer.CertaintyPossible, Count: 460_395},
+			{ID: "B1", Certainty: mailer.CertaintyPossible},
+			{ID: "B2", Certainty: mailer.CertaintyConfirmed},
 		},
 	}
 }
@@ -73,7 +73,7 @@ func merchant(id string) mailer.Merchant {
 // apply sets up incident pay and merchants shop and club.
 func (e *env) apply() {
 	e.tb.Helper()
-	_, err := e.Apply(context.Background(), []mailer.Incident{incident("pay")}, []mailer.Merchant{merchant("shop"), merchant("club")})
+	_, err := e.Apply(context.Background(), tester, []mailer.Incident{incident("pay")}, []mailer.Merchant{merchant("shop"), merchant("club")})
 	must(e.tb, err)
 }
 
@@ -117,16 +117,16 @@ type refused struct {
 }
 
 // load imports rows for a merchant; sum stands for the file's checksum.
-func (e *env) load(merchant, sum string, rows []mailer.Row) (ImportResult, []refused) {
+func (e *env) load(merchant, sum string, rows []mailer.Row) (mailer.ImportResult, []refused) {
 	e.tb.Helper()
 	var rejected []refused
-	res, err := e.Import(context.Background(), ImportOptions{
+	res, err := e.Import(context.Background(), tester, mailer.Import{
 		Incident: "pay", Merchant: merchant,
 		Info: func() mailer.ListInfo {
 			return mailer.ListInfo{Name: sum + ".csv", SHA256: sum, Encoding: "utf-8", Rows: int64(len(rows))}
 		},
-		Reject: func(r mailer.Row, column, reason string) {
-			rejected = append(rejected, refused{r.Number, column, reason})
+		Reject: func(r mailer.Row, column string, reason error) {
+			rejected = append(rejected, refused{r.Number, column, reason.Error()})
 		},
 	}, source(rows))
 	must(e.tb, err)
@@ -142,9 +142,9 @@ func (e *env) create(c mailer.Campaign) string {
 		c.Merchant = "shop"
 	}
 	if c.Stage == "" {
-		c.Stage = mailer.Formal
+		c.Stage = mailer.StageFormal
 	}
-	id, err := e.CreateCampaign(context.Background(), c)
+	id, err := e.CreateCampaign(context.Background(), tester, c)
 	must(e.tb, err)
 	return id
 }
@@ -153,16 +153,16 @@ func (e *env) create(c mailer.Campaign) string {
 func (e *env) check(id string, suppress func(*mailer.Recipient) string) mailer.CheckResult {
 	e.tb.Helper()
 	ctx := context.Background()
-	rev, err := e.BeginCheck(ctx, id)
+	rev, err := e.BeginCheck(ctx, tester, id)
 	must(e.tb, err)
-	res := mailer.CheckResult{Suppressed: map[string]int64{}, Digest: "digest-" + id}
+	res := mailer.CheckResult{Suppressed: map[mailer.Suppression]int64{}, Digest: "digest-" + id}
 	must(e.tb, e.Recipients(ctx, id, func(page []mailer.Recipient) error {
 		var rows []mailer.Frozen
 		for i := range page {
 			r := &page[i]
 			f := mailer.Frozen{Recipient: r.ID, Hash: sha256.Sum256([]byte(r.Ref)), Exposures: r.Exposures, Told: r.Told}
 			if suppress != nil {
-				f.Suppressed = suppress(r)
+				f.Suppressed = mailer.Suppression(suppress(r))
 			}
 			res.Recipients++
 			if f.Suppressed == "" {
@@ -174,7 +174,7 @@ func (e *env) check(id string, suppress func(*mailer.Recipient) string) mailer.C
 		}
 		return e.Freeze(ctx, id, rows)
 	}))
-	must(e.tb, e.EndCheck(ctx, id, rev, mailer.Snapshot{Stage: mailer.Formal, NoticeOn: mailer.DateOf(e.clock.t)}, res))
+	must(e.tb, e.EndCheck(ctx, id, rev, mailer.Snapshot{Stage: mailer.StageFormal, NoticeOn: mailer.DateOf(e.clock.t)}, res))
 	return res
 }
 
@@ -183,12 +183,12 @@ func (e *env) run(id string) {
 	e.tb.Helper()
 	ctx := context.Background()
 	res := e.check(id, nil)
-	_, ok, err := e.Approve(ctx, id, "佐藤", res.Sendable, 1)
+	_, ok, err := e.Approve(ctx, actor("佐藤"), id, res.Sendable, 1)
 	must(e.tb, err)
 	if !ok {
 		e.tb.Fatal("one of one is not enough")
 	}
-	must(e.tb, e.Start(ctx, id, true))
+	must(e.tb, e.Start(ctx, tester, id, true))
 }
 
 // campaign is a running campaign of n people.
@@ -216,7 +216,7 @@ func intent(d *mailer.Delivery) mailer.Record {
 func outcome(d *mailer.Delivery, s mailer.State, p mailer.Point) mailer.Record {
 	r := intent(d)
 	r.Outcome = &mailer.Outcome{State: s, Point: p, Code: 250, Enhanced: "2.0.0", Text: `ok "queued" as 1`, Relay: "main", At: t0.Add(time.Second)}
-	if s == mailer.Deferred {
+	if s == mailer.StateDeferred {
 		r.Outcome.NextAt = t0.Add(time.Hour)
 	}
 	return r
@@ -245,3 +245,8 @@ func wantCounts(tb testing.TB, db *DB, campaign string, want mailer.Counts) {
 	}
 	recount(tb, db)
 }
+
+// tester is who acts in tests.
+var tester = actor("試験")
+
+func actor(name string) mailer.Actor { return mailer.Actor{Name: name, Proof: mailer.ProofNone} }

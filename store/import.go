@@ -16,35 +16,6 @@ import (
 	"oshirase/mailer"
 )
 
-// ImportOptions say whose list it is and who hears of it. The callbacks and the
-// row source are called on the goroutine of Import only.
-type ImportOptions struct {
-	Incident, Merchant string
-	DryRun             bool
-	// Info is asked once the rows have ended.
-	Info func() mailer.ListInfo
-	// Accept is asked at the end, before anything is kept; an error takes it all
-	// back. nil accepts.
-	Accept func() error
-	// Reject hears of rows that the ledger refuses; nil drops them silently.
-	// Column is a field of mailer.Person in snake case, or exposure, or empty.
-	Reject func(row mailer.Row, column, reason string)
-	// Progress hears now and then how many rows have been taken in.
-	Progress func(rows int64)
-
-	bulkRows int64 // instead of the constant, for tests
-}
-
-// ImportResult is what an import came to.
-type ImportResult struct {
-	List       string // id; of the earlier list where the same file changed nothing
-	Rows       int64  // that the source gave
-	Imported   int64  // new recipients
-	Updated    int64  // known recipients with a new exposure or a changed field
-	Duplicates int64  // known, nothing new
-	Rejected   int64
-}
-
 const (
 	chunkRows    = 512
 	chunksInWork = 8
@@ -59,8 +30,8 @@ const (
 // Import takes a list in, in one transaction: with any error, or ctx cancelled,
 // nothing remains. rows ends with io.EOF. An import that changes anything voids
 // the campaigns of that incident and merchant that were checked before.
-func (db *DB) Import(ctx context.Context, o ImportOptions, rows func() (mailer.Row, error)) (ImportResult, error) {
-	var res ImportResult
+func (db *DB) Import(ctx context.Context, by mailer.Actor, o mailer.Import, rows func() (mailer.Row, error)) (mailer.ImportResult, error) {
+	var res mailer.ImportResult
 	errDry := errors.New("dry run")
 	if db.w == nil {
 		return res, wrap("import list", ErrReadOnly)
@@ -72,7 +43,7 @@ func (db *DB) Import(ctx context.Context, o ImportOptions, rows func() (mailer.R
 		return res, wrap("import list", err)
 	}
 	err := db.write(ctx, "import list", func(tx *sqlx.Tx) error {
-		im, err := db.newImporter(ctx, tx, &o)
+		im, err := db.newImporter(ctx, tx, by, &o)
 		if err != nil {
 			return err
 		}
@@ -94,7 +65,7 @@ func (db *DB) Import(ctx context.Context, o ImportOptions, rows func() (mailer.R
 		return nil
 	})
 	if err != nil && !errors.Is(err, errDry) {
-		return ImportResult{}, err
+		return mailer.ImportResult{}, err
 	}
 	return res, nil
 }
@@ -119,7 +90,8 @@ func (db *DB) settle() {
 type importer struct {
 	db        *DB
 	tx        *sqlx.Tx
-	o         *ImportOptions
+	o         *mailer.Import
+	by        mailer.Actor
 	incident  int64
 	merchant  int64
 	keys      *incidentKeys
@@ -131,14 +103,14 @@ type importer struct {
 	seen    bitmap // recipients before firstID that this list has named
 	sealer  *sealer
 	touched map[int64]bool // exposures of the people who came or changed
-	res     ImportResult
+	res     mailer.ImportResult
 	bulk    *bulk         // while the indexes are dropped
 	filter  *personFilter // of bulk, until it is closed
 	sorted  bool          // they were dropped, and stand again
 }
 
-func (db *DB) newImporter(ctx context.Context, tx *sqlx.Tx, o *ImportOptions) (*importer, error) {
-	im := &importer{db: db, tx: tx, o: o, touched: map[int64]bool{}}
+func (db *DB) newImporter(ctx context.Context, tx *sqlx.Tx, by mailer.Actor, o *mailer.Import) (*importer, error) {
+	im := &importer{db: db, tx: tx, o: o, by: by, touched: map[int64]bool{}}
 	var err error
 	if im.incident, im.merchant, err = population(ctx, tx, o.Incident, o.Merchant); err != nil {
 		return nil, err
@@ -191,8 +163,9 @@ type chunk struct {
 }
 
 type reject struct {
-	row            int // in the chunk
-	column, reason string
+	row    int // in the chunk
+	column string
+	reason error
 }
 
 func (c *chunk) reset() {
@@ -201,7 +174,7 @@ func (c *chunk) reset() {
 	c.err = nil
 }
 
-func (c *chunk) reject(row int, column, reason string) {
+func (c *chunk) reject(row int, column string, reason error) {
 	c.rejects = append(c.rejects, reject{row, column, reason})
 }
 
@@ -329,7 +302,7 @@ func (c *chunk) seal(s *sealer) error {
 }
 
 // finish fills in the list row, and voids what was checked without these people.
-func (im *importer) finish(ctx context.Context) (ImportResult, error) {
+func (im *importer) finish(ctx context.Context) (mailer.ImportResult, error) {
 	db, tx := im.db, im.tx
 	if err := im.endBulk(ctx); err != nil {
 		return im.res, err
@@ -356,7 +329,7 @@ func (im *importer) finish(ctx context.Context) (ImportResult, error) {
 		return *res, err
 	}
 	detail := fmt.Sprintf("incident %s, merchant %s, %d rows, %d imported, %d updated", im.o.Incident, im.o.Merchant, res.Rows, res.Imported, res.Updated)
-	if err := db.audit(ctx, tx, "", "import", res.List, detail); err != nil {
+	if err := db.act(ctx, tx, im.by, mailer.ActImport, res.List, detail); err != nil {
 		return *res, err
 	}
 	if res.Imported+res.Updated == 0 {
@@ -370,7 +343,7 @@ func (im *importer) finish(ctx context.Context) (ImportResult, error) {
 	}
 	// A campaign that selects other exposures than those of the people who came or
 	// changed has the recipients that it had.
-	return *res, db.voidWhere(ctx, tx, "list changed since the check", `incident = ? AND c.merchant = ? AND (c.exposures = '[]' OR EXISTS (
+	return *res, db.voidWhere(ctx, tx, im.by, "list changed since the check", `incident = ? AND c.merchant = ? AND (c.exposures = '[]' OR EXISTS (
 		SELECT 1 FROM json_each(c.exposures) j JOIN exposure e ON e.incident = c.incident AND e.id = j.value
 		WHERE e.num IN (SELECT value FROM json_each(?))))`,
 		im.incident, im.merchant, idArray(slices.Collect(maps.Keys(im.touched))))

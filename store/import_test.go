@@ -24,7 +24,7 @@ func (e *env) recipients(merchant string) []mailer.Recipient {
 		out = append(out, page...)
 		return nil
 	}))
-	must(e.tb, e.Cancel(context.Background(), id, "test"))
+	must(e.tb, e.Cancel(context.Background(), actor("test"), id))
 	return out
 }
 
@@ -56,7 +56,7 @@ func TestImport(t *testing.T) {
 	if again.List != res.List || again.Duplicates != 1500 || again.Imported+again.Updated != 0 {
 		t.Errorf("same list again: %+v, first was %+v", again, res)
 	}
-	if c, err := e.Campaign(context.Background(), id); err != nil || c.Phase != mailer.Checked {
+	if c, err := e.Campaign(context.Background(), id); err != nil || c.Phase != mailer.PhaseChecked {
 		t.Errorf("the same list again voided the campaign: %+v %v", c, err)
 	}
 	// The same people of another merchant are other recipients.
@@ -73,37 +73,37 @@ func TestImportMerges(t *testing.T) {
 		name      string
 		before    list
 		list      list
-		want      ImportResult
+		want      mailer.ImportResult
 		rejected  []refused // row and column
 		people    []mailer.Person
 		exposures []string // of the first
 	}{
 		{
 			name: "second row adds its exposures", list: list{row(2, plain, "B1"), row(3, plain, "A", "B1"), row(4, plain, "A")},
-			want: ImportResult{Rows: 3, Imported: 1, Updated: 1, Duplicates: 1}, people: []mailer.Person{plain}, exposures: []string{"A", "B1"},
+			want: mailer.ImportResult{Rows: 3, Imported: 1, Updated: 1, Duplicates: 1}, people: []mailer.Person{plain}, exposures: []string{"A", "B1"},
 		},
 		{
 			name: "later list adds exposures", before: list{row(2, plain, "B2")}, list: list{row(2, plain, "A"), row(3, plain, "B1")},
-			want: ImportResult{Rows: 2, Updated: 2}, people: []mailer.Person{plain}, exposures: []string{"A", "B1", "B2"},
+			want: mailer.ImportResult{Rows: 2, Updated: 2}, people: []mailer.Person{plain}, exposures: []string{"A", "B1", "B2"},
 		},
 		{
 			name: "two people with one number", list: list{row(2, plain, "A"), row(3, with(func(p *mailer.Person) { p.Name, p.Email = "鈴木 一郎", "ichiro@mail.example" }), "B1")},
-			want: ImportResult{Rows: 2, Imported: 1, Rejected: 1}, rejected: []refused{{row: 3, column: "customer_id"}}, people: []mailer.Person{plain}, exposures: []string{"A"},
+			want: mailer.ImportResult{Rows: 2, Imported: 1, Rejected: 1}, rejected: []refused{{row: 3, column: "customer_id"}}, people: []mailer.Person{plain}, exposures: []string{"A"},
 		},
 		{
 			name: "one person written two ways", list: list{row(2, plain, "A"), row(3, with(func(p *mailer.Person) { p.Name, p.Email = "山田　花子", "HANA@mail.example" }), "B1")},
-			want: ImportResult{Rows: 2, Imported: 1, Updated: 1}, people: []mailer.Person{plain}, exposures: []string{"A", "B1"},
+			want: mailer.ImportResult{Rows: 2, Imported: 1, Updated: 1}, people: []mailer.Person{plain}, exposures: []string{"A", "B1"},
 		},
 		{
 			name: "later list mends the address", before: list{row(2, plain, "A")},
 			list: list{row(2, with(func(p *mailer.Person) { p.Email, p.Phone = "new@mail.example", "" }), "A")},
-			want: ImportResult{Rows: 1, Updated: 1}, people: []mailer.Person{with(func(p *mailer.Person) { p.Email = "new@mail.example" })}, exposures: []string{"A"},
+			want: mailer.ImportResult{Rows: 1, Updated: 1}, people: []mailer.Person{with(func(p *mailer.Person) { p.Email = "new@mail.example" })}, exposures: []string{"A"},
 		},
 		{
 			name: "without a number the e-mail address tells", list: list{
 				row(2, mailer.Person{Name: "山田", Email: "a..b@Mail.example"}, "A"), row(3, mailer.Person{Email: "a..b@mail.example"}, "B1"),
 			},
-			want: ImportResult{Rows: 2, Imported: 1, Updated: 1}, people: []mailer.Person{{Name: "山田", Email: "a..b@Mail.example"}}, exposures: []string{"A", "B1"},
+			want: mailer.ImportResult{Rows: 2, Imported: 1, Updated: 1}, people: []mailer.Person{{Name: "山田", Email: "a..b@Mail.example"}}, exposures: []string{"A", "B1"},
 		},
 		{
 			name: "never merged on a name", list: list{
@@ -112,17 +112,17 @@ func TestImportMerges(t *testing.T) {
 				row(4, mailer.Person{Name: "山田花子", Address: "港区１", PostalCode: "105-0001"}, "A"),
 				row(5, mailer.Person{Name: "山田 花子"}, "A"),
 			},
-			want: ImportResult{Rows: 4, Imported: 2, Duplicates: 1, Rejected: 1}, rejected: []refused{{row: 5}},
+			want: mailer.ImportResult{Rows: 4, Imported: 2, Duplicates: 1, Rejected: 1}, rejected: []refused{{row: 5}},
 			people:    []mailer.Person{{Name: "山田 花子", Address: "港区1", PostalCode: "105-0001"}, {Name: "山田 花子", Address: "港区2", PostalCode: "105-0001"}},
 			exposures: []string{"A"},
 		},
 		{
 			name: "numbers differ by case", list: list{row(2, mailer.Person{CustomerID: "ab"}, "A"), row(3, mailer.Person{CustomerID: "aB"}, "A"), row(4, mailer.Person{CustomerID: "ａｂ"}, "A")},
-			want: ImportResult{Rows: 3, Imported: 2, Duplicates: 1}, people: []mailer.Person{{CustomerID: "ab"}, {CustomerID: "aB"}}, exposures: []string{"A"},
+			want: mailer.ImportResult{Rows: 3, Imported: 2, Duplicates: 1}, people: []mailer.Person{{CustomerID: "ab"}, {CustomerID: "aB"}}, exposures: []string{"A"},
 		},
 		{
 			name: "unknown and missing exposure", list: list{row(2, plain, "A", "Z"), row(3, plain), row(4, plain, "B2")},
-			want: ImportResult{Rows: 3, Imported: 1, Rejected: 2}, rejected: []refused{{row: 2, column: "exposure"}, {row: 3, column: "exposure"}},
+			want: mailer.ImportResult{Rows: 3, Imported: 1, Rejected: 2}, rejected: []refused{{row: 2, column: "exposure"}, {row: 3, column: "exposure"}},
 			people: []mailer.Person{plain}, exposures: []string{"B2"},
 		},
 	}
@@ -172,7 +172,7 @@ func TestImportManyDuplicates(t *testing.T) {
 	}
 	res, rejected := e.load("shop", "many", rows)
 	have := map[string]map[string]bool{}
-	want := ImportResult{List: res.List, Rows: 3000}
+	want := mailer.ImportResult{List: res.List, Rows: 3000}
 	for _, r := range rows {
 		switch x := have[r.CustomerID]; {
 		case x == nil:
@@ -233,7 +233,7 @@ func TestImportLeavesNothing(t *testing.T) {
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
 			n := 0
-			res, err := e.Import(ctx, ImportOptions{Incident: "pay", Merchant: "shop", DryRun: tt.dry}, func() (mailer.Row, error) {
+			res, err := e.Import(ctx, tester, mailer.Import{Incident: "pay", Merchant: "shop", DryRun: tt.dry}, func() (mailer.Row, error) {
 				if n++; n > 100_000 {
 					t.Error("the import goes on")
 					return mailer.Row{}, io.EOF
@@ -269,7 +269,7 @@ func TestImportVoids(t *testing.T) {
 	e.load("shop", "more", people(4)[3:])
 	c, err := e.Campaign(ctx, id)
 	must(t, err)
-	if c.Phase != mailer.Draft || c.Reason != "list changed since the check" || c.Digest != "" {
+	if c.Phase != mailer.PhaseDraft || c.Reason != "list changed since the check" || c.Digest != "" {
 		t.Errorf("after an import: %+v", c)
 	}
 	if a, err := e.Approvals(ctx, id); err != nil || len(a) != 0 {
@@ -278,7 +278,7 @@ func TestImportVoids(t *testing.T) {
 	if err := e.Record(ctx, intent(&d[1]))[0]; !errors.Is(err, mailer.ErrNotRunning) {
 		t.Errorf("intent of a voided campaign: %v", err)
 	}
-	if c, err := e.Campaign(ctx, other); err != nil || c.Phase != mailer.Checked {
+	if c, err := e.Campaign(ctx, other); err != nil || c.Phase != mailer.PhaseChecked {
 		t.Errorf("another merchant's campaign: %+v %v", c, err)
 	}
 	// What was tried or is held stays; the rest is frozen anew.
@@ -286,7 +286,7 @@ func TestImportVoids(t *testing.T) {
 	if res.Recipients != 2 {
 		t.Errorf("frozen anew: %d, want 2", res.Recipients)
 	}
-	wantCounts(t, e.DB, id, mailer.Counts{mailer.Sending: 1, mailer.Claimed: 1, mailer.Queued: 2})
+	wantCounts(t, e.DB, id, mailer.Counts{mailer.StateSending: 1, mailer.StateClaimed: 1, mailer.StateQueued: 2})
 }
 
 func TestDifferentPeople(t *testing.T) {
@@ -378,20 +378,20 @@ func TestImportInTurns(t *testing.T) {
 			}
 			seen[r.CustomerID] = true
 		}
-		id := e.create(mailer.Campaign{Merchant: merchant, Stage: mailer.FollowUp})
+		id := e.create(mailer.Campaign{Merchant: merchant, Stage: mailer.StageFollowUp})
 		for _, ref := range []string{"", got[want-1].Ref} {
-			r, err := e.FindRecipient(context.Background(), id, ref)
+			r, err := e.FindRecipient(context.Background(), tester, mailer.ActPreview, id, ref)
 			if err != nil || ref == "" && r.ID != got[0].ID || ref != "" && r.ID != got[want-1].ID {
 				t.Errorf("%s: FindRecipient(%q) = %d, %v", merchant, ref, r.ID, err)
 			}
 		}
 	}
 	shop, club := e.recipients("shop"), e.create(mailer.Campaign{Merchant: "club"})
-	if r, err := e.FindRecipient(context.Background(), club, shop[0].Ref); !errors.Is(err, mailer.ErrNotFound) {
+	if r, err := e.FindRecipient(context.Background(), tester, mailer.ActPreview, club, shop[0].Ref); !errors.Is(err, mailer.ErrNotFound) {
 		t.Errorf("another merchant's recipient: %+v, %v", r, err)
 	}
 	none := e.create(mailer.Campaign{Exposures: []string{"B2"}})
-	if r, err := e.FindRecipient(context.Background(), none, ""); !errors.Is(err, mailer.ErrNotFound) {
+	if r, err := e.FindRecipient(context.Background(), tester, mailer.ActPreview, none, ""); !errors.Is(err, mailer.ErrNotFound) {
 		t.Errorf("nobody is selected: %+v, %v", r, err)
 	}
 }

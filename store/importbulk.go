@@ -1,7 +1,6 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -37,7 +36,7 @@ const (
 
 // outgrown goes over to bulk where the import outgrows what was there before.
 func (im *importer) outgrown(ctx context.Context) error {
-	if im.bulk != nil || im.sorted || im.nextID-im.firstID < max(cmp.Or(im.o.bulkRows, bulkRows), im.firstID) {
+	if im.bulk != nil || im.sorted || im.nextID-im.firstID < max(im.db.bulkRows, im.firstID) {
 		return nil
 	}
 	b := &bulk{random: newBuffered(im.db.random)}
@@ -81,7 +80,7 @@ func (im *importer) outgrown(ctx context.Context) error {
 // wait, and so do those that are to be rejected: rejects stay in the order of rows.
 func (im *importer) setAside(ctx context.Context, c *chunk) error {
 	for i := range c.rows {
-		if _, reason := im.refusal(c, i); reason == "" && im.filter.add(c.person[i]) {
+		if _, reason := im.refusal(c, i); reason == nil && im.filter.add(c.person[i]) {
 			c.fresh = append(c.fresh, i)
 			continue
 		}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -54,7 +55,7 @@ func TestImportBulk(t *testing.T) {
 	}
 	rows := mixed(4000)
 	type outcome struct {
-		result   ImportResult
+		result   mailer.ImportResult
 		rejected []refused
 		people   map[string]string // by person
 	}
@@ -65,15 +66,16 @@ func TestImportBulk(t *testing.T) {
 			e.load("shop", "before", before)
 		}
 		e.load("club", "others", people(20))
+		e.bulkRows = cmp.Or(after, bulkRows)
 		o := outcome{people: map[string]string{}}
 		var err error
-		o.result, err = e.Import(context.Background(), ImportOptions{
-			Incident: "pay", Merchant: "shop", bulkRows: after,
-			Reject: func(r mailer.Row, column, reason string) {
+		o.result, err = e.Import(context.Background(), tester, mailer.Import{
+			Incident: "pay", Merchant: "shop",
+			Reject: func(r mailer.Row, column string, reason error) {
 				if fmt.Sprint(r) != fmt.Sprint(rows[r.Number-2]) {
 					t.Errorf("rejected %+v, which the list does not have", r)
 				}
-				o.rejected = append(o.rejected, refused{r.Number, column, reason})
+				o.rejected = append(o.rejected, refused{r.Number, column, reason.Error()})
 			},
 		}, source(rows))
 		must(t, err)
@@ -138,7 +140,8 @@ func TestImportBulkTakenBack(t *testing.T) {
 	e.load("shop", "before", people(100))
 	rows := mixed(3000)
 	next := source(rows)
-	_, err := e.Import(context.Background(), ImportOptions{Incident: "pay", Merchant: "shop", bulkRows: 1}, func() (mailer.Row, error) {
+	e.bulkRows = 1
+	_, err := e.Import(context.Background(), tester, mailer.Import{Incident: "pay", Merchant: "shop"}, func() (mailer.Row, error) {
 		r, err := next()
 		if err == io.EOF {
 			err = io.ErrUnexpectedEOF

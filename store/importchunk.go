@@ -25,7 +25,7 @@ func (im *importer) store(ctx context.Context, c *chunk) error {
 		}
 	} else {
 		for i := range c.rows {
-			if column, reason := im.refusal(c, i); reason != "" {
+			if column, reason := im.refusal(c, i); reason != nil {
 				c.reject(i, column, reason)
 			} else {
 				c.fresh = append(c.fresh, i)
@@ -64,19 +64,19 @@ func (im *importer) store(ctx context.Context, c *chunk) error {
 }
 
 // refusal says why a row says too little; without a reason it says enough.
-func (im *importer) refusal(c *chunk, i int) (column, reason string) {
+func (im *importer) refusal(c *chunk, i int) (column string, reason error) {
 	if c.person[i] == nil {
-		return "", "nothing identifies this person: a customer_id, an e-mail address, or name and postal address is needed"
+		return "", mailer.Invalid("row.nobody")
 	}
 	if len(c.rows[i].Exposures) == 0 {
-		return "exposure", "no exposure"
+		return "exposure", mailer.Invalid("row.no-exposure")
 	}
 	for _, e := range c.rows[i].Exposures {
 		if im.exposures[e] == 0 {
-			return "exposure", "the incident has no exposure " + strconv.Quote(e)
+			return "exposure", mailer.Invalid("row.unknown-exposure", "exposure", strconv.Quote(e))
 		}
 	}
-	return "", ""
+	return "", nil
 }
 
 // insert adds the persons of some rows and returns how many were new. The ids are
@@ -193,7 +193,7 @@ func (im *importer) add(ctx context.Context, c *chunk, rows []int) error {
 		changed := false
 		if k.id >= im.firstID || !im.seen.add(k.id) { // an earlier row of this list
 			if differentPeople(&k.person, &row.Person) {
-				c.reject(i, "customer_id", "an earlier row of this list has the same customer_id with another name and another e-mail address: two people with one number?")
+				c.reject(i, "customer_id", mailer.Invalid("row.two-people"))
 				continue
 			}
 		} else if merged, differs := merge(k.person, row.Person); differs {

@@ -13,41 +13,11 @@ import (
 	"oshirase/mailer"
 )
 
-// Query is what a person on the phone can be found by; exactly one is set.
-type Query struct {
-	Ref, Email, CustomerID string
-}
-
-// Match is one recipient that a look-up found, with all that was done.
-type Match struct {
-	Recipient mailer.Recipient // Person empty where the incident's key is destroyed
-	Title     string           // of the incident
-	Sender    string           // name of the merchant
-	Campaigns []Told
-}
-
-// Told is what one campaign did for a recipient.
-type Told struct {
-	Campaign string
-	Name     string
-	Stage    mailer.Stage
-	Phase    mailer.Phase
-	Delivery int64
-	State    mailer.State
-	Attempts int
-	NextAt   time.Time
-	Reason   string // why suppressed
-	Events   []Event
-}
-
 // Lookup finds a person across incidents and merchants. Who looked, and by what
 // (blind, where it is personal), goes into the audit, with a match or without,
 // before anything is returned.
-func (db *DB) Lookup(ctx context.Context, by string, q Query) ([]Match, error) {
+func (db *DB) Lookup(ctx context.Context, by mailer.Actor, q mailer.Query) ([]mailer.Match, error) {
 	const op = "look up"
-	if fold(by) == "" {
-		return nil, wrap(op, invalid("who looks? give a name"))
-	}
 	var found []recipientAt
 	var term string
 	var err error
@@ -65,7 +35,7 @@ func (db *DB) Lookup(ctx context.Context, by string, q Query) ([]Match, error) {
 	if err != nil {
 		return nil, wrap(op, err)
 	}
-	matches := make([]Match, len(found))
+	matches := make([]mailer.Match, len(found))
 	for i := range found {
 		if matches[i], err = db.match(ctx, &found[i]); err != nil {
 			return nil, wrap(op, err)
@@ -74,9 +44,9 @@ func (db *DB) Lookup(ctx context.Context, by string, q Query) ([]Match, error) {
 	err = db.write(ctx, op, func(tx *sqlx.Tx) error {
 		refs := make([]string, len(matches))
 		for i, m := range matches {
-			refs[i] = m.Recipient.Ref
+			refs[i] = m.Ref
 		}
-		return db.audit(ctx, tx, by, "lookup", term, fmt.Sprintf("%d matches %s", len(matches), strings.Join(refs, " ")))
+		return db.act(ctx, tx, by, mailer.ActLookUp, term, fmt.Sprintf("%d matches %s", len(matches), strings.Join(refs, " ")))
 	})
 	if err != nil {
 		return nil, err
@@ -141,7 +111,7 @@ func (db *DB) findBlind(ctx context.Context, column string, key func(*sealer) []
 }
 
 // match gathers what was done for one recipient.
-func (db *DB) match(ctx context.Context, r *recipientAt) (m Match, err error) {
+func (db *DB) match(ctx context.Context, r *recipientAt) (m mailer.Match, err error) {
 	err = db.read(ctx, "read history", func(tx *sqlx.Tx) error {
 		var at struct{ Incident, Merchant, Title, Sender string }
 		if err := tx.GetContext(ctx, &at, `
@@ -149,14 +119,13 @@ func (db *DB) match(ctx context.Context, r *recipientAt) (m Match, err error) {
 			FROM incident i, merchant m WHERE i.num = ? AND m.num = ?`, r.Incident, r.Merchant); err != nil {
 			return err
 		}
-		m.Title, m.Sender = at.Title, at.Sender
-		m.Recipient = mailer.Recipient{ID: r.ID, Incident: at.Incident, Merchant: at.Merchant, Ref: db.names.Ref(r.ID)}
+		m = mailer.Match{Incident: at.Incident, Title: at.Title, Merchant: at.Merchant, Sender: at.Sender, Ref: db.names.Ref(r.ID)}
 		keys, err := db.keysOrNone(ctx, tx, r.Incident)
 		if err != nil {
 			return err
 		}
 		if keys != nil {
-			if m.Recipient.Person, err = keys.openPerson(r.Sealed, r.Incident, r.Merchant, r.PersonKey); err != nil {
+			if m.Person, err = keys.openPerson(r.Sealed, r.Incident, r.Merchant, r.PersonKey); err != nil {
 				return err
 			}
 		}
@@ -164,16 +133,16 @@ func (db *DB) match(ctx context.Context, r *recipientAt) (m Match, err error) {
 		if err != nil {
 			return err
 		}
-		if m.Recipient.Exposures, err = exposureIDs(exposures, r.Exposures.String); err != nil {
+		if m.Exposures, err = exposureIDs(exposures, r.Exposures.String); err != nil {
 			return err
 		}
-		m.Campaigns, err = campaignsFor(ctx, tx, r.ID)
+		m.Notices, err = campaignsFor(ctx, tx, r.ID)
 		return err
 	})
 	return m, err
 }
 
-func campaignsFor(ctx context.Context, tx *sqlx.Tx, recipient int64) ([]Told, error) {
+func campaignsFor(ctx context.Context, tx *sqlx.Tx, recipient int64) ([]mailer.NoticeHistory, error) {
 	var rows []struct {
 		Campaign, Name string
 		Stage          mailer.Stage
@@ -182,22 +151,22 @@ func campaignsFor(ctx context.Context, tx *sqlx.Tx, recipient int64) ([]Told, er
 		State          mailer.State
 		Attempts       int
 		NextAt         *int64 `db:"next_at"`
-		Suppressed     string
+		Suppressed     mailer.Suppression
 	}
 	if err := tx.SelectContext(ctx, &rows, `
 		SELECT c.id AS campaign, c.name, c.stage, c.phase, d.id, d.state, d.attempts, d.next_at, d.suppressed
 		FROM delivery d JOIN campaign c ON c.num = d.campaign WHERE d.recipient = ? ORDER BY d.id`, recipient); err != nil {
 		return nil, err
 	}
-	out := make([]Told, len(rows))
+	out := make([]mailer.NoticeHistory, len(rows))
 	for i, row := range rows {
 		ev, err := events(ctx, tx, row.ID)
 		if err != nil {
 			return nil, err
 		}
-		out[i] = Told{
-			Campaign: row.Campaign, Name: row.Name, Stage: row.Stage, Phase: row.Phase, Delivery: row.ID, State: row.State,
-			Attempts: row.Attempts, Reason: row.Suppressed, Events: ev,
+		out[i] = mailer.NoticeHistory{
+			Campaign: row.Campaign, Name: row.Name, Stage: row.Stage, Phase: row.Phase, State: row.State,
+			Attempts: row.Attempts, Suppressed: row.Suppressed, Events: ev,
 		}
 		if row.NextAt != nil {
 			out[i].NextAt = time.UnixMilli(*row.NextAt).UTC()
@@ -206,28 +175,19 @@ func campaignsFor(ctx context.Context, tx *sqlx.Tx, recipient int64) ([]Told, er
 	return out, nil
 }
 
-// AuditEntry is one line of who did what.
-type AuditEntry struct {
-	At      time.Time `json:"at"`
-	By      string    `json:"by"` // empty: the program, or nobody was named
-	Action  string    `json:"action"`
-	Subject string    `json:"subject"`
-	Detail  string    `json:"detail"`
-}
-
-// EachAudit calls fn with every line of the audit, oldest first.
-func (db *DB) EachAudit(ctx context.Context, fn func(AuditEntry) error) error {
+// EachAct calls fn with every act, oldest first.
+func (db *DB) EachAct(ctx context.Context, fn func(mailer.Act) error) error {
 	for after := int64(0); ; {
 		var rows []struct {
-			ID, At                       int64
-			Who, Action, Subject, Detail string
+			ID, At                              int64
+			Who, Proof, Action, Subject, Detail string
 		}
-		if err := db.r.SelectContext(ctx, &rows, `SELECT id, at, who, action, subject, detail FROM audit WHERE id > ? ORDER BY id LIMIT ?`,
+		if err := db.r.SelectContext(ctx, &rows, `SELECT id, at, who, proof, action, subject, detail FROM act WHERE id > ? ORDER BY id LIMIT ?`,
 			after, pageRows); err != nil {
-			return wrap("read audit", err)
+			return wrap("read acts", err)
 		}
 		for _, r := range rows {
-			if err := fn(AuditEntry{time.UnixMilli(r.At).UTC(), r.Who, r.Action, r.Subject, r.Detail}); err != nil {
+			if err := fn(mailer.Act{At: time.UnixMilli(r.At).UTC(), By: r.Who, Proof: mailer.Proof(r.Proof), Action: mailer.Action(r.Action), Subject: r.Subject, Detail: r.Detail}); err != nil {
 				return err
 			}
 			after = r.ID

@@ -15,26 +15,26 @@ func TestLookup(t *testing.T) {
 	id := e.campaign(3)
 	e.load("club", "list", people(2)[1:])
 	d := claim(t, e.DB, id, 3).Deliveries
-	must(t, e.Record(ctx, outcome(&d[1], mailer.Deferred, mailer.AtRcpt))[0])
+	must(t, e.Record(ctx, outcome(&d[1], mailer.StateDeferred, mailer.AtRcpt))[0])
 	ref := d[1].Recipient.Ref
 	tests := []struct {
 		name string
-		q    Query
+		q    mailer.Query
 		want string // merchants found
 	}{
-		{"reference number as it is said", Query{Ref: strings.ToLower(strings.Replace(ref, "-", " ", 1))}, "shop"},
-		{"e-mail, over merchants", Query{Email: " READER1@mail.example"}, "club shop"},
-		{"customer id, full width", Query{CustomerID: "Ｃ０００００１"}, "club shop"},
-		{"customer id", Query{CustomerID: "C000002"}, "shop"},
-		{"nobody", Query{Email: "nobody@mail.example"}, ""},
+		{"reference number as it is said", mailer.Query{Ref: strings.ToLower(strings.Replace(ref, "-", " ", 1))}, "shop"},
+		{"e-mail, over merchants", mailer.Query{Email: " READER1@mail.example"}, "club shop"},
+		{"customer id, full width", mailer.Query{CustomerID: "Ｃ０００００１"}, "club shop"},
+		{"customer id", mailer.Query{CustomerID: "C000002"}, "shop"},
+		{"nobody", mailer.Query{Email: "nobody@mail.example"}, ""},
 	}
 	for _, tt := range tests {
-		ms, err := e.Lookup(ctx, "窓口 田中", tt.q)
+		ms, err := e.Lookup(ctx, actor("窓口 田中"), tt.q)
 		must(t, err)
 		var got []string
 		for _, m := range ms {
-			got = append(got, m.Recipient.Merchant)
-			if m.Title != incident("pay").Title || m.Sender != merchant(m.Recipient.Merchant).Name || m.Recipient.Name == "" || len(m.Recipient.Exposures) != 1 {
+			got = append(got, m.Merchant)
+			if m.Title != incident("pay").Title || m.Sender != merchant(m.Merchant).Name || m.Name == "" || len(m.Exposures) != 1 {
 				t.Errorf("%s: %+v", tt.name, m)
 			}
 		}
@@ -43,15 +43,15 @@ func TestLookup(t *testing.T) {
 			t.Errorf("%s: found at %v, want %v", tt.name, got, want)
 		}
 	}
-	ms, err := e.Lookup(ctx, "窓口 田中", Query{Ref: ref})
+	ms, err := e.Lookup(ctx, actor("窓口 田中"), mailer.Query{Ref: ref})
 	must(t, err)
-	c := ms[0].Campaigns
-	if len(c) != 1 || c[0].Campaign != id || c[0].State != mailer.Deferred || !c[0].NextAt.Equal(t0.Add(time.Hour)) ||
+	c := ms[0].Notices
+	if len(c) != 1 || c[0].Campaign != id || c[0].State != mailer.StateDeferred || !c[0].NextAt.Equal(t0.Add(time.Hour)) ||
 		len(c[0].Events) != 1 || c[0].Events[0].Code != 250 || c[0].Events[0].Point != mailer.AtRcpt || c[0].Events[0].Attempt != 1 {
 		t.Errorf("history %+v", c)
 	}
-	var lines []AuditEntry
-	must(t, e.EachAudit(ctx, func(a AuditEntry) error {
+	var lines []mailer.Act
+	must(t, e.EachAct(ctx, func(a mailer.Act) error {
 		if a.Action == "lookup" {
 			lines = append(lines, a)
 		}
@@ -60,11 +60,11 @@ func TestLookup(t *testing.T) {
 	if len(lines) != len(tests)+1 || lines[0].By != "窓口 田中" || !strings.HasPrefix(lines[4].Detail, "0 matches") || !strings.Contains(lines[0].Detail, ref) {
 		t.Errorf("audit %+v", lines)
 	}
-	_, err = e.Lookup(ctx, "", Query{Ref: ref})
+	_, err = e.Lookup(ctx, actor(""), mailer.Query{Ref: ref})
 	wantErr(t, err, mailer.ErrInvalid, "name")
-	_, err = e.Lookup(ctx, "田中", Query{Ref: ref, Email: "a@b.example"})
+	_, err = e.Lookup(ctx, actor("田中"), mailer.Query{Ref: ref, Email: "a@b.example"})
 	wantErr(t, err, mailer.ErrInvalid, "exactly one")
-	_, err = e.Lookup(ctx, "田中", Query{Ref: "34679-ACDEF"})
+	_, err = e.Lookup(ctx, actor("田中"), mailer.Query{Ref: "34679-ACDEF"})
 	wantErr(t, err, mailer.ErrInvalid, "not a reference number")
 }
 

@@ -52,8 +52,8 @@ func TestMachine(t *testing.T) {
 			"release": m.release,
 			"recover": m.recover,
 			"wait":    func(t *rapid.T) { m.tick(time.Duration(rapid.IntRange(1, 90).Draw(t, "seconds")) * time.Second) },
-			"pause":   func(*rapid.T) { m.try(m.db().Pause(ctx, m.id, "stop"), mailer.ErrConflict) },
-			"resume":  func(*rapid.T) { m.try(m.db().Resume(ctx, m.id), mailer.ErrConflict) },
+			"pause":   func(*rapid.T) { m.try(m.db().Pause(ctx, tester, m.id, "stop"), mailer.ErrConflict) },
+			"resume":  func(*rapid.T) { m.try(m.db().Resume(ctx, tester, m.id), mailer.ErrConflict) },
 			"resolve": m.resolve,
 			"settle":  func(*rapid.T) { m.try(m.db().Settle(ctx, m.id)) },
 			"import":  m.change,
@@ -104,12 +104,12 @@ func (m *machine) observe() {
 		if r.Events < m.events[r.ID] {
 			m.t.Fatalf("delivery %d lost events", r.ID)
 		}
-		if was := m.state[r.ID]; (was == mailer.Accepted || was == mailer.Rejected) && r.State != was {
+		if was := m.state[r.ID]; (was == mailer.StateAccepted || was == mailer.StateRejected) && r.State != was {
 			m.t.Fatalf("delivery %d did not stay %s", r.ID, was)
 		}
 	}
 	for id, was := range m.state {
-		if _, ok := next[id]; !ok && was != mailer.Queued && was != mailer.Suppressed {
+		if _, ok := next[id]; !ok && was != mailer.StateQueued && was != mailer.StateSuppressed {
 			m.t.Fatalf("delivery %d, %s, is gone", id, was)
 		}
 	}
@@ -153,7 +153,7 @@ func (m *machine) claim(t *rapid.T) {
 		return
 	}
 	for _, d := range l.Deliveries {
-		if s := m.state[d.ID]; s != mailer.Queued && s != mailer.Deferred {
+		if s := m.state[d.ID]; s != mailer.StateQueued && s != mailer.StateDeferred {
 			t.Fatalf("delivery %d was claimed while %s", d.ID, s)
 		}
 	}
@@ -172,7 +172,7 @@ func (m *machine) intent(t *rapid.T) {
 	r := intent(d)
 	r.At = m.now
 	if err := m.db().Record(context.Background(), r)[0]; m.try(err, mailer.ErrLeaseLost, mailer.ErrNotRunning) {
-		if m.state[d.ID] != mailer.Claimed {
+		if m.state[d.ID] != mailer.StateClaimed {
 			t.Fatalf("an intent was committed for a delivery that was %s", m.state[d.ID])
 		}
 		m.intended = append(m.intended, *d)
@@ -181,13 +181,13 @@ func (m *machine) intent(t *rapid.T) {
 
 func (m *machine) outcome(t *rapid.T) {
 	d := m.pick(t, m.intended)
-	s := rapid.SampledFrom([]mailer.State{mailer.Accepted, mailer.Deferred, mailer.Rejected, mailer.Unknown, mailer.Expired}).Draw(t, "state")
+	s := rapid.SampledFrom([]mailer.State{mailer.StateAccepted, mailer.StateDeferred, mailer.StateRejected, mailer.StateUnknown, mailer.StateExpired}).Draw(t, "state")
 	m.record(d, s, mailer.AtDot)
 }
 
 func (m *machine) refuse(t *rapid.T) {
 	d := m.pick(t, m.held)
-	m.record(d, rapid.SampledFrom([]mailer.State{mailer.Deferred, mailer.Rejected, mailer.Accepted}).Draw(t, "state"), mailer.AtRcpt)
+	m.record(d, rapid.SampledFrom([]mailer.State{mailer.StateDeferred, mailer.StateRejected, mailer.StateAccepted}).Draw(t, "state"), mailer.AtRcpt)
 }
 
 func (m *machine) record(d *mailer.Delivery, s mailer.State, p mailer.Point) {
@@ -206,8 +206,8 @@ func (m *machine) recover(t *rapid.T) {
 }
 
 func (m *machine) resolve(t *rapid.T) {
-	as := rapid.SampledFrom([]mailer.State{mailer.Accepted, mailer.Queued}).Draw(t, "as")
-	_, err := m.db().Resolve(context.Background(), m.id, as, "", "佐藤")
+	as := rapid.SampledFrom([]mailer.State{mailer.StateAccepted, mailer.StateQueued}).Draw(t, "as")
+	_, err := m.db().Resolve(context.Background(), actor("佐藤"), m.id, as, "")
 	m.try(err)
 }
 
@@ -216,7 +216,7 @@ func (m *machine) resolve(t *rapid.T) {
 func (m *machine) change(t *rapid.T) {
 	c, err := m.handles[0].Campaign(context.Background(), m.id)
 	m.try(err)
-	if c.Phase == mailer.Finished || c.Phase == mailer.Cancelled || m.total >= 16 {
+	if c.Phase == mailer.PhaseFinished || c.Phase == mailer.PhaseCancelled || m.total >= 16 {
 		t.Skip("at its end")
 	}
 	m.total++
@@ -228,5 +228,5 @@ func (m *machine) cancel(t *rapid.T) {
 	if rapid.IntRange(0, 9).Draw(t, "seldom") > 0 {
 		t.Skip("seldom")
 	}
-	m.try(m.db().Cancel(context.Background(), m.id, "佐藤"), mailer.ErrConflict)
+	m.try(m.db().Cancel(context.Background(), actor("佐藤"), m.id), mailer.ErrConflict)
 }

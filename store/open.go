@@ -56,6 +56,8 @@ type DB struct {
 	log    *slog.Logger
 	// patience is how long a writer waits for another process in all.
 	patience time.Duration
+	// bulkRows is how many new people make it cheaper to sort indexes at the end.
+	bulkRows int64
 
 	master  []byte
 	names   *names
@@ -84,7 +86,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if err := prepareFile(o.Path, o.ReadOnly); err != nil {
 		return nil, fmt.Errorf("open ledger %s: %w", o.Path, err)
 	}
-	db := &DB{path: o.Path, random: o.Random, now: o.Now, log: o.Logger, patience: 5 * time.Minute, master: append([]byte(nil), o.MasterKey...)}
+	db := &DB{path: o.Path, random: o.Random, now: o.Now, log: o.Logger, patience: 5 * time.Minute, bulkRows: bulkRows, master: append([]byte(nil), o.MasterKey...)}
 	if db.random == nil {
 		db.random = rand.Reader
 	}

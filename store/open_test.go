@@ -68,10 +68,10 @@ func TestReadOnly(t *testing.T) {
 	db, err := Open(ctx, Options{Path: e.path, MasterKey: masterKey(1), ReadOnly: true})
 	must(t, err)
 	defer db.Close()
-	if c, err := db.Counts(ctx, id); err != nil || c[mailer.Queued] != 2 {
+	if c, err := db.Counts(ctx, id); err != nil || c[mailer.StateQueued] != 2 {
 		t.Errorf("counts %v %v", c, err)
 	}
-	wantErr(t, db.Pause(ctx, id, "stop"), ErrReadOnly, "read-only")
+	wantErr(t, db.Pause(ctx, tester, id, "stop"), ErrReadOnly, "read-only")
 }
 
 // Processes that open a new ledger at once make one of it.
@@ -118,18 +118,18 @@ func TestDiskFull(t *testing.T) {
 		must(t, err)
 	}
 	for i := range d {
-		records[i] = outcome(&d[i], mailer.Accepted, mailer.AtDot)
+		records[i] = outcome(&d[i], mailer.StateAccepted, mailer.AtDot)
 		records[i].Outcome.Text = strings.Repeat("x", 500)
 	}
 	for _, err := range e.Record(ctx, records...) {
 		wantErr(t, err, ErrDiskFull, "free some space")
 	}
-	wantCounts(t, e.DB, id, mailer.Counts{mailer.Sending: 300})
+	wantCounts(t, e.DB, id, mailer.Counts{mailer.StateSending: 300})
 	must(t, e.w.Get(&limit, `PRAGMA max_page_count = 1000000`))
 	for _, err := range e.Record(ctx, records...) {
 		must(t, err)
 	}
-	wantCounts(t, e.DB, id, mailer.Counts{mailer.Accepted: 300})
+	wantCounts(t, e.DB, id, mailer.Counts{mailer.StateAccepted: 300})
 }
 
 func TestHistoryIsAppendOnly(t *testing.T) {
@@ -137,7 +137,7 @@ func TestHistoryIsAppendOnly(t *testing.T) {
 	e := open(t)
 	id := e.campaign(1)
 	d := claim(t, e.DB, id, 1).Deliveries
-	must(t, e.Record(ctx, outcome(&d[0], mailer.Rejected, mailer.AtRcpt))[0])
+	must(t, e.Record(ctx, outcome(&d[0], mailer.StateRejected, mailer.AtRcpt))[0])
 	for _, q := range []string{`UPDATE event SET code = 250`, `DELETE FROM event`, `UPDATE audit SET who = ''`, `DELETE FROM audit`} {
 		if _, err := e.w.Exec(q); err == nil || !strings.Contains(err.Error(), "only ever appended") {
 			t.Errorf("%s: %v", q, err)
@@ -154,11 +154,11 @@ func TestLocked(t *testing.T) {
 	tx, err := other.w.Begin()
 	must(t, err)
 	e.patience = 0
-	wantErr(t, e.Pause(ctx, id, "stop"), ErrLocked, "keeps the database locked")
+	wantErr(t, e.Pause(ctx, tester, id, "stop"), ErrLocked, "keeps the database locked")
 	e.patience = time.Hour
 	done := make(chan error)
-	go func() { done <- e.Pause(ctx, id, "stop") }()
+	go func() { done <- e.Pause(ctx, tester, id, "stop") }()
 	must(t, tx.Rollback())
 	must(t, <-done)
-	e.wantPhase(id, mailer.Paused)
+	e.wantPhase(id, mailer.PhasePaused)
 }

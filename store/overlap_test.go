@@ -26,7 +26,7 @@ func TestOverlaps(t *testing.T) {
 	}{
 		{"another group with two of them", mailer.Campaign{Exposures: []string{"B1"}}, []int64{2}},
 		{"all of them", mailer.Campaign{}, []int64{5}},
-		{"another stage", mailer.Campaign{Stage: mailer.FollowUp}, nil},
+		{"another stage", mailer.Campaign{Stage: mailer.StageFollowUp}, nil},
 	} {
 		id := e.create(tt.c)
 		e.check(id, nil)
@@ -35,9 +35,9 @@ func TestOverlaps(t *testing.T) {
 		if !slices.Equal(n, tt.want) || len(n) > 0 && ids[0] != a {
 			t.Errorf("%s: %v in %v, want %v in %s", tt.name, n, ids, tt.want, a)
 		}
-		must(t, e.Cancel(ctx, id, "test"))
+		must(t, e.Cancel(ctx, actor("test"), id))
 	}
-	must(t, e.Cancel(ctx, a, "test"))
+	must(t, e.Cancel(ctx, actor("test"), a))
 	all := e.create(mailer.Campaign{})
 	e.check(all, nil)
 	if ids, _, err := e.Overlaps(ctx, all); err != nil || len(ids) != 0 {

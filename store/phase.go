@@ -15,27 +15,27 @@ import (
 // phases is the whole of what may happen to a campaign; docs/states.md says who
 // does it.
 var phases = map[mailer.Phase][]mailer.Phase{
-	mailer.Draft:     {mailer.Checked, mailer.Cancelled},
-	mailer.Checked:   {mailer.Draft, mailer.Approved, mailer.Scheduled, mailer.Cancelled},
-	mailer.Approved:  {mailer.Draft, mailer.Scheduled, mailer.Running, mailer.Cancelled},
-	mailer.Scheduled: {mailer.Draft, mailer.Approved, mailer.Overdue, mailer.Running, mailer.Cancelled},
-	mailer.Overdue:   {mailer.Draft, mailer.Approved, mailer.Scheduled, mailer.Running, mailer.Cancelled},
-	mailer.Running:   {mailer.Draft, mailer.Paused, mailer.Finished, mailer.Cancelled},
-	mailer.Paused:    {mailer.Draft, mailer.Running, mailer.Cancelled},
+	mailer.PhaseDraft:     {mailer.PhaseChecked, mailer.PhaseCancelled},
+	mailer.PhaseChecked:   {mailer.PhaseDraft, mailer.PhaseApproved, mailer.PhaseScheduled, mailer.PhaseCancelled},
+	mailer.PhaseApproved:  {mailer.PhaseDraft, mailer.PhaseScheduled, mailer.PhaseRunning, mailer.PhaseCancelled},
+	mailer.PhaseScheduled: {mailer.PhaseDraft, mailer.PhaseApproved, mailer.PhaseOverdue, mailer.PhaseRunning, mailer.PhaseCancelled},
+	mailer.PhaseOverdue:   {mailer.PhaseDraft, mailer.PhaseApproved, mailer.PhaseScheduled, mailer.PhaseRunning, mailer.PhaseCancelled},
+	mailer.PhaseRunning:   {mailer.PhaseDraft, mailer.PhasePaused, mailer.PhaseFinished, mailer.PhaseCancelled},
+	mailer.PhasePaused:    {mailer.PhaseDraft, mailer.PhaseRunning, mailer.PhaseCancelled},
 }
 
 // hint says what to do about a campaign that stands in the way.
 func hint(p mailer.Phase) string {
 	switch p {
-	case mailer.Draft:
+	case mailer.PhaseDraft:
 		return ": run `campaign check` first"
-	case mailer.Checked:
+	case mailer.PhaseChecked:
 		return ": run `campaign approve` first"
-	case mailer.Approved, mailer.Overdue:
+	case mailer.PhaseApproved, mailer.PhaseOverdue:
 		return ": run `campaign start`"
-	case mailer.Running:
+	case mailer.PhaseRunning:
 		return ": run `campaign pause` first"
-	case mailer.Paused:
+	case mailer.PhasePaused:
 		return ": run `campaign resume`"
 	}
 	return ""
@@ -50,17 +50,17 @@ func (db *DB) setPhase(ctx context.Context, tx *sqlx.Tx, row *campaignRow, to ma
 	if !slices.Contains(phases[row.Phase], to) {
 		return conflict("campaign %s is %s and cannot become %s", row.ID, row.Phase, to)
 	}
-	set := `phase = ?, reason = ?, waiting = ''`
+	set := `phase = ?, reason = ?`
 	args := []any{string(to), reason}
 	now := db.now().UnixMilli()
 	switch to {
-	case mailer.Running:
+	case mailer.PhaseRunning:
 		set += `, started_at = ifnull(started_at, ?)`
 		args = append(args, now)
-	case mailer.Finished, mailer.Cancelled:
+	case mailer.PhaseFinished, mailer.PhaseCancelled:
 		set += `, ended_at = ?`
 		args = append(args, now)
-	case mailer.Draft:
+	case mailer.PhaseDraft:
 		set += `, revision = revision + 1, digest = '', result = NULL, sendable = 0`
 	}
 	if _, err := tx.ExecContext(ctx, `UPDATE campaign SET `+set+` WHERE num = ?`, append(args, row.Num)...); err != nil {
@@ -73,25 +73,25 @@ func (db *DB) setPhase(ctx context.Context, tx *sqlx.Tx, row *campaignRow, to ma
 // toDraft voids a campaign: what was checked and approved no longer stands. The
 // snapshot stays until the next check, since deliveries that were tried were
 // rendered from it.
-func (db *DB) toDraft(ctx context.Context, tx *sqlx.Tx, row *campaignRow, reason string) error {
-	if err := db.setPhase(ctx, tx, row, mailer.Draft, reason); err != nil {
+func (db *DB) toDraft(ctx context.Context, tx *sqlx.Tx, by mailer.Actor, row *campaignRow, reason string) error {
+	if err := db.setPhase(ctx, tx, row, mailer.PhaseDraft, reason); err != nil {
 		return err
 	}
 	if _, err := tx.ExecContext(ctx, `DELETE FROM approval WHERE campaign = ?`, row.Num); err != nil {
 		return err
 	}
-	return db.audit(ctx, tx, "", "void", row.ID, reason)
+	return db.act(ctx, tx, by, mailer.ActVoid, row.ID, reason)
 }
 
 // voidWhere voids every campaign that was checked and is not at its end.
-func (db *DB) voidWhere(ctx context.Context, tx *sqlx.Tx, reason, where string, args ...any) error {
+func (db *DB) voidWhere(ctx context.Context, tx *sqlx.Tx, by mailer.Actor, reason, where string, args ...any) error {
 	var rows []campaignRow
 	if err := tx.SelectContext(ctx, &rows, selectCampaign+`
 		WHERE c.phase IN ('checked', 'approved', 'scheduled', 'overdue', 'running', 'paused') AND c.`+where, args...); err != nil {
 		return err
 	}
 	for i := range rows {
-		if err := db.toDraft(ctx, tx, &rows[i], reason); err != nil {
+		if err := db.toDraft(ctx, tx, by, &rows[i], reason); err != nil {
 			return err
 		}
 		db.log.Warn("campaign voided", "campaign", rows[i].ID, "reason", reason)
@@ -112,39 +112,39 @@ func (db *DB) change(ctx context.Context, op, campaign string, fn func(tx *sqlx.
 
 // Void takes a campaign back to draft and its approvals away, with the reason.
 // A draft stays as it is; ErrConflict where it is finished or cancelled.
-func (db *DB) Void(ctx context.Context, campaign, reason string) error {
+func (db *DB) Void(ctx context.Context, by mailer.Actor, campaign, reason string) error {
 	return db.change(ctx, "void", campaign, func(tx *sqlx.Tx, row *campaignRow) error {
-		if row.Phase == mailer.Draft {
+		if row.Phase == mailer.PhaseDraft {
 			return nil
 		}
-		return db.toDraft(ctx, tx, row, reason)
+		return db.toDraft(ctx, tx, by, row, reason)
 	})
 }
 
 // Pause moves a running campaign to paused, with a reason for people. From then
 // on no intent of any process is committed.
-func (db *DB) Pause(ctx context.Context, campaign, reason string) error {
+func (db *DB) Pause(ctx context.Context, by mailer.Actor, campaign, reason string) error {
 	return db.change(ctx, "pause", campaign, func(tx *sqlx.Tx, row *campaignRow) error {
-		if row.Phase != mailer.Running {
+		if row.Phase != mailer.PhaseRunning {
 			return conflict("cannot pause: campaign %s is %s", row.ID, row.Phase)
 		}
-		if err := db.setPhase(ctx, tx, row, mailer.Paused, reason); err != nil {
+		if err := db.setPhase(ctx, tx, row, mailer.PhasePaused, reason); err != nil {
 			return err
 		}
-		return db.audit(ctx, tx, "", "pause", row.ID, reason)
+		return db.act(ctx, tx, by, mailer.ActPause, row.ID, reason)
 	})
 }
 
 // Resume moves a paused campaign back to running.
-func (db *DB) Resume(ctx context.Context, campaign string) error {
+func (db *DB) Resume(ctx context.Context, by mailer.Actor, campaign string) error {
 	return db.change(ctx, "resume", campaign, func(tx *sqlx.Tx, row *campaignRow) error {
-		if row.Phase != mailer.Paused {
-			return conflict("cannot resume: campaign %s is %s, not paused%s", row.ID, row.Phase, hintUnless(row.Phase, mailer.Running))
+		if row.Phase != mailer.PhasePaused {
+			return conflict("cannot resume: campaign %s is %s, not paused%s", row.ID, row.Phase, hintUnless(row.Phase, mailer.PhaseRunning))
 		}
-		if err := db.setPhase(ctx, tx, row, mailer.Running, ""); err != nil {
+		if err := db.setPhase(ctx, tx, row, mailer.PhaseRunning, ""); err != nil {
 			return err
 		}
-		return db.audit(ctx, tx, "", "resume", row.ID, "")
+		return db.act(ctx, tx, by, mailer.ActResume, row.ID, "")
 	})
 }
 
@@ -157,45 +157,45 @@ func hintUnless(p, not mailer.Phase) string {
 
 // Start moves an approved or overdue campaign to running. A scheduled one keeps
 // to its time and starts by itself, unless that has come or now is true.
-func (db *DB) Start(ctx context.Context, campaign string, now bool) error {
+func (db *DB) Start(ctx context.Context, by mailer.Actor, campaign string, now bool) error {
 	return db.change(ctx, "start", campaign, func(tx *sqlx.Tx, row *campaignRow) error {
 		switch row.Phase {
-		case mailer.Approved, mailer.Overdue:
-		case mailer.Scheduled:
+		case mailer.PhaseApproved, mailer.PhaseOverdue:
+		case mailer.PhaseScheduled:
 			if !now && db.now().Before(fromMS(row.At)) {
 				return nil
 			}
 		default:
 			return standsAt(row, "start")
 		}
-		if err := db.setPhase(ctx, tx, row, mailer.Running, ""); err != nil {
+		if err := db.setPhase(ctx, tx, row, mailer.PhaseRunning, ""); err != nil {
 			return err
 		}
-		return db.audit(ctx, tx, "", "start", row.ID, "")
+		return db.act(ctx, tx, by, mailer.ActStart, row.ID, "")
 	})
 }
 
 // Cancel ends a campaign for good. What was not sent is cancelled; deliveries in
 // sending or unknown stay until their outcome is known.
-func (db *DB) Cancel(ctx context.Context, campaign, by string) error {
+func (db *DB) Cancel(ctx context.Context, by mailer.Actor, campaign string) error {
 	return db.change(ctx, "cancel", campaign, func(tx *sqlx.Tx, row *campaignRow) error {
-		if row.Phase == mailer.Finished || row.Phase == mailer.Cancelled {
+		if row.Phase == mailer.PhaseFinished || row.Phase == mailer.PhaseCancelled {
 			return conflict("cannot cancel: campaign %s is %s already", row.ID, row.Phase)
 		}
-		if err := db.setPhase(ctx, tx, row, mailer.Cancelled, ""); err != nil {
+		if err := db.setPhase(ctx, tx, row, mailer.PhaseCancelled, ""); err != nil {
 			return err
 		}
 		if err := db.cancelRest(ctx, tx, row.Num); err != nil {
 			return err
 		}
-		return db.audit(ctx, tx, by, "cancel", row.ID, "")
+		return db.act(ctx, tx, by, mailer.ActCancel, row.ID, "")
 	})
 }
 
 // cancelRest cancels what a cancelled campaign would never send. It is called
 // again whenever an outcome or a decision gives such a campaign a delivery back.
 func (db *DB) cancelRest(ctx context.Context, tx *sqlx.Tx, campaign int64) error {
-	for _, from := range []mailer.State{mailer.Claimed, mailer.Queued, mailer.Deferred} {
+	for _, from := range []mailer.State{mailer.StateClaimed, mailer.StateQueued, mailer.StateDeferred} {
 		cond := ` campaign = ? AND state = '` + string(from) + `'`
 		if _, err := tx.ExecContext(ctx, `
 			INSERT INTO event (delivery, n, merchant, at, kind, state, attempt)
@@ -211,7 +211,7 @@ func (db *DB) cancelRest(ctx context.Context, tx *sqlx.Tx, campaign int64) error
 		if err != nil {
 			return err
 		}
-		if err := count(ctx, tx, campaign, from, mailer.Canceled, n); err != nil {
+		if err := count(ctx, tx, campaign, from, mailer.StateCancelled, n); err != nil {
 			return err
 		}
 	}
@@ -221,27 +221,27 @@ func (db *DB) cancelRest(ctx context.Context, tx *sqlx.Tx, campaign int64) error
 // Approve records one person's consent. count is what the person typed, people
 // how many different ones are needed; with enough of them the campaign becomes
 // approved, or scheduled where it has a time.
-func (db *DB) Approve(ctx context.Context, campaign, by string, count int64, people int) (approvals int, approved bool, err error) {
-	who := fold(by)
+func (db *DB) Approve(ctx context.Context, by mailer.Actor, campaign string, count int64, people int) (approvals int, approved bool, err error) {
+	who := fold(by.Name)
 	if who == "" {
 		return 0, false, wrap("approve "+campaign, invalid("who approves? give a name"))
 	}
 	err = db.change(ctx, "approve", campaign, func(tx *sqlx.Tx, row *campaignRow) error {
-		if row.Phase != mailer.Checked {
+		if row.Phase != mailer.PhaseChecked {
 			return standsAt(row, "approve")
 		}
 		if count != row.Sendable {
 			// The right number is not said: who approves has to have looked.
 			return invalid("%d is not the number of notices that the check of campaign %s counted: look at the check again", count, row.ID)
 		}
-		_, err := tx.ExecContext(ctx, `INSERT INTO approval (campaign, who, name, count, digest, at) VALUES (?, ?, ?, ?, ?, ?)`,
-			row.Num, who, by, count, row.Digest, db.now().UnixMilli())
+		_, err := tx.ExecContext(ctx, `INSERT INTO approval (campaign, who, name, proof, count, digest, at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+			row.Num, who, by.Name, string(by.Proof), count, row.Digest, db.now().UnixMilli())
 		if unique(err) {
-			return conflict("%s has approved campaign %s already: another person must", by, row.ID)
+			return conflict("%s has approved campaign %s already: another person must", by.Name, row.ID)
 		} else if err != nil {
 			return err
 		}
-		if err := db.audit(ctx, tx, by, "approve", row.ID, fmt.Sprintf("count %d, digest %s", count, row.Digest)); err != nil {
+		if err := db.act(ctx, tx, by, mailer.ActApprove, row.ID, fmt.Sprintf("count %d, digest %s", count, row.Digest)); err != nil {
 			return err
 		}
 		if err := tx.GetContext(ctx, &approvals, `SELECT count(*) FROM approval WHERE campaign = ?`, row.Num); err != nil {
@@ -261,15 +261,15 @@ func (db *DB) Approve(ctx context.Context, campaign, by string, count int64, peo
 // readyPhase is where an approved campaign waits.
 func readyPhase(at sql.NullInt64) mailer.Phase {
 	if at.Valid {
-		return mailer.Scheduled
+		return mailer.PhaseScheduled
 	}
-	return mailer.Approved
+	return mailer.PhaseApproved
 }
 
 // Set changes the pace, the window or the time of a campaign; nil leaves as it
 // is. None of them voids the approval: they say when, not what. Pace and window
 // may change while the campaign runs; the time may not. A zero time takes it away.
-func (db *DB) Set(ctx context.Context, campaign string, perHour *int, window *mailer.WindowSpec, at *time.Time) error {
+func (db *DB) Set(ctx context.Context, by mailer.Actor, campaign string, perHour *int, window *mailer.WindowSpec, at *time.Time) error {
 	if perHour != nil && *perHour < 0 {
 		return wrap("set "+campaign, invalid("%d messages an hour: use 0 for no limit", *perHour))
 	}
@@ -279,14 +279,14 @@ func (db *DB) Set(ctx context.Context, campaign string, perHour *int, window *ma
 		}
 	}
 	return db.change(ctx, "set", campaign, func(tx *sqlx.Tx, row *campaignRow) error {
-		if row.Phase == mailer.Finished || row.Phase == mailer.Cancelled {
+		if row.Phase == mailer.PhaseFinished || row.Phase == mailer.PhaseCancelled {
 			return conflict("campaign %s is %s: nothing more is sent", row.ID, row.Phase)
 		}
 		if perHour != nil {
 			if _, err := tx.ExecContext(ctx, `UPDATE campaign SET per_hour = ? WHERE num = ?`, *perHour, row.Num); err != nil {
 				return err
 			}
-			if err := db.audit(ctx, tx, "", "set", row.ID, fmt.Sprintf("per_hour %d -> %d", row.PerHour, *perHour)); err != nil {
+			if err := db.act(ctx, tx, by, mailer.ActSet, row.ID, fmt.Sprintf("per_hour %d -> %d", row.PerHour, *perHour)); err != nil {
 				return err
 			}
 		}
@@ -295,19 +295,19 @@ func (db *DB) Set(ctx context.Context, campaign string, perHour *int, window *ma
 				return err
 			}
 			detail := fmt.Sprintf("window %q %q -> %q %q", row.Hours, row.Days, window.Hours, window.Days)
-			if err := db.audit(ctx, tx, "", "set", row.ID, detail); err != nil {
+			if err := db.act(ctx, tx, by, mailer.ActSet, row.ID, detail); err != nil {
 				return err
 			}
 		}
 		if at != nil {
-			return db.setTime(ctx, tx, row, *at)
+			return db.setTime(ctx, tx, by, row, *at)
 		}
 		return nil
 	})
 }
 
-func (db *DB) setTime(ctx context.Context, tx *sqlx.Tx, row *campaignRow, at time.Time) error {
-	if row.Phase == mailer.Running || row.Phase == mailer.Paused {
+func (db *DB) setTime(ctx context.Context, tx *sqlx.Tx, by mailer.Actor, row *campaignRow, at time.Time) error {
+	if row.Phase == mailer.PhaseRunning || row.Phase == mailer.PhasePaused {
 		return conflict("campaign %s has started: its time cannot change", row.ID)
 	}
 	if _, err := tx.ExecContext(ctx, `UPDATE campaign SET at = ? WHERE num = ?`, ms(at), row.Num); err != nil {
@@ -315,14 +315,14 @@ func (db *DB) setTime(ctx context.Context, tx *sqlx.Tx, row *campaignRow, at tim
 	}
 	row.At = sql.NullInt64{Int64: at.UnixMilli(), Valid: !at.IsZero()}
 	switch row.Phase {
-	case mailer.Approved, mailer.Scheduled, mailer.Overdue:
+	case mailer.PhaseApproved, mailer.PhaseScheduled, mailer.PhaseOverdue:
 		if to := readyPhase(row.At); to != row.Phase {
 			if err := db.setPhase(ctx, tx, row, to, ""); err != nil {
 				return err
 			}
 		}
 	}
-	return db.audit(ctx, tx, "", "set", row.ID, "at "+at.In(mailer.JST).Format(time.RFC3339))
+	return db.act(ctx, tx, by, mailer.ActSet, row.ID, "at "+at.In(mailer.JST).Format(time.RFC3339))
 }
 
 // Wake moves scheduled campaigns whose time has come to running, and those
@@ -340,15 +340,15 @@ func (db *DB) Wake(ctx context.Context, now time.Time, grace time.Duration) erro
 		}
 		for i := range rows {
 			row := &rows[i]
-			to, reason := mailer.Running, ""
+			to, reason := mailer.PhaseRunning, ""
 			if late := now.Sub(fromMS(row.At)); late > grace {
-				to = mailer.Overdue
+				to = mailer.PhaseOverdue
 				reason = fmt.Sprintf("its time %s had passed by %s when the program looked", fromMS(row.At).In(mailer.JST).Format(time.RFC3339), late.Round(time.Second))
 			}
 			if err := db.setPhase(ctx, tx, row, to, reason); err != nil {
 				return err
 			}
-			if err := db.audit(ctx, tx, "", "wake", row.ID, string(to)); err != nil {
+			if err := db.act(ctx, tx, mailer.Program, mailer.ActWake, row.ID, string(to)); err != nil {
 				return err
 			}
 		}
@@ -356,36 +356,21 @@ func (db *DB) Wake(ctx context.Context, now time.Time, grace time.Duration) erro
 	})
 }
 
-// Wait notes why nothing of a running campaign is sent now, for people to see;
-// empty: it is being sent. A campaign that is not running stays as it is.
-func (db *DB) Wait(ctx context.Context, campaign, why string) error {
-	op := "note wait of " + campaign
-	var same bool
-	err := db.r.GetContext(ctx, &same, `SELECT waiting = ? OR phase <> 'running' FROM campaign WHERE id = ?`, why, campaign)
-	if err != nil || same {
-		return wrap(op, missing(err, "campaign", campaign))
-	}
-	return db.write(ctx, op, func(tx *sqlx.Tx) error {
-		_, err := tx.ExecContext(ctx, `UPDATE campaign SET waiting = ? WHERE id = ? AND phase = 'running'`, why, campaign)
-		return err
-	})
-}
-
 // Settle moves a running campaign without open deliveries to finished; any other
 // stays as it is.
 func (db *DB) Settle(ctx context.Context, campaign string) error {
 	return db.change(ctx, "settle", campaign, func(tx *sqlx.Tx, row *campaignRow) error {
-		if row.Phase != mailer.Running {
+		if row.Phase != mailer.PhaseRunning {
 			return nil
 		}
 		c, err := counts(ctx, tx, row.Num)
 		if err != nil || c.Open() > 0 {
 			return err
 		}
-		if err := db.setPhase(ctx, tx, row, mailer.Finished, ""); err != nil {
+		if err := db.setPhase(ctx, tx, row, mailer.PhaseFinished, ""); err != nil {
 			return err
 		}
-		return db.audit(ctx, tx, "", "finish", row.ID, "")
+		return db.act(ctx, tx, mailer.Program, mailer.ActFinish, row.ID, "")
 	})
 }
 

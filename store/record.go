@@ -130,7 +130,7 @@ func (db *DB) commitImplied(ctx context.Context, records []*mailer.Record, errs 
 	if err != nil {
 		return wrap("record", err)
 	}
-	steps := db.group(records, errs, keys, func(campaignKey) mailer.Phase { return mailer.Running }, implied)
+	steps := db.group(records, errs, keys, func(campaignKey) mailer.Phase { return mailer.PhaseRunning }, implied)
 	return db.writeAlone("record", func(q sqlx.ExtContext) error { return writeSteps(ctx, q, steps) })
 }
 
@@ -153,7 +153,7 @@ func (db *DB) commitRead(ctx context.Context, tx *sqlx.Tx, records []*mailer.Rec
 		return err
 	}
 	for _, s := range steps {
-		if s.phase == mailer.Cancelled && s.to == mailer.Deferred {
+		if s.phase == mailer.PhaseCancelled && s.to == mailer.StateDeferred {
 			if err := db.cancelRest(ctx, tx, s.num); err != nil {
 				return err
 			}
@@ -170,15 +170,15 @@ type stater func(k campaignKey, r *mailer.Record, to mailer.State) (mailer.State
 // reply to DATA no intent is needed, from the body on there is one.
 func implied(_ campaignKey, r *mailer.Record, to mailer.State) (mailer.State, error) {
 	if r.Outcome == nil {
-		return mailer.Claimed, nil
+		return mailer.StateClaimed, nil
 	}
 	switch {
-	case r.Intended || to == mailer.Accepted || to == mailer.Unknown:
-		return mailer.Sending, nil
+	case r.Intended || to == mailer.StateAccepted || to == mailer.StateUnknown:
+		return mailer.StateSending, nil
 	case r.Outcome.Point == mailer.AtBody || r.Outcome.Point == mailer.AtDot:
-		return mailer.Sending, nil
+		return mailer.StateSending, nil
 	}
-	return mailer.Claimed, nil
+	return mailer.StateClaimed, nil
 }
 
 // readStates reads the deliveries of all records; the stater it returns follows
@@ -214,9 +214,9 @@ func readStates(ctx context.Context, tx *sqlx.Tx, records []*mailer.Record) (sta
 		from := a.state
 		ok := a.lease == r.Epoch && from.CanBecome(to)
 		if r.Outcome == nil {
-			ok = ok && from == mailer.Claimed
+			ok = ok && from == mailer.StateClaimed
 		} else {
-			ok = ok && (from == mailer.Claimed || from == mailer.Sending || from == mailer.Unknown)
+			ok = ok && (from == mailer.StateClaimed || from == mailer.StateSending || from == mailer.StateUnknown)
 		}
 		if !ok {
 			return "", fmt.Errorf("%w: delivery %d is %s under epoch %d", mailer.ErrLeaseLost, r.Delivery, from, a.lease)
@@ -229,14 +229,14 @@ func readStates(ctx context.Context, tx *sqlx.Tx, records []*mailer.Record) (sta
 // goal is the state that a record asks for.
 func goal(r *mailer.Record, phase mailer.Phase) (mailer.State, error) {
 	if r.Outcome == nil {
-		if phase != mailer.Running {
+		if phase != mailer.PhaseRunning {
 			return "", fmt.Errorf("%w: %s is %s", mailer.ErrNotRunning, r.Campaign, phase)
 		}
-		return mailer.Sending, nil
+		return mailer.StateSending, nil
 	}
 	switch r.Outcome.State {
-	case mailer.Accepted, mailer.Rejected, mailer.Unknown, mailer.Expired:
-	case mailer.Deferred:
+	case mailer.StateAccepted, mailer.StateRejected, mailer.StateUnknown, mailer.StateExpired:
+	case mailer.StateDeferred:
 		if r.Outcome.NextAt.IsZero() {
 			return "", fmt.Errorf("record delivery %d: %w", r.Delivery, invalid("a deferred outcome needs the time of the next attempt"))
 		}

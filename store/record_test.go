@@ -28,24 +28,24 @@ func TestRecord(t *testing.T) {
 	for _, err := range e.Record(ctx, intents...) {
 		must(t, err)
 	}
-	wantCounts(t, e.DB, id, mailer.Counts{mailer.Sending: 4, mailer.Claimed: 2})
+	wantCounts(t, e.DB, id, mailer.Counts{mailer.StateSending: 4, mailer.StateClaimed: 2})
 	for _, err := range e.Record(ctx,
-		outcome(&d[0], mailer.Accepted, mailer.AtDot), outcome(&d[1], mailer.Deferred, mailer.AtDot),
-		outcome(&d[2], mailer.Rejected, mailer.AtBody), outcome(&d[3], mailer.Unknown, mailer.AtDot),
-		outcome(&d[4], mailer.Deferred, mailer.AtRcpt), outcome(&d[5], mailer.Rejected, mailer.AtMail)) {
+		outcome(&d[0], mailer.StateAccepted, mailer.AtDot), outcome(&d[1], mailer.StateDeferred, mailer.AtDot),
+		outcome(&d[2], mailer.StateRejected, mailer.AtBody), outcome(&d[3], mailer.StateUnknown, mailer.AtDot),
+		outcome(&d[4], mailer.StateDeferred, mailer.AtRcpt), outcome(&d[5], mailer.StateRejected, mailer.AtMail)) {
 		must(t, err)
 	}
-	want := mailer.Counts{mailer.Accepted: 1, mailer.Deferred: 2, mailer.Rejected: 2, mailer.Unknown: 1}
+	want := mailer.Counts{mailer.StateAccepted: 1, mailer.StateDeferred: 2, mailer.StateRejected: 2, mailer.StateUnknown: 1}
 	wantCounts(t, e.DB, id, want)
 	// A late outcome settles the unknown one, without counting the attempt twice.
-	must(t, e.Record(ctx, outcome(&d[3], mailer.Accepted, mailer.AtDot))[0])
-	want[mailer.Unknown], want[mailer.Accepted] = 0, 2
+	must(t, e.Record(ctx, outcome(&d[3], mailer.StateAccepted, mailer.AtDot))[0])
+	want[mailer.StateUnknown], want[mailer.StateAccepted] = 0, 2
 	wantCounts(t, e.DB, id, want)
-	var rows []DeliveryRow
-	must(t, e.EachDelivery(ctx, id, "", func(r DeliveryRow) error { rows = append(rows, r); return nil }))
+	var rows []mailer.DeliveryView
+	must(t, e.EachDelivery(ctx, tester, mailer.DeliveryFilter{Campaign: id, State: ""}, func(r mailer.DeliveryView) error { rows = append(rows, r); return nil }))
 	for i, r := range rows {
-		if r.Attempts != 1 || r.Last == nil || r.Last.Text != `ok "queued" as 1` || r.Last.Code != 250 || !r.Last.At.Equal(t0.Add(time.Second)) {
-			t.Errorf("delivery %d: %+v, last %+v", i, r, r.Last)
+		if r.Attempts != 1 || r.Text != `ok "queued" as 1` || r.Code != 250 || !r.LastAt.Equal(t0.Add(time.Second)) {
+			t.Errorf("delivery %d: %+v", i, r)
 		}
 	}
 	if at, ok, err := e.NextDue(ctx, id); err != nil || !ok || !at.Equal(t0.Add(time.Hour)) {
@@ -53,7 +53,7 @@ func TestRecord(t *testing.T) {
 	}
 	st, err := e.Status(ctx, id)
 	must(t, err)
-	if s := st[0]; s.Total != 6 || !s.FirstAccepted.Equal(t0.Add(time.Second)) || s.Counts[mailer.Accepted] != 2 {
+	if s := st[0]; s.Total != 6 || !s.FirstAccepted.Equal(t0.Add(time.Second)) || s.Counts[mailer.StateAccepted] != 2 {
 		t.Errorf("status %+v", s)
 	}
 }
@@ -75,16 +75,16 @@ func TestRecordRefuses(t *testing.T) {
 		{"good", intent(&d[1]), nil},
 		{"second intent", intent(&d[0]), mailer.ErrLeaseLost},
 		{"another epoch", wrong(intent(&d[2]), func(r *mailer.Record) { r.Epoch++ }), mailer.ErrLeaseLost},
-		{"accepted without intent", outcome(&d[3], mailer.Accepted, mailer.AtDot), mailer.ErrLeaseLost},
+		{"accepted without intent", outcome(&d[3], mailer.StateAccepted, mailer.AtDot), mailer.ErrLeaseLost},
 		{"no such delivery", wrong(intent(&d[4]), func(r *mailer.Record) { r.Delivery += 1000 }), mailer.ErrLeaseLost},
 		{"no such campaign", wrong(intent(&d[5]), func(r *mailer.Record) { r.Campaign = "c-none" }), mailer.ErrNotFound},
-		{"no outcome at all", outcome(&d[0], mailer.Queued, mailer.AtDot), mailer.ErrInvalid},
-		{"deferred without a time", wrong(outcome(&d[6], mailer.Deferred, mailer.AtRcpt), func(r *mailer.Record) { r.Outcome.NextAt = time.Time{} }), mailer.ErrInvalid},
-		{"refused before its intent", outcome(&d[7], mailer.Rejected, mailer.AtBody), nil},
+		{"no outcome at all", outcome(&d[0], mailer.StateQueued, mailer.AtDot), mailer.ErrInvalid},
+		{"deferred without a time", wrong(outcome(&d[6], mailer.StateDeferred, mailer.AtRcpt), func(r *mailer.Record) { r.Outcome.NextAt = time.Time{} }), mailer.ErrInvalid},
+		{"refused before its intent", outcome(&d[7], mailer.StateRejected, mailer.AtBody), nil},
 		{"intent and outcome together", intent(&d[8]), nil},
-		{"the outcome", outcome(&d[8], mailer.Accepted, mailer.AtDot), nil},
-		{"the same again", outcome(&d[8], mailer.Accepted, mailer.AtDot), mailer.ErrLeaseLost},
-		{"refused at the envelope after its intent", outcome(&d[0], mailer.Deferred, mailer.AtRcpt), nil},
+		{"the outcome", outcome(&d[8], mailer.StateAccepted, mailer.AtDot), nil},
+		{"the same again", outcome(&d[8], mailer.StateAccepted, mailer.AtDot), mailer.ErrLeaseLost},
+		{"refused at the envelope after its intent", outcome(&d[0], mailer.StateDeferred, mailer.AtRcpt), nil},
 	}
 	var records []mailer.Record
 	for _, tt := range tests {
@@ -95,7 +95,7 @@ func TestRecordRefuses(t *testing.T) {
 			t.Errorf("%s: %v, want %v", tests[i].name, err, tests[i].want)
 		}
 	}
-	wantCounts(t, e.DB, id, mailer.Counts{mailer.Sending: 1, mailer.Claimed: 5, mailer.Accepted: 1, mailer.Rejected: 1, mailer.Deferred: 1})
+	wantCounts(t, e.DB, id, mailer.Counts{mailer.StateSending: 1, mailer.StateClaimed: 5, mailer.StateAccepted: 1, mailer.StateRejected: 1, mailer.StateDeferred: 1})
 }
 
 // A pause by any process stops intents at once; outcomes are still taken.
@@ -105,8 +105,8 @@ func TestRecordPaused(t *testing.T) {
 	id := e.campaign(3)
 	d := claim(t, e.DB, id, 3).Deliveries
 	must(t, e.Record(ctx, intent(&d[0]))[0])
-	must(t, e.again().Pause(ctx, id, "stop"))
-	errs := e.Record(ctx, outcome(&d[0], mailer.Accepted, mailer.AtDot), intent(&d[1]))
+	must(t, e.again().Pause(ctx, tester, id, "stop"))
+	errs := e.Record(ctx, outcome(&d[0], mailer.StateAccepted, mailer.AtDot), intent(&d[1]))
 	must(t, errs[0])
 	if !errors.Is(errs[1], mailer.ErrNotRunning) {
 		t.Fatalf("intent while paused: %v", errs[1])
@@ -114,9 +114,9 @@ func TestRecordPaused(t *testing.T) {
 	if _, err := e.Claim(ctx, id, t0, t0.Add(time.Minute), 1, nil); !errors.Is(err, mailer.ErrNotRunning) {
 		t.Fatalf("claim while paused: %v", err)
 	}
-	must(t, e.Resume(ctx, id))
+	must(t, e.Resume(ctx, tester, id))
 	must(t, e.Record(ctx, intent(&d[1]))[0])
-	wantCounts(t, e.DB, id, mailer.Counts{mailer.Accepted: 1, mailer.Sending: 1, mailer.Claimed: 1})
+	wantCounts(t, e.DB, id, mailer.Counts{mailer.StateAccepted: 1, mailer.StateSending: 1, mailer.StateClaimed: 1})
 }
 
 // What is deferred after a cancellation is cancelled, not left open for ever.
@@ -128,17 +128,17 @@ func TestRecordCancelled(t *testing.T) {
 	for i := range 3 {
 		must(t, e.Record(ctx, intent(&d[i]))[0])
 	}
-	must(t, e.Cancel(ctx, id, "佐藤"))
-	wantCounts(t, e.DB, id, mailer.Counts{mailer.Sending: 3, mailer.Canceled: 1})
-	must(t, e.Record(ctx, outcome(&d[0], mailer.Deferred, mailer.AtDot))[0])
-	must(t, e.Record(ctx, outcome(&d[1], mailer.Unknown, mailer.AtDot))[0])
-	must(t, e.Record(ctx, outcome(&d[2], mailer.Accepted, mailer.AtDot))[0])
-	n, err := e.Resolve(ctx, id, mailer.Queued, "", "鈴木")
+	must(t, e.Cancel(ctx, actor("佐藤"), id))
+	wantCounts(t, e.DB, id, mailer.Counts{mailer.StateSending: 3, mailer.StateCancelled: 1})
+	must(t, e.Record(ctx, outcome(&d[0], mailer.StateDeferred, mailer.AtDot))[0])
+	must(t, e.Record(ctx, outcome(&d[1], mailer.StateUnknown, mailer.AtDot))[0])
+	must(t, e.Record(ctx, outcome(&d[2], mailer.StateAccepted, mailer.AtDot))[0])
+	n, err := e.Resolve(ctx, actor("鈴木"), id, mailer.StateQueued, "")
 	must(t, err)
 	if n != 1 {
 		t.Fatalf("resolved %d", n)
 	}
-	wantCounts(t, e.DB, id, mailer.Counts{mailer.Canceled: 3, mailer.Accepted: 1})
+	wantCounts(t, e.DB, id, mailer.Counts{mailer.StateCancelled: 3, mailer.StateAccepted: 1})
 }
 
 func TestRecordTextIsCut(t *testing.T) {
@@ -147,13 +147,13 @@ func TestRecordTextIsCut(t *testing.T) {
 	id := e.campaign(1)
 	d := claim(t, e.DB, id, 1).Deliveries
 	must(t, e.Record(ctx, intent(&d[0]))[0])
-	r := outcome(&d[0], mailer.Rejected, mailer.AtDot)
+	r := outcome(&d[0], mailer.StateRejected, mailer.AtDot)
 	r.Outcome.Text = "550\r\n\"\\\xff" + strings.Repeat("拒", 300)
 	must(t, e.Record(ctx, r)[0])
-	must(t, e.EachDelivery(ctx, id, mailer.Rejected, func(r DeliveryRow) error {
+	must(t, e.EachDelivery(ctx, tester, mailer.DeliveryFilter{Campaign: id, State: mailer.StateRejected}, func(r mailer.DeliveryView) error {
 		want := "550  \"\\�" + strings.Repeat("拒", 163)
-		if r.Last.Text != want {
-			t.Errorf("text %q (%d bytes)", r.Last.Text, len(r.Last.Text))
+		if r.Text != want {
+			t.Errorf("text %q (%d bytes)", r.Text, len(r.Text))
 		}
 		return nil
 	}))
@@ -175,7 +175,7 @@ func TestRecordConcurrently(t *testing.T) {
 			for i := range mine {
 				records := []mailer.Record{intent(&mine[i])}
 				if last != nil {
-					records = append(records, outcome(last, mailer.Accepted, mailer.AtDot))
+					records = append(records, outcome(last, mailer.StateAccepted, mailer.AtDot))
 				}
 				for _, err := range e.Record(ctx, records...) {
 					if err != nil {
@@ -195,7 +195,7 @@ func TestRecordConcurrently(t *testing.T) {
 	for err := range fail {
 		t.Error(err)
 	}
-	wantCounts(t, e.DB, id, mailer.Counts{mailer.Accepted: lanes * (each - 1), mailer.Sending: lanes})
+	wantCounts(t, e.DB, id, mailer.Counts{mailer.StateAccepted: lanes * (each - 1), mailer.StateSending: lanes})
 }
 
 // TestWriterComesBack: whatever connection the writer has, it can claim and record.
@@ -206,8 +206,8 @@ func TestWriterComesBack(t *testing.T) {
 	e.w.SetMaxIdleConns(0) // each statement has a connection of its own
 	l := claim(t, e.DB, id, 2)
 	must(t, e.Record(ctx, intent(&l.Deliveries[0]))[0])
-	must(t, e.Record(ctx, outcome(&l.Deliveries[0], mailer.Accepted, mailer.AtDot))[0])
-	wantCounts(t, e.DB, id, mailer.Counts{mailer.Accepted: 1, mailer.Claimed: 1})
+	must(t, e.Record(ctx, outcome(&l.Deliveries[0], mailer.StateAccepted, mailer.AtDot))[0])
+	wantCounts(t, e.DB, id, mailer.Counts{mailer.StateAccepted: 1, mailer.StateClaimed: 1})
 }
 
 // TestRate: over the present ten seconds and those before, and of no campaign that
@@ -226,7 +226,7 @@ func TestRate(t *testing.T) {
 	want(0, "before")
 	l := claim(t, e.DB, id, 30)
 	for i := range l.Deliveries {
-		r := outcome(&l.Deliveries[i], mailer.Accepted, mailer.AtDot)
+		r := outcome(&l.Deliveries[i], mailer.StateAccepted, mailer.AtDot)
 		r.Outcome.At = e.clock.t
 		must(t, errors.Join(e.Record(ctx, intent(&l.Deliveries[i]))[0], e.Record(ctx, r)[0]))
 	}
@@ -236,6 +236,6 @@ func TestRate(t *testing.T) {
 	e.clock.t = e.clock.t.Add(10 * time.Second)
 	want(0, "too long ago")
 	e.clock.t = e.clock.t.Add(-15 * time.Second)
-	must(t, e.Pause(ctx, id, "enough"))
+	must(t, e.Pause(ctx, tester, id, "enough"))
 	want(0, "paused")
 }

@@ -89,18 +89,18 @@ func (db *DB) takeBack(ctx context.Context, tx *sqlx.Tx, l *leaseRow, resend boo
 	}
 	rec.Requeued += n
 	// sending: an attempt was made, and what came of it was not recorded.
-	if n, err = db.move(ctx, tx, l, move{from: mailer.Sending, to: mailer.Unknown, event: "lapse", attempt: 1}); err != nil {
+	if n, err = db.move(ctx, tx, l, move{from: mailer.StateSending, to: mailer.StateUnknown, event: "lapse", attempt: 1}); err != nil {
 		return err
 	}
 	if resend && n > 0 {
-		if n, err = db.move(ctx, tx, l, move{from: mailer.Unknown, to: mailer.Queued, event: "resolve"}); err != nil {
+		if n, err = db.move(ctx, tx, l, move{from: mailer.StateUnknown, to: mailer.StateQueued, event: "resolve"}); err != nil {
 			return err
 		}
 		rec.Requeued += n
 	} else {
 		rec.Unknown += n
 	}
-	if l.Phase == mailer.Cancelled {
+	if l.Phase == mailer.PhaseCancelled {
 		if err := db.cancelRest(ctx, tx, l.Campaign); err != nil {
 			return err
 		}
@@ -111,12 +111,12 @@ func (db *DB) takeBack(ctx context.Context, tx *sqlx.Tx, l *leaseRow, resend boo
 
 // giveBack puts the claimed deliveries of a lease back; event "" writes none.
 func (db *DB) giveBack(ctx context.Context, tx *sqlx.Tx, l *leaseRow, event string) (int64, error) {
-	fresh, err := db.move(ctx, tx, l, move{from: mailer.Claimed, to: mailer.Queued, event: event, cond: ` AND attempts = 0`})
+	fresh, err := db.move(ctx, tx, l, move{from: mailer.StateClaimed, to: mailer.StateQueued, event: event, cond: ` AND attempts = 0`})
 	if err != nil {
 		return 0, err
 	}
-	tried, err := db.move(ctx, tx, l, move{from: mailer.Claimed, to: mailer.Deferred, event: event, cond: ` AND attempts > 0`})
-	if err == nil && l.Phase == mailer.Cancelled && fresh+tried > 0 {
+	tried, err := db.move(ctx, tx, l, move{from: mailer.StateClaimed, to: mailer.StateDeferred, event: event, cond: ` AND attempts > 0`})
+	if err == nil && l.Phase == mailer.PhaseCancelled && fresh+tried > 0 {
 		err = db.cancelRest(ctx, tx, l.Campaign)
 	}
 	return fresh + tried, err
@@ -147,10 +147,10 @@ func (db *DB) move(ctx context.Context, tx *sqlx.Tx, l *leaseRow, m move) (int64
 	set := `state = ?, attempts = attempts + ?`
 	args := []any{string(m.to), m.attempt}
 	switch m.to {
-	case mailer.Deferred:
+	case mailer.StateDeferred:
 		set += `, next_at = ifnull(next_at, ?), lease = 0`
 		args = append(args, now)
-	case mailer.Queued:
+	case mailer.StateQueued:
 		set += `, next_at = NULL, lease = 0`
 	}
 	r, err := tx.ExecContext(ctx, `UPDATE delivery SET `+set+` WHERE`+cond, append(args, l.Deliveries, l.ID)...)
@@ -167,13 +167,10 @@ func (db *DB) move(ctx context.Context, tx *sqlx.Tx, l *leaseRow, m move) (int64
 // Resolve decides unknown deliveries of a campaign: accepted, where a person
 // knows that the relay has it, or queued, to send it again. ref names one
 // recipient; empty decides all. It returns how many were decided.
-func (db *DB) Resolve(ctx context.Context, campaign string, as mailer.State, ref, by string) (int64, error) {
+func (db *DB) Resolve(ctx context.Context, by mailer.Actor, campaign string, as mailer.State, ref string) (int64, error) {
 	op := "resolve"
-	if as != mailer.Accepted && as != mailer.Queued {
+	if as != mailer.StateAccepted && as != mailer.StateQueued {
 		return 0, wrap(op, invalid("an unknown delivery is resolved as accepted or queued, not as %q", as))
-	}
-	if fold(by) == "" {
-		return 0, wrap(op, invalid("who decides? give a name"))
 	}
 	var recipient int64
 	if ref != "" {
@@ -201,7 +198,7 @@ func (db *DB) Resolve(ctx context.Context, campaign string, as mailer.State, ref
 		if _, err := tx.ExecContext(ctx, `
 			INSERT INTO event (delivery, n, merchant, at, kind, state, attempt, text)
 			SELECT id, (SELECT ifnull(max(n), 0) + 1 FROM event e WHERE e.delivery = d.id), merchant, ?, 'resolve', ?, attempts, ?
-			FROM delivery d WHERE`+cond, append([]any{now, string(as), "by " + cut(by)}, args...)...); err != nil {
+			FROM delivery d WHERE`+cond, append([]any{now, string(as), "by " + cut(by.Name)}, args...)...); err != nil {
 			return err
 		}
 		r, err := tx.ExecContext(ctx, `UPDATE delivery SET state = ?, next_at = NULL, lease = 0 WHERE`+cond, append([]any{string(as)}, args...)...)
@@ -211,15 +208,15 @@ func (db *DB) Resolve(ctx context.Context, campaign string, as mailer.State, ref
 		if n, err = r.RowsAffected(); err != nil {
 			return err
 		}
-		if err := count(ctx, tx, row.Num, mailer.Unknown, as, n); err != nil {
+		if err := count(ctx, tx, row.Num, mailer.StateUnknown, as, n); err != nil {
 			return err
 		}
-		if row.Phase == mailer.Cancelled && as == mailer.Queued {
+		if row.Phase == mailer.PhaseCancelled && as == mailer.StateQueued {
 			if err := db.cancelRest(ctx, tx, row.Num); err != nil {
 				return err
 			}
 		}
-		return db.audit(ctx, tx, by, "resolve", row.ID, fmt.Sprintf("%d as %s, ref %q", n, as, ref))
+		return db.act(ctx, tx, by, mailer.ActResolve, row.ID, fmt.Sprintf("%d as %s, ref %q", n, as, ref))
 	})
 	if err != nil {
 		return 0, err

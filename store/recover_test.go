@@ -19,7 +19,7 @@ func TestRecoverLapsed(t *testing.T) {
 	e := open(t)
 	id := e.campaign(6)
 	d := claim(t, e.DB, id, 5).Deliveries
-	must(t, e.Record(ctx, outcome(&d[4], mailer.Deferred, mailer.AtRcpt))[0])
+	must(t, e.Record(ctx, outcome(&d[4], mailer.StateDeferred, mailer.AtRcpt))[0])
 	for i := range 2 {
 		must(t, e.Record(ctx, intent(&d[i]))[0])
 	}
@@ -31,12 +31,12 @@ func TestRecoverLapsed(t *testing.T) {
 	if rec, err = e.Recover(ctx, lapse, false); err != nil || rec != (mailer.Recovered{Requeued: 2, Unknown: 2}) {
 		t.Fatalf("recovered %+v %v", rec, err)
 	}
-	wantCounts(t, e.DB, id, mailer.Counts{mailer.Queued: 3, mailer.Unknown: 2, mailer.Deferred: 1})
+	wantCounts(t, e.DB, id, mailer.Counts{mailer.StateQueued: 3, mailer.StateUnknown: 2, mailer.StateDeferred: 1})
 	// The old owner comes back: its intent is refused, its outcome settles.
 	wantErr(t, e.Record(ctx, intent(&d[2]))[0], mailer.ErrLeaseLost, "")
-	must(t, e.Record(ctx, outcome(&d[0], mailer.Accepted, mailer.AtDot))[0])
+	must(t, e.Record(ctx, outcome(&d[0], mailer.StateAccepted, mailer.AtDot))[0])
 	wantErr(t, e.Renew(ctx, []int64{d[0].Epoch}, t0.Add(time.Hour)), mailer.ErrLeaseLost, "1 of 1")
-	n, err := e.Resolve(ctx, id, mailer.Queued, "", "佐藤")
+	n, err := e.Resolve(ctx, actor("佐藤"), id, mailer.StateQueued, "")
 	if err != nil || n != 1 {
 		t.Fatalf("resolved %d %v", n, err)
 	}
@@ -45,10 +45,10 @@ func TestRecoverLapsed(t *testing.T) {
 	if len(l.Deliveries) != 4 || l.Deliveries[0].ID != d[1].ID || l.Deliveries[0].Attempts != 1 || l.Deliveries[0].FirstAt.IsZero() {
 		t.Fatalf("claimed again: %+v", l)
 	}
-	wantErr(t, e.Record(ctx, outcome(&d[1], mailer.Accepted, mailer.AtDot))[0], mailer.ErrLeaseLost, "")
+	wantErr(t, e.Record(ctx, outcome(&d[1], mailer.StateAccepted, mailer.AtDot))[0], mailer.ErrLeaseLost, "")
 	must(t, e.Release(ctx, l.Epoch))
 	// Tried before: deferred, due at once. Not tried: queued.
-	wantCounts(t, e.DB, id, mailer.Counts{mailer.Accepted: 1, mailer.Deferred: 2, mailer.Queued: 3})
+	wantCounts(t, e.DB, id, mailer.Counts{mailer.StateAccepted: 1, mailer.StateDeferred: 2, mailer.StateQueued: 3})
 	if l = claim(t, e.DB, id, 10); len(l.Deliveries) != 4 {
 		t.Errorf("after release %d are due, want 4", len(l.Deliveries))
 	}
@@ -67,12 +67,12 @@ func TestRecoverResends(t *testing.T) {
 	if err != nil || rec != (mailer.Recovered{Requeued: 3}) {
 		t.Fatalf("recovered %+v %v", rec, err)
 	}
-	wantCounts(t, e.DB, id, mailer.Counts{mailer.Queued: 3})
-	ms, err := e.Lookup(ctx, "田中", Query{Ref: d[0].Recipient.Ref})
+	wantCounts(t, e.DB, id, mailer.Counts{mailer.StateQueued: 3})
+	ms, err := e.Lookup(ctx, actor("田中"), mailer.Query{Ref: d[0].Recipient.Ref})
 	must(t, err)
 	var kinds []string
-	for _, ev := range ms[0].Campaigns[0].Events {
-		kinds = append(kinds, ev.Kind+":"+string(ev.State))
+	for _, ev := range ms[0].Notices[0].Events {
+		kinds = append(kinds, string(ev.Kind)+":"+string(ev.State))
 	}
 	if got := strings.Join(kinds, " "); got != "lapse:unknown resolve:queued" {
 		t.Errorf("events %s", got)
@@ -88,11 +88,11 @@ func TestReleaseKeepsSending(t *testing.T) {
 	must(t, e.Record(ctx, intent(&l.Deliveries[0]))[0])
 	must(t, e.Release(ctx, l.Epoch))
 	must(t, e.Release(ctx, 999))
-	wantCounts(t, e.DB, id, mailer.Counts{mailer.Queued: 2, mailer.Sending: 1})
+	wantCounts(t, e.DB, id, mailer.Counts{mailer.StateQueued: 2, mailer.StateSending: 1})
 	if rec, err := e.Recover(ctx, t0.Add(time.Minute), false); err != nil || rec.Unknown != 1 {
 		t.Errorf("recovered %+v %v", rec, err)
 	}
-	wantCounts(t, e.DB, id, mailer.Counts{mailer.Queued: 2, mailer.Unknown: 1})
+	wantCounts(t, e.DB, id, mailer.Counts{mailer.StateQueued: 2, mailer.StateUnknown: 1})
 }
 
 // Another process: killed, its leases are taken back at once; stopped, only when
@@ -114,7 +114,7 @@ func TestRecoverProcess(t *testing.T) {
 		return cmd
 	}
 	killed := worker()
-	wantCounts(t, e.DB, id, mailer.Counts{mailer.Queued: 15, mailer.Claimed: 3, mailer.Sending: 2})
+	wantCounts(t, e.DB, id, mailer.Counts{mailer.StateQueued: 15, mailer.StateClaimed: 3, mailer.StateSending: 2})
 	if rec, err := e.Recover(ctx, t0, false); err != nil || rec != (mailer.Recovered{}) {
 		t.Fatalf("a live worker lost its lease: %+v %v", rec, err)
 	}
@@ -135,7 +135,7 @@ func TestRecoverProcess(t *testing.T) {
 	if rec, err := e.Recover(ctx, t0.Add(time.Minute), false); err != nil || rec != (mailer.Recovered{Requeued: 3, Unknown: 2}) {
 		t.Fatalf("after the lapse: %+v %v", rec, err)
 	}
-	wantCounts(t, e.DB, id, mailer.Counts{mailer.Queued: 16, mailer.Unknown: 4})
+	wantCounts(t, e.DB, id, mailer.Counts{mailer.StateQueued: 16, mailer.StateUnknown: 4})
 }
 
 // TestWorkerProcess is the other process of TestRecoverProcess.

@@ -40,12 +40,12 @@ func TestNothingPersonalOnDisk(t *testing.T) {
 	e.run(id)
 	l := claim(t, db, id, 10)
 	must(t, db.Record(ctx, intent(&l.Deliveries[3]))[0])
-	must(t, db.Record(ctx, outcome(&l.Deliveries[3], mailer.Unknown, mailer.AtDot))[0])
-	for _, q := range []Query{{Email: p.Email}, {CustomerID: p.CustomerID}, {Ref: l.Deliveries[3].Recipient.Ref}, {Email: "nobody.here@mail.example"}} {
-		_, err := db.Lookup(ctx, "窓口", q)
+	must(t, db.Record(ctx, outcome(&l.Deliveries[3], mailer.StateUnknown, mailer.AtDot))[0])
+	for _, q := range []mailer.Query{{Email: p.Email}, {CustomerID: p.CustomerID}, {Ref: l.Deliveries[3].Recipient.Ref}, {Email: "nobody.here@mail.example"}} {
+		_, err := db.Lookup(ctx, actor("窓口"), q)
 		must(t, err)
 	}
-	must(t, db.Pause(ctx, id, "stop"))
+	must(t, db.Pause(ctx, tester, id, "stop"))
 	needles := []string{
 		p.CustomerID, "髙﨑", "珠代", "タカサキ", "tamayo", "takasaki", p.PostalCode, "那覇", "久茂地", p.Phone, "特別会員", "nobody.here",
 	}
@@ -96,7 +96,7 @@ func TestSealedPersonIsBound(t *testing.T) {
 	must(t, err)
 	_, err = e.Claim(ctx, id, t0, t0.Add(1e9), 2, nil)
 	wantErr(t, err, mailer.ErrWrongKey, "does not open")
-	wantCounts(t, e.DB, id, mailer.Counts{mailer.Queued: 2}) // given back at once
+	wantCounts(t, e.DB, id, mailer.Counts{mailer.StateQueued: 2}) // given back at once
 }
 
 func TestDestroyKey(t *testing.T) {
@@ -106,29 +106,29 @@ func TestDestroyKey(t *testing.T) {
 	other := e.again()
 	d := claim(t, e.DB, id, 1).Deliveries
 	must(t, e.Record(ctx, intent(&d[0]))[0])
-	must(t, e.Record(ctx, outcome(&d[0], mailer.Accepted, mailer.AtDot))[0])
-	wantErr(t, e.DestroyKey(ctx, "pay", "佐藤"), mailer.ErrConflict, "running")
-	must(t, e.Pause(ctx, id, "stop"))
+	must(t, e.Record(ctx, outcome(&d[0], mailer.StateAccepted, mailer.AtDot))[0])
+	wantErr(t, e.DestroyKey(ctx, actor("佐藤"), "pay"), mailer.ErrConflict, "running")
+	must(t, e.Pause(ctx, tester, id, "stop"))
 	var wrapped []byte
 	must(t, e.r.Get(&wrapped, `SELECT sealed_key FROM incident`))
-	must(t, e.DestroyKey(ctx, "pay", "佐藤"))
-	wantErr(t, e.DestroyKey(ctx, "pay", "佐藤"), mailer.ErrKeyDestroyed, "pay")
+	must(t, e.DestroyKey(ctx, actor("佐藤"), "pay"))
+	wantErr(t, e.DestroyKey(ctx, actor("佐藤"), "pay"), mailer.ErrKeyDestroyed, "pay")
 	for _, db := range []*DB{e.DB, other} {
 		if _, err := db.selection(ctx, id); err == nil {
 			t.Error("recipients can still be read")
 		} else {
 			wantErr(t, err, mailer.ErrKeyDestroyed, "pay")
 		}
-		m, err := db.Lookup(ctx, "窓口", Query{Email: person(0).Email})
+		m, err := db.Lookup(ctx, actor("窓口"), mailer.Query{Email: person(0).Email})
 		if err != nil || len(m) != 0 {
 			t.Errorf("found by address: %+v %v", m, err)
 		}
-		m, err = db.Lookup(ctx, "窓口", Query{Ref: d[0].Recipient.Ref})
-		if err != nil || len(m) != 1 || m[0].Recipient.Name != "" || m[0].Campaigns[0].State != mailer.Accepted {
+		m, err = db.Lookup(ctx, actor("窓口"), mailer.Query{Ref: d[0].Recipient.Ref})
+		if err != nil || len(m) != 1 || m[0].Name != "" || m[0].Notices[0].State != mailer.StateAccepted {
 			t.Errorf("found by reference number: %+v %v", m, err)
 		}
 		n := 0
-		must(t, db.EachDelivery(ctx, id, "", func(r DeliveryRow) error { n++; return nil }))
+		must(t, db.EachDelivery(ctx, tester, mailer.DeliveryFilter{Campaign: id, State: ""}, func(r mailer.DeliveryView) error { n++; return nil }))
 		if n != 3 {
 			t.Errorf("%d deliveries left", n)
 		}
@@ -140,7 +140,7 @@ func TestDestroyKey(t *testing.T) {
 			t.Errorf("ledger.db%s still holds the wrapped key", suffix)
 		}
 	}
-	_, err := e.Import(ctx, ImportOptions{Incident: "pay", Merchant: "shop"}, source(people(1)))
+	_, err := e.Import(ctx, tester, mailer.Import{Incident: "pay", Merchant: "shop"}, source(people(1)))
 	wantErr(t, err, mailer.ErrKeyDestroyed, "pay")
 }
 

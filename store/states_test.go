@@ -11,7 +11,7 @@ import (
 )
 
 var allPhases = []mailer.Phase{
-	mailer.Draft, mailer.Checked, mailer.Approved, mailer.Scheduled, mailer.Overdue, mailer.Running, mailer.Paused, mailer.Finished, mailer.Cancelled,
+	mailer.PhaseDraft, mailer.PhaseChecked, mailer.PhaseApproved, mailer.PhaseScheduled, mailer.PhaseOverdue, mailer.PhaseRunning, mailer.PhasePaused, mailer.PhaseFinished, mailer.PhaseCancelled,
 }
 
 // table reads the rows of the nth table of a Markdown file.

@@ -10,38 +10,9 @@ import (
 	"oshirase/mailer"
 )
 
-// CampaignStatus is how far a campaign is. Nothing in it but Groups, which is
-// bounded, is counted from deliveries at the time of asking: it costs the same at
-// any size.
-type CampaignStatus struct {
-	mailer.Campaign
-	Counts   mailer.Counts // every state, zero included
-	Total    int64
-	Sendable int64 // notices that the last check counted
-	// FirstAccepted and LastAccepted are zero where nothing was accepted yet.
-	FirstAccepted time.Time
-	LastAccepted  time.Time
-	// PerMinute is the number of messages accepted in the last full minute, by
-	// slots of ten seconds.
-	PerMinute int64
-	// NextDue is the earliest time of a deferred delivery; zero where none is.
-	NextDue   time.Time
-	StartedAt time.Time // zero: not started
-	EndedAt   time.Time // zero: not finished or cancelled
-	Approvals int
-	// Waiting says why nothing is sent now though the campaign is running; empty
-	// where it is being sent, or is not running.
-	Waiting string
-	// Leases is how many batches workers hold.
-	Leases int
-	// Groups are the domain groups, by name, that are not sent to now though the
-	// campaign is running and something waits for them.
-	Groups []GroupStatus
-}
-
 // Status returns one campaign, or all with an empty id, oldest first.
-func (db *DB) Status(ctx context.Context, campaign string) ([]CampaignStatus, error) {
-	var out []CampaignStatus
+func (db *DB) Status(ctx context.Context, campaign string) ([]mailer.CampaignStatus, error) {
+	var out []mailer.CampaignStatus
 	err := db.read(ctx, "status", func(tx *sqlx.Tx) error {
 		var rows []campaignRow
 		q, args := selectCampaign+`ORDER BY c.num`, []any(nil)
@@ -54,20 +25,29 @@ func (db *DB) Status(ctx context.Context, campaign string) ([]CampaignStatus, er
 		if campaign != "" && len(rows) == 0 {
 			return missing(sql.ErrNoRows, "campaign", campaign)
 		}
-		obstacles, err := db.obstacles(ctx, tx, mailer.GroupObstacle)
+		groups, err := db.waits(ctx, tx, mailer.WaitGroup)
 		if err != nil {
 			return err
 		}
-		out = make([]CampaignStatus, len(rows))
+		waits, err := db.waits(ctx, tx, mailer.WaitCampaign)
+		if err != nil {
+			return err
+		}
+		out = make([]mailer.CampaignStatus, len(rows))
 		for i := range rows {
 			s := &out[i]
 			if err := db.status(ctx, tx, &rows[i], s); err != nil {
 				return err
 			}
-			if s.Phase != mailer.Running {
+			if s.Phase != mailer.PhaseRunning {
 				continue
 			}
-			if s.Groups, err = db.groups(ctx, tx, &rows[i], s.Counts, obstacles); err != nil {
+			for _, w := range waits {
+				if w.Name == s.ID {
+					s.Waits = append(s.Waits, w)
+				}
+			}
+			if s.Groups, err = db.groups(ctx, tx, &rows[i], s.Counts, groups); err != nil {
 				return err
 			}
 		}
@@ -91,14 +71,14 @@ func (db *DB) Rate(ctx context.Context) (float64, error) {
 // slotSeconds is the width of campaign_tick.slot.
 const slotSeconds = 10
 
-func (db *DB) status(ctx context.Context, tx *sqlx.Tx, row *campaignRow, s *CampaignStatus) (err error) {
+func (db *DB) status(ctx context.Context, tx *sqlx.Tx, row *campaignRow, s *mailer.CampaignStatus) (err error) {
 	if s.Campaign, err = row.campaign(); err != nil {
 		return err
 	}
 	if s.Counts, err = counts(ctx, tx, row.Num); err != nil {
 		return err
 	}
-	s.Total, s.Sendable, s.Waiting = s.Counts.Total(), row.Sendable, row.Waiting
+	s.Total, s.Sendable = s.Counts.Total(), row.Sendable
 	now := db.now().Unix() / slotSeconds
 	var n struct {
 		First, Last, Next, Started, Ended sql.NullInt64

@@ -43,7 +43,7 @@ func (g *stepRows) add(r *mailer.Record, now time.Time) {
 	if g.at = millis(at); o == nil {
 		return
 	}
-	if g.to == mailer.Deferred {
+	if g.to == mailer.StateDeferred {
 		g.nextAt = appendMember(g.nextAt, r.Delivery)
 		g.nextAt = strconv.AppendInt(g.nextAt, o.NextAt.UnixMilli(), 10)
 	}
@@ -106,10 +106,10 @@ func writeSteps(ctx context.Context, q sqlx.ExecerContext, steps []*stepRows) er
 	args := make([]any, 0, 14*len(steps))
 	for _, s := range steps {
 		var nextAt, events []byte
-		if s.to != mailer.Sending {
+		if s.to != mailer.StateSending {
 			events = append(s.events, '}')
 		}
-		if s.to == mailer.Deferred {
+		if s.to == mailer.StateDeferred {
 			nextAt = append(s.nextAt, '}')
 		}
 		args = append(args, s.num, string(s.phase), s.epoch, string(s.from), string(s.to), s.at, s.relay, s.point, s.code, s.enhanced,

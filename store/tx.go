@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/jmoiron/sqlx"
+
+	"oshirase/mailer"
 )
 
 // write runs fn in one write transaction; an error rolls everything back.
@@ -113,8 +115,18 @@ func parseStrings(s string) ([]string, error) {
 	return out, err
 }
 
-func (db *DB) audit(ctx context.Context, tx *sqlx.Tx, who, action, subject, detail string) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO audit (at, who, action, subject, detail) VALUES (?, ?, ?, ?, ?)`,
-		db.now().UnixMilli(), who, action, subject, detail)
+// act records who did what, in the transaction that does it.
+func (db *DB) act(ctx context.Context, tx *sqlx.Tx, by mailer.Actor, action mailer.Action, subject, detail string) error {
+	if err := by.Valid(); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, `INSERT INTO act (at, who, proof, action, subject, detail) VALUES (?, ?, ?, ?, ?, ?)`,
+		db.now().UnixMilli(), by.Name, string(by.Proof), string(action), subject, detail)
 	return err
+}
+
+// seen records that somebody is about to be shown personal data: it is committed
+// before they are.
+func (db *DB) seen(ctx context.Context, by mailer.Actor, action mailer.Action, subject, detail string) error {
+	return db.write(ctx, "record "+string(action), func(tx *sqlx.Tx) error { return db.act(ctx, tx, by, action, subject, detail) })
 }

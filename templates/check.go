@@ -26,7 +26,7 @@ type Rule struct {
 var Rules = slices.Concat(factRules, textRules, personRules, []Rule{renderRule})
 
 var renderRule = Rule{
-	Name: "render", Severity: mailer.Error,
+	Name: "render", Severity: mailer.SeverityError,
 	Doc: "a part could not be rendered for the recipient; the message names part and line",
 }
 

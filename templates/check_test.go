@@ -58,7 +58,7 @@ func firings() []firing {
 		{rule: "missing-fact", name: "harm", facts: func(in *mailer.Incident) { in.Harm.Text = "" }, message: "harm.text"},
 		{rule: "missing-fact", name: "pass-phrase", facts: func(in *mailer.Incident) { in.Passphrase = "" }, message: "passphrase"},
 		{rule: "missing-fact", name: "self-name", sender: func(m *mailer.Merchant) { m.SelfName = "" }, message: "self_name"},
-		{rule: "missing-fact", name: "additions", stage: mailer.FollowUp, message: "[[additions]]"},
+		{rule: "missing-fact", name: "additions", stage: mailer.StageFollowUp, message: "[[additions]]"},
 		{rule: "thin-facts", name: "timeline", facts: func(in *mailer.Incident) { in.Timeline = nil }, message: "[[timeline]]"},
 		{rule: "exposure-facts", name: "no items", facts: func(in *mailer.Incident) { in.Exposures[0].Items = nil }, message: "items"},
 		{rule: "exposure-facts", name: "no period", facts: func(in *mailer.Incident) { in.Exposures[0].From, in.Exposures[0].To = mailer.Date{}, mailer.Date{} }, message: "from and to"},
@@ -180,7 +180,7 @@ func (f *firing) run(t *testing.T) []mailer.Finding {
 	}
 	stage := f.stage
 	if stage == "" {
-		stage = mailer.Formal
+		stage = mailer.StageFormal
 	}
 	on := "2022-02-28"
 	if in.ID == "shop" {
@@ -222,7 +222,7 @@ func TestNamesAreNoDefect(t *testing.T) {
 		"山田殿", "お客様 太郎", "漏えい しました", "",
 	}
 	for _, sender := range []func() mailer.Merchant{housing, donation} {
-		tmpl := compile(t, snapshot(payIncident(), sender(), mailer.Formal, "2022-02-28"))
+		tmpl := compile(t, snapshot(payIncident(), sender(), mailer.StageFormal, "2022-02-28"))
 		for _, name := range names {
 			r := recipient(name, "A")
 			n, err := tmpl.Render(r)
@@ -261,7 +261,7 @@ func TestCorrectionQuotesTheWrongText(t *testing.T) {
 		Kind: mailer.Content, On: day("2022-02-28"),
 		Wrong: "「ひかり決済の不正アクセスの件」とお伝えください。2021年10月以降の明細をご確認ください。", Right: "「ひかり決済不正アクセスの件」とお伝えください。",
 	}}
-	tmpl := compile(t, snapshot(in, sports(), mailer.CorrectionOf, "2022-03-10"))
+	tmpl := compile(t, snapshot(in, sports(), mailer.StageCorrection, "2022-03-10"))
 	r := recipient("田中 実", "A")
 	n := render(t, tmpl, r)
 	for _, f := range tmpl.CheckNotice(r, &n) {
@@ -274,7 +274,7 @@ func TestCorrectionQuotesTheWrongText(t *testing.T) {
 func TestShortcutsFindWhatTheWholeFinds(t *testing.T) {
 	m := housing()
 	m.Charset = "iso-2022-jp"
-	tmpl := compile(t, snapshot(payIncident(), m, mailer.Formal, "2022-02-28"))
+	tmpl := compile(t, snapshot(payIncident(), m, mailer.StageFormal, "2022-02-28"))
 	for _, name := range []string{"髙橋", "田中", "○○", "XX", "X", "4111111111111111", "a\tb", "○", "\uFFFD", "{{.Name}}", "%s", "𠮷野", "〇〇"} {
 		r := recipient(name, "A")
 		n := render(t, tmpl, r)
@@ -300,7 +300,7 @@ func FuzzCheckNotice(f *testing.F) {
 	f.Add("【重要】お知らせ", "田中様\n\n明細を令和元年5月1日以降ご確認ください。", "田中")
 	f.Add("", "「（【〈様\n・：\n0120-000-6200 0312345678", "")
 	f.Add("x", "a@b.example 34679-ACDEF 460,395件 460,395名 99999999999年99月99日", "\xff")
-	tmpl := compile(f, snapshot(payIncident(), housing(), mailer.Formal, "2022-02-28"))
+	tmpl := compile(f, snapshot(payIncident(), housing(), mailer.StageFormal, "2022-02-28"))
 	f.Fuzz(func(t *testing.T, subject, body, name string) {
 		r := recipient(name, "A", "B1")
 		n, err := tmpl.Render(r)

@@ -174,7 +174,7 @@ func or(s, otherwise string) string {
 func (b *base) of(r *mailer.Recipient) (*base, error) {
 	c := *b
 	in := b.Incident
-	if b.Stage == mailer.CorrectionOf {
+	if b.Stage == mailer.StageCorrection {
 		var err error
 		if c.Kind, err = correctionKind(in, r); err != nil {
 			return nil, err
@@ -226,7 +226,7 @@ func (b *base) of(r *mailer.Recipient) (*base, error) {
 // leaked notes what advice an exposure leads to.
 func (b *base) leaked(e *mailer.Exposure) {
 	for _, i := range e.Items {
-		b.ContactSure = b.ContactSure || i.Contact() && e.Certainty == mailer.Confirmed
+		b.ContactSure = b.ContactSure || i.Contact() && e.Certainty == mailer.CertaintyConfirmed
 	}
 	for _, i := range slices.Concat(e.Items, e.MaybeAlso) {
 		switch i {
@@ -261,9 +261,9 @@ func (b *base) told(r *mailer.Recipient) {
 	for _, t := range r.Told {
 		b.LastTold = b.Date(t.On)
 		switch t.Stage {
-		case mailer.FirstWarning:
+		case mailer.StageFirstWarning:
 			b.Warned = b.Date(t.On)
-		case mailer.FollowUp:
+		case mailer.StageFollowUp:
 			lastFollowUp = t.On
 		}
 	}

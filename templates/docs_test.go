@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"oshirase/mailer/campaign"
+	"oshirase/mailer/check"
 )
 
 // TestRulesDoc keeps docs/rules.md in step with the rules; -update writes it.
@@ -26,7 +26,7 @@ func TestRulesDoc(t *testing.T) {
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", r.Name, r.Severity, r.Doc)
 	}
 	b.WriteString(campaignRulesHead)
-	for _, r := range campaign.Rules {
+	for _, r := range check.Rules {
 		if seen[r.Name] || r.Doc == "" || r.Severity == "" {
 			t.Errorf("rule %q is named twice, or has no doc or severity", r.Name)
 		}

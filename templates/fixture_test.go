@@ -56,12 +56,12 @@ func payIncident() mailer.Incident {
 			{Audience: "press", Name: "ひかり決済　広報担当", Phone: "03-0000-6819", Hours: "9:30-17:30", Days: "weekdays"},
 		},
 		Exposures: []mailer.Exposure{
-			{ID: "A", Data: "トークン方式クレジットカード決済のデータベース", Used: "クレジットカード決済をご利用", From: day("2021-10-14"), To: day("2022-01-25"), Items: append(card[:2:2], mailer.ItemCardCode), Certainty: mailer.Possible, Count: 460395},
-			{ID: "B1", Data: "決済情報データベース（クレジットカード決済）", Used: "クレジットカード決済をご利用", From: day("2021-05-06"), To: day("2022-01-25"), Items: card, MaybeAlso: []mailer.Item{mailer.ItemName, mailer.ItemPhone, mailer.ItemAddress, mailer.ItemEmail}, Certainty: mailer.Confirmed, Count: 434},
-			{ID: "B2", Data: "決済情報データベース（コンビニ決済）", Used: "コンビニ決済をご利用", From: day("2021-05-06"), To: day("2022-01-25"), Items: []mailer.Item{mailer.ItemName, mailer.ItemPhone, mailer.ItemEmail}, Certainty: mailer.Confirmed, Count: 109},
-			{ID: "B3", Data: "決済情報データベース（ペイジー決済）", Used: "ペイジー決済をご利用", From: day("2021-05-06"), To: day("2022-01-25"), Items: []mailer.Item{mailer.ItemName, mailer.ItemPostalCode, mailer.ItemAddress, mailer.ItemPhone}, Certainty: mailer.Confirmed, Count: 17},
-			{ID: "B4", Data: "決済情報データベース（電子マネー決済）", Used: "電子マネー決済をご利用", From: day("2021-05-06"), To: day("2022-01-25"), Items: []mailer.Item{mailer.ItemEmail}, Certainty: mailer.Confirmed, Count: 33},
-			{ID: "C", Data: "加盟店情報データベース", Items: []mailer.Item{mailer.ItemMerchantName, mailer.ItemMerchantCode}, Certainty: mailer.Confirmed, Count: 38},
+			{ID: "A", Data: "トークン方式クレジットカード決済のデータベース", Used: "クレジットカード決済をご利用", From: day("2021-10-14"), To: day("2022-01-25"), Items: append(card[:2:2], mailer.ItemCardCode), Certainty: mailer.CertaintyPossible, Count: 460395},
+			{ID: "B1", Data: "決済情報データベース（クレジットカード決済）", Used: "クレジットカード決済をご利用", From: day("2021-05-06"), To: day("2022-01-25"), Items: card, MaybeAlso: []mailer.Item{mailer.ItemName, mailer.ItemPhone, mailer.ItemAddress, mailer.ItemEmail}, Certainty: mailer.CertaintyConfirmed, Count: 434},
+			{ID: "B2", Data: "決済情報データベース（コンビニ決済）", Used: "コンビニ決済をご利用", From: day("2021-05-06"), To: day("2022-01-25"), Items: []mailer.Item{mailer.ItemName, mailer.ItemPhone, mailer.ItemEmail}, Certainty: mailer.CertaintyConfirmed, Count: 109},
+			{ID: "B3", Data: "決済情報データベース（ペイジー決済）", Used: "ペイジー決済をご利用", From: day("2021-05-06"), To: day("2022-01-25"), Items: []mailer.Item{mailer.ItemName, mailer.ItemPostalCode, mailer.ItemAddress, mailer.ItemPhone}, Certainty: mailer.CertaintyConfirmed, Count: 17},
+			{ID: "B4", Data: "決済情報データベース（電子マネー決済）", Used: "電子マネー決済をご利用", From: day("2021-05-06"), To: day("2022-01-25"), Items: []mailer.Item{mailer.ItemEmail}, Certainty: mailer.CertaintyConfirmed, Count: 33},
+			{ID: "C", Data: "加盟店情報データベース", Items: []mailer.Item{mailer.ItemMerchantName, mailer.ItemMerchantCode}, Certainty: mailer.CertaintyConfirmed, Count: 38},
 		},
 	}
 }
@@ -71,7 +71,7 @@ func payFirst() mailer.Incident {
 	in := payIncident()
 	in.Outline = "2021-12-14に、カード会社から不正利用の懸念について連絡があり、ひかり決済の決済システムが第三者による不正アクセスを受けた可能性のあることが分かりました。専門の調査会社による調査を2021-12-17から進めています。"
 	for i := range in.Exposures {
-		in.Exposures[i].Certainty = mailer.Possible
+		in.Exposures[i].Certainty = mailer.CertaintyPossible
 		in.Exposures[i].Count = 0
 		if !in.Exposures[i].To.IsZero() {
 			in.Exposures[i].To = day("2021-12-16")
@@ -121,7 +121,7 @@ func shopIncident() mailer.Incident {
 			ID: "W", Data: "「あおばパーク」のお支払いの情報", Used: "クレジットカード決済をご利用",
 			From: day("2020-04-27"), To: day("2021-12-22"),
 			Items:     []mailer.Item{mailer.ItemCardHolder, mailer.ItemCardNumber, mailer.ItemCardExpiry, mailer.ItemCardCode, mailer.ItemLoginID, mailer.ItemPassword},
-			Certainty: mailer.Possible, Count: 18136,
+			Certainty: mailer.CertaintyPossible, Count: 18136,
 		}},
 		Additions: []mailer.Addition{
 			{On: day("2022-08-20"), Question: "なぜお知らせまでに時間がかかったのですか。", Text: "2021-12-14から順次、第一報をメールでお送りし、ご注意をお願いしておりました。その後、調査会社による調査とカード会社との連携が整うのを待って、2022-08-18に正式なお知らせをいたしました。"},
@@ -186,7 +186,7 @@ func compile(t testing.TB, snap *mailer.Snapshot) *Template {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return tmpl
+	return tmpl.(*Template)
 }
 
 func recipient(name string, exposures ...string) *mailer.Recipient {

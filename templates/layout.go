@@ -17,16 +17,16 @@ var unwrapped = map[string]bool{"subject": true, "salutation": true, "signature"
 // layouts say which parts the body of a notice has. A part that renders to
 // nothing is left out.
 var layouts = map[mailer.Stage][]string{
-	mailer.FirstWarning: {
+	mailer.StageFirstWarning: {
 		"date", "salutation", "sender", "apology", "concerns", "outline", "exposures", "request",
 		"measures", "authorities", "publication", "desk", "reference", "never-ask", "closing", "signature",
 	},
-	mailer.Formal: formal,
-	mailer.FollowUp: {
+	mailer.StageFormal: formal,
+	mailer.StageFollowUp: {
 		"date", "salutation", "sender", "apology", "concerns", "additions", "exposures", "request",
 		"publication", "desk", "reference", "never-ask", "closing", "signature",
 	},
-	mailer.CorrectionOf: {
+	mailer.StageCorrection: {
 		"date", "salutation", "sender", "apology", "corrections", "concerns", "exposures", "request",
 		"publication", "desk", "reference", "never-ask", "closing", "signature",
 	},

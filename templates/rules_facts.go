@@ -13,47 +13,47 @@ import (
 // factRules judge incident and merchant before any notice is looked at.
 var factRules = []Rule{
 	{
-		Name: "missing-fact", Severity: mailer.Error, facts: missingFacts,
+		Name: "missing-fact", Severity: mailer.SeverityError, facts: missingFacts,
 		Doc: "a fact that a notice of this stage needs is not filled in; the message names the key",
 	},
 	{
-		Name: "thin-facts", Severity: mailer.Warning, facts: thinFacts,
+		Name: "thin-facts", Severity: mailer.SeverityWarning, facts: thinFacts,
 		Doc: "a fact is not filled in that careful senders give",
 	},
 	{
-		Name: "exposure-facts", Severity: mailer.Error, facts: exposureFacts,
+		Name: "exposure-facts", Severity: mailer.SeverityError, facts: exposureFacts,
 		Doc: "an exposure has no leaked items or no usage period, an unknown item, or a period that ends before it begins",
 	},
 	{
-		Name: "desk", Severity: mailer.Error, facts: deskFacts,
+		Name: "desk", Severity: mailer.SeverityError, facts: deskFacts,
 		Doc: "the readers have no desk to call",
 	},
 	{
-		Name: "desk-hours", Severity: mailer.Warning, facts: deskHours,
+		Name: "desk-hours", Severity: mailer.SeverityWarning, facts: deskHours,
 		Doc: "a desk does not say its hours and days",
 	},
 	{
-		Name: "first-warning-period", Severity: mailer.Warning, facts: firstWarningPeriod,
+		Name: "first-warning-period", Severity: mailer.SeverityWarning, facts: firstWarningPeriod,
 		Doc: "the first warning named a period that ends before the formal one's, and no correction of kind added tells the people between",
 	},
 	{
-		Name: "from-address", Severity: mailer.Error, facts: fromAddress,
+		Name: "from-address", Severity: mailer.SeverityError, facts: fromAddress,
 		Doc: "the sender's address is none; Message-ID is built on its domain",
 	},
 	{
-		Name: "sender-domain", Severity: mailer.Warning, facts: senderDomain,
+		Name: "sender-domain", Severity: mailer.SeverityWarning, facts: senderDomain,
 		Doc: "the sender's mail comes from another domain than its page, its desk, its Reply-To, its DKIM key or (where it is the operator) its publication",
 	},
 	{
-		Name: "facts-self-name", Severity: mailer.Error, facts: factsSelfName,
+		Name: "facts-self-name", Severity: mailer.SeverityError, facts: factsSelfName,
 		Doc: "a fact says 弊社 or the like, which in another sender's notice would mean that sender",
 	},
 	{
-		Name: "plain-style", Severity: mailer.Warning, facts: plainStyle,
+		Name: "plain-style", Severity: mailer.SeverityWarning, facts: plainStyle,
 		Doc: "a sentence of the facts does not end in です or ます",
 	},
 	{
-		Name: "date-order", Severity: mailer.Warning, facts: dateOrder,
+		Name: "date-order", Severity: mailer.SeverityWarning, facts: dateOrder,
 		Doc: "the timeline is not in order, or a fact lies after the day that the notice bears",
 	},
 }
@@ -118,7 +118,7 @@ func (t *Template) replaced(part string) bool {
 
 // whole reports whether the notices must have the five matters of Rule 10.
 func (t *Template) whole() bool {
-	return t.snap.Stage == mailer.Formal || t.snap.Stage == mailer.CorrectionOf &&
+	return t.snap.Stage == mailer.StageFormal || t.snap.Stage == mailer.StageCorrection &&
 		slices.ContainsFunc(t.snap.Incident.Corrections, func(c mailer.Correction) bool { return c.Kind == mailer.Added })
 }
 
@@ -139,15 +139,15 @@ func missingFacts(t *Template) []string {
 	need(!t.snap.NoticeOn.IsZero(), "notice_on", "the date that the notice bears")
 	need(len(t.selected()) > 0, "exposures of the incident", "who is affected")
 	switch t.snap.Stage {
-	case mailer.FollowUp:
+	case mailer.StageFollowUp:
 		need(len(in.Additions) > 0, "[[additions]] of the incident", "what the follow-up adds")
-	case mailer.CorrectionOf:
+	case mailer.StageCorrection:
 		need(len(in.Corrections) > 0, "[[corrections]] of the incident", "what the correction sets right")
 		for i, c := range in.Corrections {
 			need(c.Right != "", fmt.Sprintf("corrections[%d].right of the incident", i), "what is right")
 		}
 	}
-	if t.snap.Stage == mailer.FirstWarning || t.whole() {
+	if t.snap.Stage == mailer.StageFirstWarning || t.whole() {
 		need(in.Outline != "" || t.replaced("outline"), "outline of the incident", "what happened")
 	}
 	if t.whole() {
@@ -155,7 +155,7 @@ func missingFacts(t *Template) []string {
 		need(in.Harm.Text != "" || t.replaced("harm"), "harm.text of the incident", "secondary harm or its risk (Rule 10 item 4)")
 		need(len(in.Prevention) > 0 || t.replaced("measures"), "prevention of the incident", "what is done so that it does not happen again")
 	}
-	if t.selectedCard() && t.snap.Stage != mailer.FirstWarning {
+	if t.selectedCard() && t.snap.Stage != mailer.StageFirstWarning {
 		need(in.Passphrase != "", "passphrase of the incident", "what a cardholder says to the card company")
 		need(in.ReissueFee != "", "reissue_fee of the incident", "who bears the fee of a new card")
 	}
@@ -201,7 +201,7 @@ func exposureFacts(t *Template) []string {
 		if e.Data == "" {
 			say("fill in data: which data set is concerned")
 		}
-		if e.Certainty != mailer.Possible && e.Certainty != mailer.Confirmed {
+		if e.Certainty != mailer.CertaintyPossible && e.Certainty != mailer.CertaintyConfirmed {
 			say("fill in certainty: possible or confirmed")
 		}
 		for _, i := range slices.Concat(e.Items, e.MaybeAlso) {
@@ -262,7 +262,7 @@ func deskHours(t *Template) []string {
 }
 
 func firstWarningPeriod(t *Template) []string {
-	if t.snap.Stage != mailer.Formal || slices.ContainsFunc(t.snap.Incident.Corrections, func(c mailer.Correction) bool { return c.Kind == mailer.Added }) {
+	if t.snap.Stage != mailer.StageFormal || slices.ContainsFunc(t.snap.Incident.Corrections, func(c mailer.Correction) bool { return c.Kind == mailer.Added }) {
 		return nil
 	}
 	var out []string
@@ -385,7 +385,7 @@ func dateOrder(t *Template) []string {
 			out = append(out, fmt.Sprintf("timeline[%d] (%s) stands after a later day", i, in.Timeline[i].On))
 		}
 	}
-	if t.snap.Stage == mailer.FirstWarning || t.snap.NoticeOn.IsZero() {
+	if t.snap.Stage == mailer.StageFirstWarning || t.snap.NoticeOn.IsZero() {
 		return out // neither causes nor timeline are shown
 	}
 	after := func(key string, d mailer.Date) {

@@ -15,65 +15,65 @@ import (
 // textRules judge what a whole notice says.
 var textRules = []Rule{
 	{
-		Name: "rule10", Severity: mailer.Error, notice: rule10,
+		Name: "rule10", Severity: mailer.SeverityError, notice: rule10,
 		Doc: "a formal notice lacks one of the five matters of Rule 10: outline, items, cause, secondary harm, other useful matters",
 	},
 	{
-		Name: "empty-part", Severity: mailer.Error, notice: emptyPart,
+		Name: "empty-part", Severity: mailer.SeverityError, notice: emptyPart,
 		Doc: "a part without which the notice is pointless says nothing: additions of a follow-up, corrections of a correction",
 	},
 	{
-		Name: "certainty", Severity: mailer.Error, notice: certainty, facts: certaintyFacts,
+		Name: "certainty", Severity: mailer.SeverityError, notice: certainty, facts: certaintyFacts,
 		Doc: "a leak that is only possible is told as certain (or of everyone), or a confirmed one as only possible",
 	},
 	{
-		Name: "statement-start", Severity: mailer.Error, notice: statementStart,
+		Name: "statement-start", Severity: mailer.SeverityError, notice: statementStart,
 		Doc: "card statements are to be checked since another day than the start of the reader's own earliest card exposure, or since none",
 	},
 	{
-		Name: "passphrase", Severity: mailer.Error, notice: passphraseNotice, facts: passphraseFacts,
+		Name: "passphrase", Severity: mailer.SeverityError, notice: passphraseNotice, facts: passphraseFacts,
 		Doc: "what to tell the card company is spelled in another way than passphrase (with and without の, with blanks)",
 	},
 	{
-		Name: "password-advice", Severity: mailer.Error, notice: passwordAdvice,
+		Name: "password-advice", Severity: mailer.SeverityError, notice: passwordAdvice,
 		Doc: "a password leaked, and the notice does not say to change it wherever it was reused",
 	},
 	{
-		Name: "card-advice", Severity: mailer.Error, notice: cardAdvice,
+		Name: "card-advice", Severity: mailer.SeverityError, notice: cardAdvice,
 		Doc: "advice about cards to a reader of whom no card data leaked",
 	},
 	{
-		Name: "relative-date", Severity: mailer.Warning, notice: func(s *sheet) []string { return relativeDates(s.sentences) }, facts: relativeFacts,
+		Name: "relative-date", Severity: mailer.SeverityWarning, notice: func(s *sheet) []string { return relativeDates(s.sentences) }, facts: relativeFacts,
 		Doc: "昨年, 先月, 昨日 and the like are wrong when read later",
 	},
 	{
-		Name: "date-style", Severity: mailer.Warning, notice: dateStyle,
+		Name: "date-style", Severity: mailer.SeverityWarning, notice: dateStyle,
 		Doc: "a date is written in another style than the sender's",
 	},
 	{
-		Name: "unit-mixed", Severity: mailer.Warning, notice: func(s *sheet) []string { return unitsMixed(s.flat) }, facts: unitFacts,
+		Name: "unit-mixed", Severity: mailer.SeverityWarning, notice: func(s *sheet) []string { return unitsMixed(s.flat) }, facts: unitFacts,
 		Doc: "one number is given as 件 (records) and as 名 (people)",
 	},
 	{
-		Name: "phone-spelling", Severity: mailer.Warning, notice: func(s *sheet) []string { return phoneSpelling(s.body) }, facts: phoneFacts,
+		Name: "phone-spelling", Severity: mailer.SeverityWarning, notice: func(s *sheet) []string { return phoneSpelling(s.body) }, facts: phoneFacts,
 		Doc: "a phone number is not hyphenated as 0120-000-000, or written in two ways",
 	},
 	{
-		Name: "reader-spelling", Severity: mailer.Warning, notice: readerSpelling,
+		Name: "reader-spelling", Severity: mailer.SeverityWarning, notice: readerSpelling,
 		Doc: "お客様 and お客さま (or 皆様 and 皆さま) side by side, names of desks and services apart",
 	},
 	{
-		Name: "subject", Severity: mailer.Warning, notice: subjectRule,
+		Name: "subject", Severity: mailer.SeverityWarning, notice: subjectRule,
 		Doc: "the subject is empty, wider than 30 full-width characters, or does not name the sender",
 	},
 	{
-		Name: "url", Severity: mailer.Warning, notice: urlRule,
+		Name: "url", Severity: mailer.SeverityWarning, notice: urlRule,
 		Doc: "an address on the web is http:, or of neither the sender's nor the operator's domain",
 	},
 }
 
 func rule10(s *sheet) []string {
-	if s.b.Stage != mailer.Formal && s.b.Kind != mailer.Added {
+	if s.b.Stage != mailer.StageFormal && s.b.Kind != mailer.Added {
 		return nil
 	}
 	var out []string
@@ -111,9 +111,9 @@ func emptyPart(s *sheet) []string {
 	need("desk")
 	need("reference")
 	switch s.b.Stage {
-	case mailer.FollowUp:
+	case mailer.StageFollowUp:
 		need("additions")
-	case mailer.CorrectionOf:
+	case mailer.StageCorrection:
 		need("corrections")
 	}
 	return out
@@ -152,7 +152,7 @@ func certainty(s *sheet) []string {
 		return out
 	}
 	// The facts may say of others what is not certain of this reader.
-	others := slices.ContainsFunc(b.Incident.Exposures, func(e mailer.Exposure) bool { return e.Certainty == mailer.Confirmed })
+	others := slices.ContainsFunc(b.Incident.Exposures, func(e mailer.Exposure) bool { return e.Certainty == mailer.CertaintyConfirmed })
 	var facts string
 	if others {
 		for _, f := range factTexts(b.Incident) {
@@ -171,7 +171,7 @@ func certaintyFacts(t *Template) []string {
 	var out []string
 	for _, f := range factTexts(&t.snap.Incident) {
 		for _, x := range sentences(f.text) {
-			if everyone.MatchString(x) && !hedged.MatchString(x) && slices.ContainsFunc(t.selected(), func(e mailer.Exposure) bool { return e.Certainty == mailer.Possible }) {
+			if everyone.MatchString(x) && !hedged.MatchString(x) && slices.ContainsFunc(t.selected(), func(e mailer.Exposure) bool { return e.Certainty == mailer.CertaintyPossible }) {
 				out = append(out, fmt.Sprintf("%s says that all are affected where it is only possible", f.key))
 			}
 		}

@@ -93,7 +93,7 @@ const maxVariants = 4096
 
 // Compile prepares the notices of a snapshot. The snapshot must not change
 // afterwards. An error names the part and line.
-func (s *Set) Compile(snap *mailer.Snapshot) (*Template, error) {
+func (s *Set) Compile(snap *mailer.Snapshot) (mailer.Template, error) {
 	if _, ok := layouts[snap.Stage]; !ok {
 		return nil, fmt.Errorf("%w: stage %q has no notice", mailer.ErrInvalid, snap.Stage)
 	}

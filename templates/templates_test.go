@@ -41,7 +41,7 @@ func lacks(t *testing.T, body string, unwanted ...string) {
 }
 
 func TestAdviceFollowsFromTheItems(t *testing.T) {
-	tmpl := compile(t, snapshot(payIncident(), sports(), mailer.Formal, "2022-02-28"))
+	tmpl := compile(t, snapshot(payIncident(), sports(), mailer.StageFormal, "2022-02-28"))
 	body := func(exposures ...string) string { return render(t, tmpl, recipient("鈴木 健", exposures...)).Body }
 
 	contains(t, body("A"), "2021年10月14日以降のご利用明細", "「ひかり決済不正アクセスの件」", "再発行の手数料")
@@ -55,19 +55,19 @@ func TestAdviceFollowsFromTheItems(t *testing.T) {
 	contains(t, body("B4"), "不審なメールへのご注意", "届くおそれがございます")
 	lacks(t, body("B4"), "郵便物")
 
-	shopBody := render(t, compile(t, snapshot(shopIncident(), shop(), mailer.Formal, "2022-08-18")), recipient("中村 優子", "W")).Body
+	shopBody := render(t, compile(t, snapshot(shopIncident(), shop(), mailer.StageFormal, "2022-08-18")), recipient("中村 優子", "W")).Body
 	contains(t, shopBody, "ほかのサービスでもお使いの場合は", "2020年4月27日以降のご利用明細")
 }
 
 func TestWhatWasToldBefore(t *testing.T) {
-	tmpl := compile(t, snapshot(shopIncident(), shop(), mailer.Formal, "2022-08-18"))
+	tmpl := compile(t, snapshot(shopIncident(), shop(), mailer.StageFormal, "2022-08-18"))
 	r := recipient("中村 優子", "W")
 	lacks(t, render(t, tmpl, r).Body, "第一報にて")
-	r.Told = []mailer.Told{told(mailer.FirstWarning, 2021, 12, 14, "W")}
+	r.Told = []mailer.Told{told(mailer.StageFirstWarning, 2021, 12, 14, "W")}
 	contains(t, render(t, tmpl, r).Body, "2021年12月14日付けの第一報にて")
 
-	later := compile(t, snapshot(shopIncident(), shop(), mailer.FollowUp, "2022-09-01"))
-	r.Told = append(r.Told, told(mailer.Formal, 2022, 8, 18, "W"), told(mailer.FollowUp, 2022, 8, 19, "W"))
+	later := compile(t, snapshot(shopIncident(), shop(), mailer.StageFollowUp, "2022-09-01"))
+	r.Told = append(r.Told, told(mailer.StageFormal, 2022, 8, 18, "W"), told(mailer.StageFollowUp, 2022, 8, 19, "W"))
 	contains(t, render(t, later, r).Body, "2022年8月19日付けでお知らせいたしました", "なぜお知らせまでに時間がかかったのですか")
 }
 
@@ -77,7 +77,7 @@ func TestCorrectionKinds(t *testing.T) {
 		{Kind: mailer.Removed, On: day("2022-02-28"), Right: "判定に誤りがありました。"},
 		{Kind: mailer.Added, On: day("2022-02-28"), Right: "集計に誤りがありました。"},
 	}
-	tmpl := compile(t, snapshot(in, housing(), mailer.CorrectionOf, "2022-03-10"))
+	tmpl := compile(t, snapshot(in, housing(), mailer.StageCorrection, "2022-03-10"))
 	for _, tt := range []struct {
 		name, column, value string
 		want, not           string
@@ -118,7 +118,7 @@ func TestHarmWithoutCards(t *testing.T) {
 	} {
 		in := payIncident()
 		in.Harm.Text = tt.text
-		n := render(t, compile(t, snapshot(in, sports(), mailer.Formal, "2022-02-28")), recipient("鈴木 健", tt.exposure))
+		n := render(t, compile(t, snapshot(in, sports(), mailer.StageFormal, "2022-02-28")), recipient("鈴木 健", tt.exposure))
 		contains(t, n.Body, tt.want)
 		if tt.not != "" {
 			lacks(t, n.Body, tt.not)
@@ -144,7 +144,7 @@ func TestSalutation(t *testing.T) {
 		{processor, "株式会社やまびこ書店", "C", "株式会社やまびこ書店\nご担当者様"},
 		{processor, "山﨑 一郎", "A", "山﨑 一郎様"},
 	} {
-		n := render(t, compile(t, snapshot(payIncident(), tt.sender(), mailer.Formal, "2022-02-28")), recipient(tt.name, tt.exp))
+		n := render(t, compile(t, snapshot(payIncident(), tt.sender(), mailer.StageFormal, "2022-02-28")), recipient(tt.name, tt.exp))
 		if !strings.Contains(n.Body, "\n\n"+tt.want+"\n\n") {
 			t.Errorf("%q: no salutation %q in\n%s", tt.name, tt.want, n.Body[:200])
 		}
@@ -153,10 +153,10 @@ func TestSalutation(t *testing.T) {
 
 // Facts name the operator; where it writes itself, it says 弊社 of itself.
 func TestOperatorSpeaksOfItself(t *testing.T) {
-	n := render(t, compile(t, snapshot(payIncident(), processor(), mailer.Formal, "2022-02-28")), recipient("山﨑 一郎", "A"))
+	n := render(t, compile(t, snapshot(payIncident(), processor(), mailer.StageFormal, "2022-02-28")), recipient("山﨑 一郎", "A"))
 	contains(t, n.Body, "弊社の決済システムが第三者による", "「ひかり決済不正アクセスの件」", "弊社からカード会社に依頼しています")
 	lacks(t, n.Body, "ひかり決済から", "ひかり決済の決済システム")
-	n = render(t, compile(t, snapshot(payIncident(), housing(), mailer.Formal, "2022-02-28")), recipient("山﨑 一郎", "A"))
+	n = render(t, compile(t, snapshot(payIncident(), housing(), mailer.StageFormal, "2022-02-28")), recipient("山﨑 一郎", "A"))
 	contains(t, n.Body, "株式会社ひかり決済（以下「ひかり決済」といいます。）", "ひかり決済から受けた報告")
 }
 
@@ -168,7 +168,11 @@ func TestReplacedParts(t *testing.T) {
 	compileWith := func(parts map[string]string) (*Template, error) {
 		m := housing()
 		m.Parts = parts
-		return set.Compile(snapshot(payIncident(), m, mailer.Formal, "2022-02-28"))
+		tmpl, err := set.Compile(snapshot(payIncident(), m, mailer.StageFormal, "2022-02-28"))
+		if err != nil {
+			return nil, err
+		}
+		return tmpl.(*Template), nil
 	}
 	t.Run("used and wrapped", func(t *testing.T) {
 		tmpl, err := compileWith(map[string]string{"closing": "{{.Self}}一同、" + strings.Repeat("再発の防止に努めてまいりますので、", 4) + "以上"})
@@ -227,7 +231,7 @@ func TestReplacedParts(t *testing.T) {
 }
 
 func TestRenderRefuses(t *testing.T) {
-	tmpl := compile(t, snapshot(payIncident(), housing(), mailer.Formal, "2022-02-28"))
+	tmpl := compile(t, snapshot(payIncident(), housing(), mailer.StageFormal, "2022-02-28"))
 	for name, r := range map[string]*mailer.Recipient{
 		"unknown exposure": recipient("田中 実", "A", "Z"),
 		"no exposure":      recipient("田中 実"),
@@ -267,7 +271,7 @@ func TestRenderingIsRepeatable(t *testing.T) {
 	for i := range people {
 		people[i] = recipient(fmt.Sprintf("田中 %d", i), sets[i%len(sets)]...)
 	}
-	shared := compile(t, snapshot(payIncident(), housing(), mailer.Formal, "2022-02-28"))
+	shared := compile(t, snapshot(payIncident(), housing(), mailer.StageFormal, "2022-02-28"))
 	got := make([]mailer.Notice, len(people)*4)
 	var wg sync.WaitGroup
 	for g := range 4 {
@@ -281,7 +285,7 @@ func TestRenderingIsRepeatable(t *testing.T) {
 	for i, r := range people {
 		var alone *Template
 		if i%10 == 0 {
-			alone = compile(t, snapshot(payIncident(), housing(), mailer.Formal, "2022-02-28"))
+			alone = compile(t, snapshot(payIncident(), housing(), mailer.StageFormal, "2022-02-28"))
 		} else {
 			alone = shared
 		}
@@ -296,7 +300,7 @@ func TestRenderingIsRepeatable(t *testing.T) {
 
 // Nothing of one reader is kept for another.
 func TestVariantsHoldNothingPersonal(t *testing.T) {
-	tmpl := compile(t, snapshot(payIncident(), housing(), mailer.Formal, "2022-02-28"))
+	tmpl := compile(t, snapshot(payIncident(), housing(), mailer.StageFormal, "2022-02-28"))
 	first := recipient("秘密 一郎", "A")
 	first.Ref = otherRef()
 	render(t, tmpl, first)
@@ -309,7 +313,7 @@ func TestSlotsSayWhatPartsSay(t *testing.T) {
 	for _, name := range []string{"髙橋 花子", "佐藤様", "", " 　山﨑　", "a\nb", "Maximilian  Alexander", "御中", "山田 各位", "𠮷野"} {
 		for _, ref := range []string{"DEFGH-JKMNG", "short", ""} {
 			for _, exposures := range [][]string{{"A"}, {"C"}} {
-				tmpl := compile(t, snapshot(payIncident(), processor(), mailer.Formal, "2022-02-28"))
+				tmpl := compile(t, snapshot(payIncident(), processor(), mailer.StageFormal, "2022-02-28"))
 				r := recipient(name, exposures...)
 				r.Ref = ref
 				v, err := tmpl.variant(r)
@@ -345,7 +349,7 @@ func TestSubjectsFit(t *testing.T) {
 }
 
 func BenchmarkRender(b *testing.B) {
-	tmpl := compile(b, snapshot(payIncident(), housing(), mailer.Formal, "2022-02-28"))
+	tmpl := compile(b, snapshot(payIncident(), housing(), mailer.StageFormal, "2022-02-28"))
 	r := recipient("髙橋 花子", "A", "B1")
 	b.ReportAllocs()
 	for b.Loop() {
@@ -356,7 +360,7 @@ func BenchmarkRender(b *testing.B) {
 }
 
 func BenchmarkCheckNotice(b *testing.B) {
-	tmpl := compile(b, snapshot(payIncident(), housing(), mailer.Formal, "2022-02-28"))
+	tmpl := compile(b, snapshot(payIncident(), housing(), mailer.StageFormal, "2022-02-28"))
 	r := recipient("髙橋 花子", "A", "B1")
 	n, err := tmpl.Render(r)
 	if err != nil {

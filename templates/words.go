@@ -209,7 +209,7 @@ func (b *base) Right(s string) string { return strings.TrimPrefix(b.Prose(s), "æ
 // describe puts an exposure in words.
 func (b *base) describe(e *mailer.Exposure) exposure {
 	x := exposure{
-		ID: e.ID, Data: b.Prose(e.Data), Used: e.Used, Confirmed: e.Certainty == mailer.Confirmed,
+		ID: e.ID, Data: b.Prose(e.Data), Used: e.Used, Confirmed: e.Certainty == mailer.CertaintyConfirmed,
 		Items: items(e.Items), MaybeAlso: items(e.MaybeAlso),
 	}
 	if !e.From.IsZero() {

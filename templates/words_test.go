@@ -17,7 +17,7 @@ func TestProse(t *testing.T) {
 		{donation(), "令和3年8月2日から令和4年1月25日まで、株式会社ひかり決済の「ひかり決済ページ」が改ざんされ、ひかり決済は令和4年4月に報告します。令和元年5月1日"},
 		{processor(), "2021年8月2日から2022年1月25日まで、弊社の「ひかり決済ページ」が改ざんされ、弊社は2022年4月に報告します。2019年5月1日"},
 	} {
-		b := newBase(snapshot(payIncident(), tt.sender, mailer.Formal, "2022-02-28"))
+		b := newBase(snapshot(payIncident(), tt.sender, mailer.StageFormal, "2022-02-28"))
 		if got := b.Prose(s); got != tt.want {
 			t.Errorf("%s:\n got %s\nwant %s", tt.sender.ID, got, tt.want)
 		}
@@ -50,7 +50,7 @@ func TestCounts(t *testing.T) {
 	} {
 		in := payIncident()
 		e, _ := in.Exposure(tt.id)
-		if got := newBase(snapshot(in, tt.sender, mailer.Formal, "2022-02-28")).describe(&e).Count; got != tt.want {
+		if got := newBase(snapshot(in, tt.sender, mailer.StageFormal, "2022-02-28")).describe(&e).Count; got != tt.want {
 			t.Errorf("%s %s: %s, want %s", tt.sender.ID, tt.id, got, tt.want)
 		}
 	}

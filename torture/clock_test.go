@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"oshirase/mailer"
-	"oshirase/mailer/campaign"
+	"oshirase/mailer/send"
 	"oshirase/mailer/smtp"
 	"oshirase/store"
 	"oshirase/templates"
@@ -78,7 +78,7 @@ func TestClockJumps(t *testing.T) {
 }
 
 // runner is what `serve` would run, with a clock of its own.
-func (w *world) runner(now func() time.Time) *campaign.Runner {
+func (w *world) runner(now func() time.Time) *send.Runner {
 	w.t.Helper()
 	text, err := os.ReadFile(filepath.Join(w.dir, "master.key"))
 	if err != nil {
@@ -107,24 +107,19 @@ func (w *world) runner(now func() time.Time) *campaign.Runner {
 		_ = pool.Close()
 		_ = db.Close()
 	})
-	o := campaign.Options{Lease: w.lease, Retry: []time.Duration{time.Second}, StopGrace: 4 * time.Second, Now: now}
+	o := send.Options{Lease: w.lease, Retry: []time.Duration{time.Second}, StopGrace: 4 * time.Second, Now: now}
 	o.Batch = 50
-	return &campaign.Runner{
-		Ledger: db, Notices: notices{set}, Relays: relays{pool}, Options: o,
-		Composer: func(*mailer.Merchant) (campaign.Composer, error) { return smtp.NewComposer(smtp.ComposerOptions{}) },
+	return &send.Runner{
+		Ledger: db, Notices: set, Relays: relays{pool}, Options: o,
+		Composer: func(*mailer.Merchant) (mailer.Composer, error) { return smtp.NewComposer(smtp.ComposerOptions{}) },
 	}
 }
 
 // Go asks for identical result types, so what hands out others is wrapped.
-type notices struct{ *templates.Set }
-
-func (n notices) Compile(snap *mailer.Snapshot) (campaign.Template, error) {
-	return n.Set.Compile(snap)
-}
 
 type relays struct{ *smtp.Pool }
 
-func (r relays) Get(ctx context.Context) (campaign.Conn, error) {
+func (r relays) Get(ctx context.Context) (send.Conn, error) {
 	c, err := r.Pool.Get(ctx)
 	if err != nil {
 		return nil, err
@@ -132,4 +127,4 @@ func (r relays) Get(ctx context.Context) (campaign.Conn, error) {
 	return c, nil
 }
 
-func (r relays) Put(c campaign.Conn) { r.Pool.Put(c.(*smtp.Conn)) }
+func (r relays) Put(c send.Conn) { r.Pool.Put(c.(*smtp.Conn)) }

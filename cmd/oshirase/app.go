@@ -34,6 +34,7 @@ type app struct {
 	configFile string // --config; empty: OSHIRASE_CONFIG or oshirase.toml
 	json       bool   // --json
 	quiet      bool   // --quiet
+	by         string // --by; see actor
 
 	cfg     *config.Config
 	db      *store.DB // see store

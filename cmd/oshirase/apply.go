@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"oshirase/config"
-	"oshirase/store"
+	"oshirase/mailer"
 )
 
 func newApplyCommand(a *app) *cobra.Command {
@@ -41,7 +41,7 @@ takes all its campaigns back to draft, a changed merchant takes back its own.`,
 			if err != nil {
 				return err
 			}
-			result, err := db.Apply(cmd.Context(), ins, ms)
+			result, err := db.Apply(cmd.Context(), a.actor(), ins, ms)
 			if err != nil {
 				return fmt.Errorf("apply: %w", err)
 			}
@@ -61,7 +61,7 @@ takes all its campaigns back to draft, a changed merchant takes back its own.`,
 	}
 }
 
-func changedJapanese(c store.Change) string {
+func changedJapanese(c mailer.Change) string {
 	if c.Changed {
 		return "反映しました"
 	}

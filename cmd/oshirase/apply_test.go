@@ -6,10 +6,10 @@ import (
 	"strings"
 	"testing"
 
-	"oshirase/store"
+	"oshirase/mailer"
 )
 
-func changed(changes []store.Change) (ids []string) {
+func changed(changes []mailer.Change) (ids []string) {
 	for _, c := range changes {
 		if c.Changed {
 			ids = append(ids, c.ID)
@@ -20,21 +20,21 @@ func changed(changes []store.Change) (ids []string) {
 
 func TestApply(t *testing.T) {
 	dir := initialised(t)
-	first := okJSON[store.ApplyResult](t, dir, "apply")
+	first := okJSON[mailer.ApplyResult](t, dir, "apply")
 	if got := strings.Join(changed(first.Incidents), " "); got != "pay shop" {
 		t.Errorf("new incidents: %s", got)
 	}
 	if got := strings.Join(changed(first.Merchants), " "); got != "donation housing processor shop sports" {
 		t.Errorf("new merchants: %s", got)
 	}
-	again := okJSON[store.ApplyResult](t, dir, "apply")
+	again := okJSON[mailer.ApplyResult](t, dir, "apply")
 	if n := len(changed(again.Incidents)) + len(changed(again.Merchants)); n > 0 || len(again.Merchants) != 5 {
 		t.Errorf("the same facts again changed %d: %+v", n, again)
 	}
 
 	path := filepath.Join(dir, "merchants", "housing.toml")
 	edit(t, path, `date_style = "slash"`, `date_style = "era"`)
-	third := okJSON[store.ApplyResult](t, dir, "apply")
+	third := okJSON[mailer.ApplyResult](t, dir, "apply")
 	if got := strings.Join(changed(third.Merchants), " "); got != "housing" || len(changed(third.Incidents)) > 0 {
 		t.Errorf("after an edit: %+v", third)
 	}
@@ -48,7 +48,7 @@ func TestApplyIsAllOrNothing(t *testing.T) {
 		t.Fatalf("exit code %d\n%s%s", code, out, errs)
 	}
 	edit(t, filepath.Join(dir, "merchants", "shop.toml"), `date_style = "eastern"`, `date_style = "western"`)
-	if r := okJSON[store.ApplyResult](t, dir, "apply"); len(changed(r.Merchants)) != 5 {
+	if r := okJSON[mailer.ApplyResult](t, dir, "apply"); len(changed(r.Merchants)) != 5 {
 		t.Errorf("the failed attempt left something: %+v", r)
 	}
 }
@@ -57,7 +57,7 @@ func TestApplyAnotherFolder(t *testing.T) {
 	dir, other := initialised(t), initialised(t)
 	ok(t, dir, "apply")
 	edit(t, filepath.Join(other, "merchants", "shop.toml"), `self_name = "弊社"`, `self_name = "当社"`)
-	r := okJSON[store.ApplyResult](t, dir, "apply", other)
+	r := okJSON[mailer.ApplyResult](t, dir, "apply", other)
 	if got := strings.Join(changed(r.Merchants), " "); got != "shop" {
 		t.Errorf("changed: %s", got)
 	}

@@ -3,7 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"oshirase/store"
+	"oshirase/mailer"
 )
 
 func newAuditCommand(a *app) *cobra.Command {
@@ -19,13 +19,13 @@ first. Lines are only ever added. Personal search terms stand there as keyed has
 			if err != nil {
 				return err
 			}
-			each := func(fn func(store.AuditEntry) error) error { return db.EachAudit(cmd.Context(), fn) }
+			each := func(fn func(mailer.Act) error) error { return db.EachAct(cmd.Context(), fn) }
 			if a.json {
 				return streamJSON(a.stdout, "audit", each)
 			}
-			t := newTable("日時", "担当", "操作", "対象", "内容")
-			err = each(func(e store.AuditEntry) error {
-				t.add(jst(e.At), e.By, e.Action, e.Subject, e.Detail)
+			t := newTable("日時", "担当", "操作", "対象", "内容", "証明")
+			err = each(func(e mailer.Act) error {
+				t.add(jst(e.At), e.By, string(e.Action), e.Subject, e.Detail, string(e.Proof))
 				return nil
 			})
 			if err == nil {

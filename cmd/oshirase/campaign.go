@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"oshirase/mailer"
+	"oshirase/mailer/words"
 	"oshirase/store"
 )
 
@@ -56,7 +57,7 @@ established, with --certainty possible those for whom none is.`,
 			if !slices.Contains(mailer.Stages, camp.Stage) {
 				return usagef("--stage %q: use first-warning, formal, follow-up or correction", stage)
 			}
-			if certainty != "" && camp.Certainty != mailer.Possible && camp.Certainty != mailer.Confirmed {
+			if certainty != "" && camp.Certainty != mailer.CertaintyPossible && camp.Certainty != mailer.CertaintyConfirmed {
 				return usagef("--certainty %q: use possible or confirmed", certainty)
 			}
 			if at != "" {
@@ -93,7 +94,7 @@ established, with --certainty possible those for whom none is.`,
 			if _, err := mailer.ParseWindow(camp.Window); err != nil {
 				return usageError{err: err}
 			}
-			id, err := db.CreateCampaign(cmd.Context(), camp)
+			id, err := db.CreateCampaign(cmd.Context(), a.actor(), camp)
 			if err != nil {
 				return err
 			}
@@ -187,8 +188,9 @@ type campaignView struct {
 	Approvals []mailer.Approval      `json:"approvals"`
 	Counts    map[mailer.State]int64 `json:"counts"`
 	Total     int64                  `json:"total"`
-	Waiting   string                 `json:"waiting,omitempty"`
-	Findings  []mailer.Finding       `json:"findings"`
+	wait      mailer.Wait
+	Waiting   string           `json:"waiting,omitempty"`
+	Findings  []mailer.Finding `json:"findings"`
 }
 
 func newCampaignShowCommand(a *app) *cobra.Command {
@@ -224,7 +226,7 @@ func newCampaignShowCommand(a *app) *cobra.Command {
 			t.add("確度", certaintyJapanese(v.Certainty))
 			t.add("状況", v.Phase.Japanese())
 			t.addKnown("状況の理由", v.Reason)
-			t.addKnown("待機の理由", waitingJapanese(v.Waiting))
+			t.addKnown("待機の理由", words.Wait(v.wait, words.Japanese))
 			t.add("開始時刻", cmp.Or(jst(v.At), "手動で開始"))
 			t.add("送信時間帯", windowJapanese(window))
 			t.add("1時間あたり", paceJapanese(v.PerHour))
@@ -246,9 +248,9 @@ func newCampaignShowCommand(a *app) *cobra.Command {
 
 func certaintyJapanese(c mailer.Certainty) string {
 	switch c {
-	case mailer.Possible:
+	case mailer.CertaintyPossible:
 		return "漏えいの可能性がある方のみ"
-	case mailer.Confirmed:
+	case mailer.CertaintyConfirmed:
 		return "漏えいが確認された方のみ"
 	}
 	return "すべて"
@@ -271,7 +273,8 @@ func viewCampaign(ctx context.Context, db *store.DB, id string, now time.Time) (
 	if err != nil {
 		return v, err
 	}
-	v.Campaign, v.Waiting = st[0].Campaign, waiting(&st[0], now)
+	v.Campaign, v.wait = st[0].Campaign, st[0].Wait(now)
+	v.Waiting = words.Wait(v.wait, words.English)
 	v.Counts, v.Total = st[0].Counts, st[0].Counts.Total()
 	approvals, err := db.Approvals(ctx, id)
 	if err != nil {
@@ -291,7 +294,7 @@ func (a *app) printFindings(findings []mailer.Finding) {
 	if len(findings) == 0 {
 		return
 	}
-	severity := map[mailer.Severity]string{mailer.Error: "誤り", mailer.Warning: "注意", mailer.Info: "参考"}
+	severity := map[mailer.Severity]string{mailer.SeverityError: "誤り", mailer.SeverityWarning: "注意", mailer.SeverityInfo: "参考"}
 	a.printf("\n")
 	t := newTable("程度", "規則", "お問い合わせ番号", "内容")
 	for _, f := range findings {

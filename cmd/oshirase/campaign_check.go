@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"oshirase/mailer"
-	"oshirase/mailer/campaign"
+	"oshirase/mailer/check"
 )
 
 func newCampaignCheckCommand(a *app) *cobra.Command {
@@ -41,12 +41,12 @@ unless --allow-repeat is given.`,
 				return err
 			}
 			bar := a.newProgress("checking", "notices", 0)
-			check := campaign.Check{
+			c := check.Check{
 				Store: db, Notices: notices, Now: a.now, AllowRepeat: repeat, Grouping: grouping,
 				Progress: func(done int64) { bar.set(done, 0) },
 			}
 			began := time.Now()
-			result, err := check.Run(cmd.Context(), args[0])
+			result, err := c.Run(cmd.Context(), a.actor(), args[0])
 			took := time.Since(began)
 			bar.end()
 			if err != nil {
@@ -94,16 +94,16 @@ type checkJSON struct {
 }
 
 // suppressedJapanese says why somebody is passed over.
-func suppressedJapanese(reason string) string {
+func suppressedJapanese(reason mailer.Suppression) string {
 	switch reason {
-	case campaign.NoEmail:
+	case mailer.SuppressedNoEmail:
 		return "メールアドレスなし"
-	case campaign.BadAddress:
+	case mailer.SuppressedBadAddress:
 		return "メールアドレス不備"
-	case campaign.AlreadyNotified:
+	case mailer.SuppressedAlreadyNotified:
 		return "通知済み"
-	case campaign.NotConcerned:
+	case mailer.SuppressedNotConcerned:
 		return "訂正の対象外"
 	}
-	return reason
+	return string(reason)
 }

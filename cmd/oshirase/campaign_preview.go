@@ -25,7 +25,7 @@ handed to a relay.`,
   oshirase campaign preview c-20261201-7f3a --ref 3F7KQ-9XTW4 --raw > notice.eml`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			p, err := a.preview(cmd, args[0], ref)
+			p, err := a.preview(cmd, mailer.ActPreview, args[0], ref)
 			if err != nil {
 				return err
 			}
@@ -56,7 +56,7 @@ handed to a relay.`,
 }
 
 // preview composes the message of one recipient of a campaign.
-func (a *app) preview(cmd *cobra.Command, id, ref string) (*campaign.Preview, error) {
+func (a *app) preview(cmd *cobra.Command, act mailer.Action, id, ref string) (*campaign.Preview, error) {
 	db, err := a.store(cmd.Context())
 	if err != nil {
 		return nil, err
@@ -66,7 +66,7 @@ func (a *app) preview(cmd *cobra.Command, id, ref string) (*campaign.Preview, er
 			return nil, usageError{err: err}
 		}
 	}
-	r, err := db.FindRecipient(cmd.Context(), id, ref)
+	r, err := db.FindRecipient(cmd.Context(), a.actor(), act, id, ref)
 	if err != nil {
 		if errors.Is(err, mailer.ErrNotFound) {
 			return nil, withHint(err, "import a list for the campaign's incident and merchant, or look at --ref")
@@ -100,7 +100,7 @@ notice holds that recipient's personal data.`,
 			if err != nil {
 				return usageError{err: fmt.Errorf("--to: %w", err)}
 			}
-			p, err := a.preview(cmd, args[0], ref)
+			p, err := a.preview(cmd, mailer.ActTest, args[0], ref)
 			if err != nil {
 				return err
 			}
@@ -123,7 +123,7 @@ notice holds that recipient's personal data.`,
 			} else {
 				a.printf("%s: %d %s %s（%s）\n", out.State.Japanese(), out.Code, out.Enhanced, out.Text, out.Relay)
 			}
-			if err == nil && out.State != mailer.Accepted {
+			if err == nil && out.State != mailer.StateAccepted {
 				err = fmt.Errorf("the relay %s did not accept the test message: %d %s", out.Relay, out.Code, out.Text)
 			}
 			return err

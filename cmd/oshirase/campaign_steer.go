@@ -11,7 +11,6 @@ import (
 )
 
 func newCampaignApproveCommand(a *app) *cobra.Command {
-	var by string
 	var count int64
 	c := &cobra.Command{
 		Use:   "approve ID --by NAME --count N",
@@ -31,7 +30,7 @@ approvals.`,
 			if err != nil {
 				return err
 			}
-			n, approved, err := db.Approve(cmd.Context(), args[0], by, count, cfg.Approval.People)
+			n, approved, err := db.Approve(cmd.Context(), a.actor(), args[0], count, cfg.Approval.People)
 			if err != nil {
 				return err
 			}
@@ -46,9 +45,8 @@ approvals.`,
 			return nil
 		},
 	}
-	c.Flags().StringVar(&by, "by", "", "`NAME` of the person who approves")
 	c.Flags().Int64Var(&count, "count", 0, "how many notices will be sent")
-	required(c, "by", "count")
+	required(c, "count")
 	return c
 }
 
@@ -84,7 +82,7 @@ func newCampaignStartCommand(a *app) *cobra.Command {
 	c := a.steer("start", "Start an approved campaign",
 		`start lets run and serve send an approved campaign. One with a time of its own keeps
 to it, unless --now is given; one whose time has passed starts at once.`,
-		func(ctx context.Context, db *store.DB, id string) error { return db.Start(ctx, id, now) })
+		func(ctx context.Context, db *store.DB, id string) error { return db.Start(ctx, a.actor(), id, now) })
 	c.Flags().BoolVar(&now, "now", false, "start at once, before the campaign's time")
 	return c
 }
@@ -93,22 +91,19 @@ func newCampaignPauseCommand(a *app) *cobra.Command {
 	return a.steer("pause", "Pause a running campaign, within a second",
 		`pause lets nothing new be handed to a relay, in any process, from the moment that
 this command returns. What a relay has already been given is finished and recorded.`,
-		func(ctx context.Context, db *store.DB, id string) error { return db.Pause(ctx, id, "paused by hand") })
+		func(ctx context.Context, db *store.DB, id string) error { return db.Pause(ctx, a.actor(), id, "paused by hand") })
 }
 
 func newCampaignResumeCommand(a *app) *cobra.Command {
 	return a.steer("resume", "Let a paused campaign go on", "resume lets a paused campaign be sent again.",
-		func(ctx context.Context, db *store.DB, id string) error { return db.Resume(ctx, id) })
+		func(ctx context.Context, db *store.DB, id string) error { return db.Resume(ctx, a.actor(), id) })
 }
 
 func newCampaignCancelCommand(a *app) *cobra.Command {
-	var by string
-	c := a.steer("cancel", "End a campaign for good",
+	return a.steer("cancel", "End a campaign for good",
 		`cancel ends a campaign: what was not sent never will be. Deliveries in flight are
 finished and recorded, unknown ones stay to be resolved.`,
-		func(ctx context.Context, db *store.DB, id string) error { return db.Cancel(ctx, id, by) })
-	c.Flags().StringVar(&by, "by", "", "`NAME` of the person who cancels, for the record")
-	return c
+		func(ctx context.Context, db *store.DB, id string) error { return db.Cancel(ctx, a.actor(), id) })
 }
 
 func newCampaignSetCommand(a *app) *cobra.Command {
@@ -164,7 +159,7 @@ follows within a second.`,
 					}
 				}
 			}
-			if err := db.Set(cmd.Context(), camp.ID, change.perHour, change.window, change.at); err != nil {
+			if err := db.Set(cmd.Context(), a.actor(), camp.ID, change.perHour, change.window, change.at); err != nil {
 				return err
 			}
 			if camp, err = db.Campaign(cmd.Context(), camp.ID); err != nil {

@@ -65,7 +65,7 @@ func (a *app) checkConfig() error {
 	result.Findings = append(result.Findings, cfg.Check()...)
 	wrong := 0
 	for _, f := range result.Findings {
-		if f.Severity == mailer.Error {
+		if f.Severity == mailer.SeverityError {
 			wrong++
 		}
 	}
@@ -94,7 +94,7 @@ func loadFindings(err error) (all []mailer.Finding) {
 	if e, ok := errors.AsType[*config.Error](err); ok && e.Advice != "" {
 		msg += " (" + e.Advice + ")"
 	}
-	return []mailer.Finding{{Severity: mailer.Error, Rule: "config", Message: msg}}
+	return []mailer.Finding{{Severity: mailer.SeverityError, Rule: "config", Message: msg}}
 }
 
 // printEffective prints the config in force as TOML, then the findings.

@@ -16,29 +16,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"oshirase/mailer"
-	"oshirase/mailer/campaign"
+	"oshirase/mailer/envelope"
 	"oshirase/store"
 )
-
-// deliveryView is one delivery in the JSON of `deliveries`.
-type deliveryView struct {
-	Ref        string       `json:"ref"`
-	CustomerID string       `json:"customer_id,omitempty"`
-	Email      string       `json:"email,omitempty"`
-	State      mailer.State `json:"state"`
-	Suppressed string       `json:"suppressed,omitempty"`
-	Exposures  []string     `json:"exposures"`
-	Attempts   int          `json:"attempts"`
-	FirstAt    time.Time    `json:"first_at,omitzero"`
-	NextAt     time.Time    `json:"next_at,omitzero"`
-	LastAt     time.Time    `json:"last_at,omitzero"` // of the last attempt's outcome
-	Relay      string       `json:"relay,omitempty"`
-	Point      mailer.Point `json:"point,omitempty"`
-	Code       int          `json:"code,omitempty"`
-	Enhanced   string       `json:"enhanced,omitempty"`
-	Text       string       `json:"text,omitempty"`
-	MessageID  string       `json:"message_id,omitempty"`
-}
 
 func newDeliveriesCommand(a *app) *cobra.Command {
 	var id, state, file string
@@ -68,13 +48,13 @@ the sending.`,
 				return err
 			}
 			way := newGiveWay(db.Rate)
-			each := func(fn func(*deliveryView) error) error {
-				return db.EachDelivery(cmd.Context(), id, mailer.State(state), func(d store.DeliveryRow) error {
-					v, err := newDeliveryView(&d, sender)
-					if err != nil {
+			each := func(fn func(*mailer.DeliveryView) error) error {
+				return db.EachDelivery(cmd.Context(), a.actor(), mailer.DeliveryFilter{Campaign: id, State: mailer.State(state)}, func(d mailer.DeliveryView) error {
+					var err error
+					if d.MessageID, err = envelope.MessageID(sender, d.Token); err != nil {
 						return err
 					}
-					if err := fn(&v); err != nil {
+					if err := fn(&d); err != nil {
 						return err
 					}
 					return way.step(cmd.Context())
@@ -122,22 +102,7 @@ func senderOf(ctx context.Context, db *store.DB, id string) (*mailer.Merchant, e
 	return &m, err
 }
 
-func newDeliveryView(d *store.DeliveryRow, sender *mailer.Merchant) (deliveryView, error) {
-	id, err := campaign.MessageID(sender, d.Token)
-	v := deliveryView{
-		Ref: d.Ref, CustomerID: d.Person.CustomerID, Email: d.Person.Email, State: d.State, Suppressed: d.Suppressed,
-		Exposures: d.Exposures, Attempts: d.Attempts, FirstAt: d.FirstAt, NextAt: d.NextAt, MessageID: id,
-	}
-	if v.Exposures == nil {
-		v.Exposures = []string{}
-	}
-	if e := d.Last; e != nil {
-		v.LastAt, v.Relay, v.Point, v.Code, v.Enhanced, v.Text = e.At, e.Relay, e.Point, e.Code, e.Enhanced, e.Text
-	}
-	return v, err
-}
-
-type eachDelivery func(func(*deliveryView) error) error
+type eachDelivery func(func(*mailer.DeliveryView) error) error
 
 // streamJSON writes {"key":[…]}, one element a line.
 func streamJSON[T any](w io.Writer, key string, each func(func(T) error) error) error {
@@ -181,14 +146,14 @@ func writeDeliveries(path string, each eachDelivery) (n int64, err error) {
 		}); err != nil {
 			return err
 		}
-		if err := each(func(v *deliveryView) error {
+		if err := each(func(v *mailer.DeliveryView) error {
 			n++
 			code := ""
 			if v.Code != 0 {
 				code = strconv.Itoa(v.Code)
 			}
 			return w.Write([]string{
-				v.Ref, v.CustomerID, v.Email, string(v.State), v.Suppressed, strings.Join(v.Exposures, " "), strconv.Itoa(v.Attempts),
+				v.Ref, v.CustomerID, v.Email, string(v.State), string(v.Suppressed), strings.Join(v.Exposures, " "), strconv.Itoa(v.Attempts),
 				rfc3339(v.FirstAt), rfc3339(v.NextAt), rfc3339(v.LastAt), v.Relay, string(v.Point), code, v.Enhanced, v.Text, v.MessageID,
 			})
 		}); err != nil {
@@ -225,7 +190,7 @@ func (a *app) printDeliveries(each eachDelivery) error {
 		printed = true
 		t.rows = nil
 	}
-	err := each(func(v *deliveryView) error {
+	err := each(func(v *mailer.DeliveryView) error {
 		to := ""
 		if addr, err := mailer.ParseAddress(v.Email); err == nil {
 			to = addr.Mask()
@@ -234,8 +199,7 @@ func (a *app) printDeliveries(each eachDelivery) error {
 		if v.Suppressed != "" {
 			st += "（" + suppressedJapanese(v.Suppressed) + "）"
 		}
-		e := store.Event{Code: v.Code, Enhanced: v.Enhanced, Text: v.Text}
-		t.add(v.Ref, to, st, strconv.Itoa(v.Attempts), jst(v.LastAt), reply(&e))
+		t.add(v.Ref, to, st, strconv.Itoa(v.Attempts), jst(v.LastAt), v.Reply())
 		if len(t.rows) == tableRows {
 			flush()
 		}

@@ -174,7 +174,7 @@ func (d *demo) look(ctx context.Context) error {
 		return err
 	}
 	for _, c := range ledger.Campaigns {
-		if c.Counts[mailer.Unknown] == 0 {
+		if c.Counts[mailer.StateUnknown] == 0 {
 			continue
 		}
 		d.say("■ 6. 最終応答の前に切断された宛先は「結果不明」として留め置き、人が判断します")

@@ -3,7 +3,7 @@ package main
 import "github.com/spf13/cobra"
 
 func newDestroyCommand(a *app) *cobra.Command {
-	var incident, confirm, by string
+	var incident, confirm string
 	c := &cobra.Command{
 		Use:   "destroy --incident ID --confirm ID --by NAME",
 		Short: "Destroy the key of an incident, and so its personal data",
@@ -22,11 +22,11 @@ The incident is named twice, so that nobody destroys the wrong one by a slip.`,
 			if err != nil {
 				return err
 			}
-			if err := db.DestroyKey(cmd.Context(), incident, by); err != nil {
+			if err := db.DestroyKey(cmd.Context(), a.actor(), incident); err != nil {
 				return err
 			}
 			if a.json {
-				return a.printJSON(map[string]string{"incident": incident, "destroyed_by": by})
+				return a.printJSON(map[string]string{"incident": incident, "destroyed_by": a.actor().Name})
 			}
 			a.printf("事案 %s の個人データを読み取れないようにしました。\n", incident)
 			return nil
@@ -35,7 +35,6 @@ The incident is named twice, so that nobody destroys the wrong one by a slip.`,
 	f := c.Flags()
 	f.StringVar(&incident, "incident", "", "`ID` of the incident")
 	f.StringVar(&confirm, "confirm", "", "the same `ID` again")
-	f.StringVar(&by, "by", "", "`NAME` of the person who decides")
-	required(c, "incident", "confirm", "by")
+	required(c, "incident", "confirm")
 	return c
 }

@@ -11,6 +11,7 @@ import (
 
 	"oshirase/mailer"
 	"oshirase/mailer/list"
+	"oshirase/mailer/words"
 	"oshirase/store"
 )
 
@@ -27,9 +28,9 @@ type importResult struct {
 	Errors     []*mailer.RowError `json:"errors"`
 	// ErrorsOmitted counts refused rows beyond those in errors; all of them are in
 	// the file of --errors.
-	ErrorsOmitted int64       `json:"errors_omitted,omitempty"`
-	DryRun        bool        `json:"dry_run,omitempty"`
-	Shift         *list.Shift `json:"shift,omitempty"`
+	ErrorsOmitted int64         `json:"errors_omitted,omitempty"`
+	DryRun        bool          `json:"dry_run,omitempty"`
+	Shift         *mailer.Shift `json:"shift,omitempty"`
 }
 
 // maxErrors bounds how many refused rows a result lists, and so the memory.
@@ -156,10 +157,11 @@ func (im *importer) run(ctx context.Context, path string) (err error) {
 func (im *importer) read(ctx context.Context, db *store.DB, r *list.Reader) error {
 	bar := im.newProgress("importing", "bytes", 0)
 	defer bar.end()
-	res, err := db.Import(ctx, store.ImportOptions{
+	res, err := db.Import(ctx, im.actor(), mailer.Import{
 		Incident: im.incident, Merchant: im.merchant, DryRun: im.dryRun, Info: r.Info,
 		Accept: im.allOrNothing,
-		Reject: func(row mailer.Row, column, reason string) {
+		Reject: func(row mailer.Row, column string, err error) {
+			reason := words.Error(err)
 			e := &mailer.RowError{Row: row.Number, Column: im.header(r, column), Reason: reason}
 			im.refuse(e)
 			if im.refused != nil {

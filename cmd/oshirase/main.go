@@ -115,9 +115,10 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a check found errors.`,
 	flags.StringVar(&a.configFile, "config", a.configFile, "read the config from `FILE` (default oshirase.toml, or OSHIRASE_CONFIG)")
 	flags.BoolVar(&a.json, "json", false, "print the result as JSON, alone on standard output")
 	flags.BoolVarP(&a.quiet, "quiet", "q", a.quiet, "show no progress")
+	flags.StringVar(&a.by, "by", a.by, "`PERSON` who acts, for the record (default: OSHIRASE_BY, else the user of the operating system)")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(commands(a)...)
-	asUsageErrors(root)
+	a.asUsageErrors(root)
 	return root
 }
 
@@ -136,7 +137,7 @@ func needsCommand(c *cobra.Command, args []string) error {
 
 // asUsageErrors makes wrong arguments and missing flags of every command exit
 // with the code for wrong usage: cobra returns them as plain errors.
-func asUsageErrors(c *cobra.Command) {
+func (a *app) asUsageErrors(c *cobra.Command) {
 	if check := c.Args; check != nil {
 		c.Args = func(c *cobra.Command, args []string) error {
 			if err := check(c, args); err != nil {
@@ -145,23 +146,26 @@ func asUsageErrors(c *cobra.Command) {
 			return nil
 		}
 	}
-	c.PreRunE = requireFlags(c.PreRunE)
+	c.PreRunE = a.requireFlags(c.PreRunE)
 	for _, sub := range c.Commands() {
 		if sub.SuggestionsMinimumDistance == 0 {
 			sub.SuggestionsMinimumDistance = 2
 		}
-		asUsageErrors(sub)
+		a.asUsageErrors(sub)
 	}
 	c.SuggestionsMinimumDistance = 2
 }
 
 // requireFlags checks the required flags and flag groups before cobra does, so
 // that what they find is wrong usage.
-func requireFlags(next func(*cobra.Command, []string) error) func(*cobra.Command, []string) error {
+func (a *app) requireFlags(next func(*cobra.Command, []string) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
 		err := c.ValidateRequiredFlags()
 		if err == nil {
 			err = c.ValidateFlagGroups()
+		}
+		if err == nil && c.Flags().Changed("by") && strings.TrimSpace(a.by) == "" {
+			err = errors.New("--by: give the name of the person who acts")
 		}
 		if err != nil {
 			return usageError{err: err, command: c.CommandPath()}

@@ -98,15 +98,15 @@ func TestRequiredFlagsAreWrongUsage(t *testing.T) {
 		Use: "x", RunE: func(*cobra.Command, []string) error { return nil },
 		SilenceErrors: true, SilenceUsage: true,
 	}
-	c.Flags().String("by", "", "")
+	c.Flags().String("who", "", "")
 	c.Flags().Bool("one", false, "")
 	c.Flags().Bool("other", false, "")
-	if err := c.MarkFlagRequired("by"); err != nil {
+	if err := c.MarkFlagRequired("who"); err != nil {
 		t.Fatal(err)
 	}
 	c.MarkFlagsMutuallyExclusive("one", "other")
-	asUsageErrors(c)
-	for _, args := range [][]string{{}, {"--by", "me", "--one", "--other"}} {
+	(&app{}).asUsageErrors(c)
+	for _, args := range [][]string{{}, {"--who", "me", "--one", "--other"}} {
 		c.SetArgs(args)
 		err := c.Execute()
 		if exitCode(err) != exitUsage {

@@ -116,23 +116,3 @@ func TestProgressOfManyGoroutines(t *testing.T) {
 		t.Errorf("got %q", b.String())
 	}
 }
-
-// TestWaitingJapanese: every reason has words of its own in tables.
-func TestWaitingJapanese(t *testing.T) {
-	for why, want := range map[string]string{
-		"": "",
-		"window: opens 2026-11-25T09:00:00+09:00": "送信時間帯の外です（次の開始 2026-11-25 09:00:00）",
-		"pace": "送信速度の上限に合わせています",
-		"next attempt: 2026-11-25T09:00:00+09:00":                    "次の再試行 2026-11-25 09:00:00",
-		"the campaign is draft":                                      "配信の状況: 作成中",
-		"3 unknown deliveries wait for a decision":                   "結果不明の3件が判断を待っています（oshirase resolve）",
-		"domain groups: docomo, au take no more now":                 "宛先ドメインの上限に達しています（docomo, au）",
-		"no relay takes connections since 2026-11-25T09:00:00+09:00": "中継サーバに接続できません（2026-11-25 09:00:00から）",
-		"no worker is sending: oshirase run, or serve":               "送信の処理が動いていません（oshirase run, or serve）",
-		"something new": "something new",
-	} {
-		if got := waitingJapanese(why); got != want {
-			t.Errorf("%s: %s, want %s", why, got, want)
-		}
-	}
-}

@@ -7,7 +7,7 @@ import (
 )
 
 func newResolveCommand(a *app) *cobra.Command {
-	var id, as, ref, by string
+	var id, as, ref string
 	var all bool
 	c := &cobra.Command{
 		Use:   "resolve --campaign ID --as accepted|queued (--ref REF | --all) --by NAME",
@@ -20,7 +20,7 @@ has it), or queued (it does not: the notice is sent again, with the same Message
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			state := mailer.State(as)
-			if state != mailer.Accepted && state != mailer.Queued {
+			if state != mailer.StateAccepted && state != mailer.StateQueued {
 				return usagef("--as %q: use accepted or queued", as)
 			}
 			if ref != "" {
@@ -33,7 +33,7 @@ has it), or queued (it does not: the notice is sent again, with the same Message
 			if err != nil {
 				return err
 			}
-			n, err := db.Resolve(cmd.Context(), id, state, ref, by)
+			n, err := db.Resolve(cmd.Context(), a.actor(), id, state, ref)
 			if err != nil {
 				return err
 			}
@@ -52,8 +52,7 @@ has it), or queued (it does not: the notice is sent again, with the same Message
 	f.StringVar(&as, "as", "", "accepted or queued")
 	f.StringVar(&ref, "ref", "", "reference `NUMBER` of one recipient")
 	f.BoolVar(&all, "all", false, "all unknown deliveries of the campaign")
-	f.StringVar(&by, "by", "", "`NAME` of the person who decides")
-	required(c, "campaign", "as", "by")
+	required(c, "campaign", "as")
 	c.MarkFlagsMutuallyExclusive("ref", "all")
 	c.MarkFlagsOneRequired("ref", "all")
 	return c

@@ -4,6 +4,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"oshirase/mailer"
+	"oshirase/mailer/send"
+	"oshirase/mailer/words"
 )
 
 func newRunCommand(a *app) *cobra.Command {
@@ -45,30 +47,45 @@ run again, or serve, to send it. unknown deliveries wait for oshirase resolve.`,
 			runner.Options.Progress = func(done int64) { bar.set(done, 0) }
 			sum, err := runner.Run(ctx, id)
 			bar.end()
-			if id != "" && sum.Remaining > 0 && sum.Waiting[id] == "" {
-				if c, cerr := db.Campaign(ctx, id); cerr == nil && c.Phase != mailer.Running {
-					sum.Waiting[id] = "the campaign is " + string(c.Phase)
+			if id != "" && sum.Remaining > 0 && sum.Waits[id].IsZero() {
+				if c, cerr := db.Campaign(ctx, id); cerr == nil && c.Phase != mailer.PhaseRunning {
+					sum.Waits[id] = mailer.Wait{Scope: mailer.WaitCampaign, Name: id, Reason: mailer.WaitPhase, Phase: c.Phase}
 				}
 			}
 			if a.json {
-				if jsonErr := a.printJSON(sum); err == nil {
+				if jsonErr := a.printJSON(newRunResult(sum)); err == nil {
 					err = jsonErr
 				}
 				return err
 			}
 			t := newTable("結果", "件数").alignRight(1)
-			t.add(mailer.Accepted.Japanese(), number(sum.Accepted))
-			t.add(mailer.Deferred.Japanese(), number(sum.Deferred))
-			t.add(mailer.Rejected.Japanese(), number(sum.Rejected))
-			t.add(mailer.Unknown.Japanese(), number(sum.Unknown))
+			t.add(mailer.StateAccepted.Japanese(), number(sum.Accepted))
+			t.add(mailer.StateDeferred.Japanese(), number(sum.Deferred))
+			t.add(mailer.StateRejected.Japanese(), number(sum.Rejected))
+			t.add(mailer.StateUnknown.Japanese(), number(sum.Unknown))
 			t.add("残り", number(sum.Remaining))
 			a.printTable(t)
-			for _, id := range sortedKeys(sum.Waiting) {
-				a.printf("%s: %s\n", id, waitingJapanese(sum.Waiting[id]))
+			for _, id := range sortedKeys(sum.Waits) {
+				a.printf("%s: %s\n", id, words.Wait(sum.Waits[id], words.Japanese))
 			}
 			return err
 		},
 	}
 	c.Flags().StringVar(&id, "campaign", "", "send only this campaign (`ID`)")
 	return c
+}
+
+// runResult is the JSON of `run`.
+type runResult struct {
+	send.Summary
+	// Waiting says for each campaign with remaining deliveries why they wait.
+	Waiting map[string]string `json:"waiting,omitempty"`
+}
+
+func newRunResult(sum send.Summary) runResult {
+	r := runResult{Summary: sum, Waiting: map[string]string{}}
+	for id, w := range sum.Waits {
+		r.Waiting[id] = words.Wait(w, words.English)
+	}
+	return r
 }

@@ -20,7 +20,7 @@ func TestScenario01ProcessorToMerchants(t *testing.T) {
 	t.Parallel()
 	s := newStory(t, payDay)
 	s.load("pay", "processor", "processor-merchants.csv", "processor-customers.csv")
-	c := s.send("pay", "processor", mailer.Formal, "--exposure", "C")
+	c := s.send("pay", "processor", mailer.StageFormal, "--exposure", "C")
 	if len(c.letters) != 38 || len(c.check.Findings) > 0 {
 		t.Errorf("%d messages, %v", len(c.letters), c.check.Findings)
 	}
@@ -41,7 +41,7 @@ func TestScenario02MerchantInBatches(t *testing.T) {
 	s := newStory(t, payDay)
 	edit(t, s.path("oshirase.toml"), "batch = 500", "batch = 5")
 	s.load("pay", "housing", "housing.csv")
-	c := s.send("pay", "housing", mailer.Formal)
+	c := s.send("pay", "housing", mailer.StageFormal)
 	if len(c.letters) != 28 || len(c.check.Findings) > 0 {
 		t.Errorf("%d messages, %v", len(c.letters), c.check.Findings)
 	}
@@ -60,7 +60,7 @@ func TestScenario03ProcessorDirect(t *testing.T) {
 	t.Parallel()
 	s := newStory(t, payDay)
 	s.load("pay", "processor", "processor-merchants.csv", "processor-customers.csv")
-	c := s.send("pay", "processor", mailer.Formal, "--exposure", "A,B1,B2,B3,B4")
+	c := s.send("pay", "processor", mailer.StageFormal, "--exposure", "A,B1,B2,B3,B4")
 	if len(c.letters) != 22 || c.check.Suppressed["no-email"] != 2 {
 		t.Errorf("%d messages, %v", len(c.letters), c.check.Suppressed)
 	}
@@ -81,7 +81,7 @@ func TestScenario05And06Donors(t *testing.T) {
 	const confirmed = "takeuchi-sakura@post.example"
 	s := newStory(t, payDay)
 	s.load("pay", "donation", "donation.csv")
-	c := s.send("pay", "donation", mailer.Formal, "--certainty", "possible")
+	c := s.send("pay", "donation", mailer.StageFormal, "--certainty", "possible")
 	if len(c.letters) != 30 || c.to(confirmed) != nil {
 		t.Errorf("%d messages, the confirmed person among them: %t", len(c.letters), c.to(confirmed) != nil)
 	}
@@ -89,7 +89,7 @@ func TestScenario05And06Donors(t *testing.T) {
 		[]string{"𠮷田 亮様", "寄付者の皆さま", "令和3年10月14日", "漏えいが確認されたものではございません", "最大"},
 		[]string{"2021年", "2021/", "お客さま各位"})
 
-	c = s.send("pay", "donation", mailer.Formal, "--certainty", "confirmed")
+	c = s.send("pay", "donation", mailer.StageFormal, "--certainty", "confirmed")
 	if len(c.letters) != 1 {
 		t.Errorf("%d messages for one person", len(c.letters))
 	}
@@ -104,7 +104,7 @@ func TestScenario07NoCardData(t *testing.T) {
 	t.Parallel()
 	s := newStory(t, payDay)
 	s.load("pay", "processor", "processor-customers.csv")
-	c := s.send("pay", "processor", mailer.Formal, "--exposure", "B2,B4")
+	c := s.send("pay", "processor", mailer.StageFormal, "--exposure", "B2,B4")
 	if len(c.letters) != 6 {
 		t.Errorf("%d messages", len(c.letters))
 	}
@@ -120,7 +120,7 @@ func TestScenario09Overlap(t *testing.T) {
 	t.Parallel()
 	s := newStory(t, payDay)
 	s.load("pay", "housing", "housing.csv", "testdata/scenario/09-second-group.csv")
-	c := s.send("pay", "housing", mailer.Formal)
+	c := s.send("pay", "housing", mailer.StageFormal)
 	if len(c.letters) != 28 {
 		t.Errorf("%d messages for 28 people", len(c.letters))
 	}
@@ -138,7 +138,7 @@ func TestScenario11Stages(t *testing.T) {
 	s := newStory(t, "2021-12-14T10:00:00+09:00")
 	s.firstFacts()
 	s.load("shop", "shop", "testdata/scenario/11-first-wave.csv")
-	c := s.send("shop", "shop", mailer.FirstWarning)
+	c := s.send("shop", "shop", mailer.StageFirstWarning)
 	if len(c.letters) != 20 || c.to(found) != nil {
 		t.Errorf("%d messages, somebody not yet found among them: %t", len(c.letters), c.to(found) != nil)
 	}
@@ -148,7 +148,7 @@ func TestScenario11Stages(t *testing.T) {
 	s.at("2022-08-18T10:00:00+09:00")
 	s.finalFacts()
 	s.load("shop", "shop", "shop.csv")
-	c = s.send("shop", "shop", mailer.Formal)
+	c = s.send("shop", "shop", mailer.StageFormal)
 	if len(c.letters) != 32 {
 		t.Errorf("%d messages", len(c.letters))
 	}
@@ -157,7 +157,7 @@ func TestScenario11Stages(t *testing.T) {
 	s.golden(c, "11-formal-newly-found", found).says(t, nil, reference)
 
 	s.at("2022-08-20T10:00:00+09:00")
-	c = s.send("shop", "shop", mailer.FollowUp)
+	c = s.send("shop", "shop", mailer.StageFollowUp)
 	if len(c.letters) != 32 {
 		t.Errorf("%d messages", len(c.letters))
 	}
@@ -194,13 +194,13 @@ func TestScenario12Corrections(t *testing.T) {
 	const added, removed, misdirected = "nozomi.ueda@mail.example", "suzuki47@post.example", "takuya_tanaka@tayori.example"
 	s := newStory(t, payDay)
 	s.load("pay", "housing", "housing.csv")
-	if c := s.send("pay", "housing", mailer.Formal); len(c.letters) != 28 {
+	if c := s.send("pay", "housing", mailer.StageFormal); len(c.letters) != 28 {
 		t.Fatalf("%d messages", len(c.letters))
 	}
 	s.at("2022-03-10T10:00:00+09:00")
 	s.corrections()
 	s.load("pay", "housing", "testdata/scenario/12-corrections.csv")
-	c := s.send("pay", "housing", mailer.CorrectionOf)
+	c := s.send("pay", "housing", mailer.StageCorrection)
 	var to []string
 	for _, l := range c.letters {
 		to = append(to, l.recipient)
@@ -248,8 +248,8 @@ func TestScenario13TwoMerchants(t *testing.T) {
 	s := newStory(t, payDay)
 	s.load("pay", "housing", "housing.csv")
 	s.load("pay", "sports", "sports.csv", "testdata/scenario/13-same-person.csv")
-	first := s.send("pay", "housing", mailer.Formal)
-	second := s.send("pay", "sports", mailer.Formal)
+	first := s.send("pay", "housing", mailer.StageFormal)
+	second := s.send("pay", "sports", mailer.StageFormal)
 	a := s.golden(first, "13-first-merchant", person)
 	b := s.golden(second, "13-second-merchant", person)
 	a.says(t, []string{"みなと住宅支援協会"}, []string{"なぎさ", "指導者講習会", "当協会", "受講者", "コンビニ", second.refs[person]})
@@ -258,7 +258,7 @@ func TestScenario13TwoMerchants(t *testing.T) {
 		t.Error("one merchant's message names the other's domain")
 	}
 
-	var found struct{ Matches []match }
+	var found struct{ Matches []mailer.Match }
 	s.ask(&found, "lookup", "--email", person, "--by", "窓口担当")
 	if len(found.Matches) != 2 || found.Matches[0].Ref == found.Matches[1].Ref {
 		t.Fatalf("found %+v", found.Matches)

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"oshirase/config"
-	"oshirase/mailer/campaign"
+	"oshirase/mailer/send"
 )
 
 func newServeCommand(a *app) *cobra.Command {
@@ -22,7 +22,7 @@ a time of their own are sent from that time on.
 
 A changed config is followed within a second as far as it sets paces: batch,
 batch_pause, per_second, per_hour and the limits of domain groups. The rest takes
-effect at the next start. oshirase campaign set changes a single campaign.
+effect at the next start. oshirase campaign set changes a single send.
 
 SIGTERM or SIGINT finishes what is on the wire, records it, and exits within seconds.`,
 		Example: "  oshirase serve --config /etc/oshirase/oshirase.toml",
@@ -37,9 +37,9 @@ SIGTERM or SIGINT finishes what is on the wire, records it, and exits within sec
 			if err != nil {
 				return err
 			}
-			var schedules []campaign.Schedule
+			var schedules []send.Schedule
 			for _, s := range cfg.Schedules {
-				schedules = append(schedules, campaign.Schedule{Name: s.Name, Cron: s.Cron, Campaign: s.Campaign})
+				schedules = append(schedules, send.Schedule{Name: s.Name, Cron: s.Cron, Campaign: s.Campaign})
 			}
 			log := a.logger()
 			log.Info("serving", "database", cfg.DatabasePath(), "relays", len(cfg.Relays), "schedules", len(schedules))
@@ -53,7 +53,7 @@ SIGTERM or SIGINT finishes what is on the wire, records it, and exits within sec
 
 // followConfig has a runner follow the paces in the config file until ctx ends. A
 // file that cannot be read, or is wrong, changes nothing.
-func (a *app) followConfig(ctx context.Context, runner *campaign.Runner) {
+func (a *app) followConfig(ctx context.Context, runner *send.Runner) {
 	path := a.configPath()
 	stamp := func() (time.Time, int64) {
 		st, err := os.Stat(path)
@@ -77,7 +77,7 @@ func (a *app) followConfig(ctx context.Context, runner *campaign.Runner) {
 		}
 		seenAt, seenSize = at, size
 		cfg, err := config.Load(path)
-		var pace campaign.Pace
+		var pace send.Pace
 		if err == nil {
 			pace, err = paceOf(cfg)
 		}

@@ -2,13 +2,12 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"oshirase/mailer"
+	"oshirase/mailer/words"
 	"oshirase/store"
 )
 
@@ -32,7 +31,8 @@ type campaignStatus struct {
 	// counted in; absent where that cannot be told.
 	Ends    time.Time `json:"ends,omitzero"`
 	Waiting string    `json:"waiting,omitempty"` // why nothing is sent now
-	Reason  string    `json:"reason,omitempty"`
+	wait    mailer.Wait
+	Reason  string `json:"reason,omitempty"`
 	// Groups are the domain groups that are not sent to now, while the campaign is
 	// running and something waits for them.
 	Groups []groupStatus `json:"groups,omitempty"`
@@ -112,7 +112,7 @@ func (a *app) status(ctx context.Context, db *store.DB, id string) (*status, err
 	if err != nil {
 		return nil, err
 	}
-	relays, err := db.RelaysAside(ctx)
+	relays, err := db.RelayWaits(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -122,110 +122,11 @@ func (a *app) status(ctx context.Context, db *store.DB, id string) (*status, err
 			ID: s.ID, Name: s.Name, Incident: s.Incident, Merchant: s.Merchant, Stage: s.Stage, Phase: s.Phase,
 			Counts: s.Counts, Total: s.Total, Remaining: s.Counts.Pending(), PerMinute: s.PerMinute,
 			FirstAccepted: s.FirstAccepted, LastAccepted: s.LastAccepted, NextDue: s.NextDue,
-			Ends: estimate(&s, a.now()), Waiting: waiting(&s, a.now()), Reason: s.Reason,
+			Ends: s.Ends(a.now()), Waiting: words.Wait(s.Wait(a.now()), words.English), wait: s.Wait(a.now()), Reason: s.Reason,
 			Groups: groupStatuses(s.Groups),
 		}
 	}
 	return st, nil
-}
-
-// waiting says why nothing of a campaign is sent now; empty where it is, or
-// where nothing is left.
-func waiting(s *store.CampaignStatus, now time.Time) string {
-	switch {
-	case s.Counts.Open() == 0:
-		return ""
-	case s.Counts.Pending() == 0:
-		return fmt.Sprintf("%d unknown deliveries wait for a decision (oshirase resolve)", s.Counts[mailer.Unknown])
-	case s.Phase == mailer.Paused:
-		return "paused"
-	case s.Phase == mailer.Scheduled:
-		return "starts at " + s.At.In(mailer.JST).Format(time.RFC3339)
-	case s.Phase == mailer.Overdue:
-		return "its time has passed: start it by hand"
-	case s.Phase != mailer.Running:
-		return ""
-	}
-	if w, err := mailer.ParseWindow(s.Window); err == nil && !w.Open(now) {
-		return "window: opens " + w.NextOpen(now).In(mailer.JST).Format(time.RFC3339)
-	}
-	if s.Leases == 0 && (s.Waiting == "" || stale(s, now)) {
-		return "no worker is sending: oshirase run, or serve"
-	}
-	return s.Waiting
-}
-
-// stale reports whether a worker would have gone on long ago, had there been one
-// since it noted why it waits.
-func stale(s *store.CampaignStatus, now time.Time) bool {
-	const late = 30 * time.Second
-	return strings.HasPrefix(s.Waiting, "window: ") || // it is open
-		strings.HasPrefix(s.Waiting, "next attempt: ") && s.NextDue.Before(now.Add(-late))
-}
-
-// waitingWords are the reasons for waiting as operators read them; what comes
-// behind one, up to the words that end it, is kept.
-var waitingWords = []struct{ reason, end, before, behind string }{
-	{"window: opens ", "", "送信時間帯の外です（次の開始 ", "）"},
-	{"no relay takes connections since ", "", "中継サーバに接続できません（", "から）"},
-	{"next attempt: ", "", "次の再試行 ", ""},
-	{"starts at ", "", "開始予定 ", ""},
-	{"domain groups: ", " take no more now", "宛先ドメインの上限に達しています（", "）"},
-	{"pace", "", "送信速度の上限に合わせています", ""},
-	{"paused", "", "一時停止中です", ""},
-	{"its time has passed: start it by hand", "", "開始時刻を過ぎました（手動で開始してください）", ""},
-	{"no worker is sending: ", "", "送信の処理が動いていません（", "）"},
-	{"another worker is sending the rest", "", "残りは別の処理が送信しています", ""},
-	{"the campaign is ", "", "配信の状況: ", ""},
-}
-
-// waitingJapanese is why a campaign waits, in the words of tables.
-func waitingJapanese(why string) string {
-	for _, w := range waitingWords {
-		rest, found := strings.CutPrefix(why, w.reason)
-		if !found {
-			continue
-		}
-		rest = strings.TrimSuffix(rest, w.end)
-		if t, err := time.Parse(time.RFC3339, rest); err == nil {
-			rest = jst(t)
-		}
-		if p := mailer.Phase(rest); p.Japanese() != rest {
-			rest = p.Japanese()
-		}
-		return w.before + rest + w.behind
-	}
-	if n, _, found := strings.Cut(why, " unknown deliveries wait for a decision"); found {
-		return "結果不明の" + n + "件が判断を待っています（oshirase resolve）"
-	}
-	return why
-}
-
-// estimate is when the rest will be sent; zero where that cannot be told.
-func estimate(s *store.CampaignStatus, now time.Time) time.Time {
-	perHour := float64(s.PerMinute) * 60
-	if pace := float64(s.PerHour); pace > 0 && (perHour == 0 || perHour > pace) {
-		perHour = pace
-	}
-	left := s.Counts.Pending()
-	w, err := mailer.ParseWindow(s.Window)
-	if err != nil || s.Phase != mailer.Running || left == 0 || perHour == 0 {
-		return time.Time{}
-	}
-	need := time.Duration(float64(left) / perHour * float64(time.Hour))
-	at := now
-	// A window is open for some hours at least on most days: a year of days is
-	// far beyond any campaign.
-	for range 366 {
-		at = w.NextOpen(at)
-		closes, ok := w.NextClose(at)
-		if !ok || closes.Sub(at) >= need {
-			return at.Add(need)
-		}
-		need -= closes.Sub(at)
-		at = closes
-	}
-	return time.Time{}
 }
 
 func (a *app) printStatus(st *status) error {
@@ -236,14 +137,14 @@ func (a *app) printStatus(st *status) error {
 	t.alignRight(4, 5, 6, 7, 8, 9, 10, 11)
 	for _, c := range st.Campaigns {
 		n := c.Counts
-		queued := n[mailer.Queued] + n[mailer.Claimed] + n[mailer.Sending]
-		known := n[mailer.Accepted] + queued + n[mailer.Deferred] + n[mailer.Rejected] + n[mailer.Unknown]
-		why := waitingJapanese(c.Waiting)
+		queued := n[mailer.StateQueued] + n[mailer.StateClaimed] + n[mailer.StateSending]
+		known := n[mailer.StateAccepted] + queued + n[mailer.StateDeferred] + n[mailer.StateRejected] + n[mailer.StateUnknown]
+		why := words.Wait(c.wait, words.Japanese)
 		if why == "" {
 			why = c.Reason
 		}
-		t.add(c.ID, c.Merchant, c.Stage.Japanese(), c.Phase.Japanese(), number(c.Total), number(n[mailer.Accepted]), number(queued),
-			number(n[mailer.Deferred]), number(n[mailer.Rejected]), number(n[mailer.Unknown]), number(c.Total-known),
+		t.add(c.ID, c.Merchant, c.Stage.Japanese(), c.Phase.Japanese(), number(c.Total), number(n[mailer.StateAccepted]), number(queued),
+			number(n[mailer.StateDeferred]), number(n[mailer.StateRejected]), number(n[mailer.StateUnknown]), number(c.Total-known),
 			number(c.PerMinute), jst(c.Ends), why)
 	}
 	a.printTable(t)
@@ -256,7 +157,7 @@ func (a *app) printStatus(st *status) error {
 func pending(ctx context.Context, db *store.DB) (n int64, err error) {
 	rows, err := db.Status(ctx, "")
 	for _, s := range rows {
-		if s.Phase == mailer.Running {
+		if s.Phase == mailer.PhaseRunning {
 			n += s.Counts.Pending()
 		}
 	}

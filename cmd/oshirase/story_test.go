@@ -184,7 +184,7 @@ func (s *story) prepare(incident, merchant string, stage mailer.Stage, args ...s
 		s.ok("campaign", "approve", c.id, "--by", by, "--count", fmt.Sprint(c.check.Sendable))
 	}
 	s.ok("campaign", "start", c.id)
-	var ledger struct{ Deliveries []deliveryView }
+	var ledger struct{ Deliveries []mailer.DeliveryView }
 	s.ask(&ledger, "deliveries", "--campaign", c.id)
 	for _, d := range ledger.Deliveries {
 		c.refs[d.Email] = d.Ref

@@ -6,7 +6,8 @@ import (
 
 	"oshirase/config"
 	"oshirase/mailer"
-	"oshirase/mailer/campaign"
+	"oshirase/mailer/check"
+	"oshirase/mailer/send"
 	"oshirase/mailer/smtp"
 	"oshirase/store"
 	"oshirase/templates"
@@ -15,23 +16,16 @@ import (
 // The concrete parts fit the interfaces that the runner declares. Go asks for
 // identical result types, so parts that hand out others are wrapped here.
 var (
-	_ campaign.Ledger   = (*store.DB)(nil)
-	_ campaign.Freezer  = (*store.DB)(nil)
-	_ campaign.Conn     = (*smtp.Conn)(nil)
-	_ campaign.Composer = (*smtp.Composer)(nil)
-	_ campaign.Relays   = relays{}
-	_ campaign.Renderer = notices{}
+	_ send.Ledger     = (*store.DB)(nil)
+	_ check.Freezer   = (*store.DB)(nil)
+	_ send.Conn       = (*smtp.Conn)(nil)
+	_ mailer.Composer = (*smtp.Composer)(nil)
+	_ send.Relays     = relays{}
 )
-
-type notices struct{ *templates.Set }
-
-func (n notices) Compile(snap *mailer.Snapshot) (campaign.Template, error) {
-	return n.Set.Compile(snap)
-}
 
 type relays struct{ *smtp.Pool }
 
-func (r relays) Get(ctx context.Context) (campaign.Conn, error) {
+func (r relays) Get(ctx context.Context) (send.Conn, error) {
 	c, err := r.Pool.Get(ctx)
 	if err != nil {
 		return nil, err
@@ -39,19 +33,19 @@ func (r relays) Get(ctx context.Context) (campaign.Conn, error) {
 	return c, nil
 }
 
-func (r relays) Put(c campaign.Conn) { r.Pool.Put(c.(*smtp.Conn)) }
+func (r relays) Put(c send.Conn) { r.Pool.Put(c.(*smtp.Conn)) }
 
 // notices returns the built-in templates.
-func (a *app) notices() (campaign.Renderer, error) {
+func (a *app) notices() (mailer.Templates, error) {
 	set, err := templates.New()
 	if err != nil {
 		return nil, err
 	}
-	return notices{set}, nil
+	return set, nil
 }
 
 // composer returns what composes and signs a merchant's messages.
-func (a *app) composer(m *mailer.Merchant) (campaign.Composer, error) {
+func (a *app) composer(m *mailer.Merchant) (mailer.Composer, error) {
 	var opt smtp.ComposerOptions
 	if d := m.DKIM; d.Selector != "" {
 		cfg, err := a.config()
@@ -68,7 +62,7 @@ func (a *app) composer(m *mailer.Merchant) (campaign.Composer, error) {
 }
 
 // runner wires the ledger, the notices and the relays of the config.
-func (a *app) runner(ctx context.Context) (*campaign.Runner, error) {
+func (a *app) runner(ctx context.Context) (*send.Runner, error) {
 	cfg, err := a.config()
 	if err != nil {
 		return nil, err
@@ -90,7 +84,7 @@ func (a *app) runner(ctx context.Context) (*campaign.Runner, error) {
 		return nil, err
 	}
 	s := cfg.Sending
-	opt := campaign.Options{
+	opt := send.Options{
 		Pace: pace, Lease: s.Lease.Std(), Deadline: s.Deadline.Std(), MinConnections: s.MinConnections,
 		Grace: s.Grace.Std(), StopGrace: s.StopGrace.Std(),
 		Resend: cfg.Ledger.Unknown == "resend", Now: a.now, Logger: a.logger(),
@@ -98,17 +92,17 @@ func (a *app) runner(ctx context.Context) (*campaign.Runner, error) {
 	for _, d := range s.Retry {
 		opt.Retry = append(opt.Retry, d.Std())
 	}
-	return &campaign.Runner{Ledger: db, Notices: set, Relays: relays{pool}, Composer: a.composer, Options: opt}, nil
+	return &send.Runner{Ledger: db, Notices: set, Relays: relays{pool}, Composer: a.composer, Options: opt}, nil
 }
 
 // paceOf is what of a config may change while it is in force.
-func paceOf(cfg *config.Config) (campaign.Pace, error) {
+func paceOf(cfg *config.Config) (send.Pace, error) {
 	grouping, err := cfg.Grouping()
 	if err != nil {
-		return campaign.Pace{}, err
+		return send.Pace{}, err
 	}
 	s := cfg.Sending
-	return campaign.Pace{
+	return send.Pace{
 		Batch: s.Batch, BatchPause: s.BatchPause.Std(), PerSecond: s.PerSecond, PerHour: s.PerHour, Groups: grouping.Groups(),
 	}, nil
 }

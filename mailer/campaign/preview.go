@@ -1,3 +1,6 @@
+// Package campaign holds the use cases: what people do to campaigns, from the
+// first draft to the last decision. Each takes the Actor behind it. It knows the
+// ledger only through small interfaces; cmd and web call it and decide nothing.
 package campaign
 
 import (
@@ -6,17 +9,19 @@ import (
 	"time"
 
 	"oshirase/mailer"
+	"oshirase/mailer/check"
+	"oshirase/mailer/envelope"
 )
 
 // Previewer renders single notices without touching any delivery.
 type Previewer struct {
 	Store interface {
-		Freezer
+		check.Freezer
 		// Snapshot returns what a campaign was checked with, ErrConflict before.
 		Snapshot(ctx context.Context, campaign string) (mailer.Snapshot, error)
 	}
-	Notices  Renderer
-	Composer func(*mailer.Merchant) (Composer, error)
+	Notices  mailer.Templates
+	Composer func(*mailer.Merchant) (mailer.Composer, error)
 	Now      func() time.Time
 }
 
@@ -27,7 +32,7 @@ type Preview struct {
 	Notice    mailer.Notice
 	Message   mailer.Message
 
-	composer Composer
+	composer mailer.Composer
 }
 
 // Preview renders the notice of r: from the snapshot of the check where there is
@@ -38,13 +43,13 @@ func (p *Previewer) Preview(ctx context.Context, id string, r *mailer.Recipient,
 	if errors.Is(err, mailer.ErrConflict) { // not checked yet
 		var c mailer.Campaign
 		if c, err = p.Store.Campaign(ctx, id); err == nil {
-			snap, err = (&Check{Store: p.Store, Notices: p.Notices, Now: p.Now}).snapshot(ctx, c)
+			snap, err = (&check.Check{Store: p.Store, Notices: p.Notices, Now: p.Now}).Snapshot(ctx, c)
 		}
 	}
 	if err != nil {
 		return nil, err
 	}
-	env, err := newEnvelope(&snap.Merchant)
+	env, err := envelope.New(&snap.Merchant)
 	if err != nil {
 		return nil, err
 	}
@@ -59,9 +64,9 @@ func (p *Previewer) Preview(ctx context.Context, id string, r *mailer.Recipient,
 	if v.composer, err = p.Composer(&snap.Merchant); err != nil {
 		return nil, err
 	}
-	v.Header = env.header(mailer.Address{}, &v.Notice, token, p.Now())
+	v.Header = env.Header(mailer.Address{}, &v.Notice, token, p.Now())
 	v.Header.To = ""
-	v.Message = mailer.Message{Sender: env.sender(token)}
+	v.Message = mailer.Message{Sender: env.Sender(token)}
 	if r.Email == "" {
 		return v, nil // nothing to compose: a letter is needed
 	}

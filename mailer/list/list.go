@@ -244,7 +244,7 @@ func (r *Reader) Info() mailer.ListInfo { return r.info }
 
 // Shift is what the comparison of names with addresses came to; complete once
 // Next has come to the end.
-func (r *Reader) Shift() Shift { return r.shift.report }
+func (r *Reader) Shift() mailer.Shift { return r.shift.report }
 
 // Progress tells how many bytes of how many were read. An XLSX file counts as
 // read in the proportion of its rows.

@@ -22,22 +22,8 @@ const (
 	fewShare = 0.8
 )
 
-// Shift is what the comparison of names with addresses came to. Many addresses
-// hold the name of their owner; where they hold that of a neighbour instead, always
-// at the same distance, a column was moved against the others.
-type Shift struct {
-	Voting  int64   `json:"voting"`  // rows whose name and address can be compared
-	Own     int64   `json:"own"`     // rows whose address holds their own name
-	Shifted int64   `json:"shifted"` // rows whose address stands Offset rows away
-	Share   float64 `json:"share"`   // Shifted of Own and Shifted
-	// Offset is how many rows below its name an address stands; negative is above.
-	Offset int `json:"offset,omitempty"`
-	// From is the first row of the longest stretch that is shifted; 0 where there is none.
-	From int64 `json:"from,omitempty"`
-}
-
 // ShiftedError ends a list whose names stand beside other people's addresses.
-type ShiftedError struct{ Shift }
+type ShiftedError struct{ mailer.Shift }
 
 func (e *ShiftedError) Error() string {
 	where := "below"
@@ -63,7 +49,7 @@ type shiftDetector struct {
 	window    [2*reach + 1]profile // the last rows, oldest first
 	votes     [2*reach + 1]int64   // shifted by index-reach
 	runs      [2*reach + 1]run
-	report    Shift
+	report    mailer.Shift
 }
 
 // run follows a stretch of rows that are shifted alike: a shifted row adds to its

@@ -52,7 +52,7 @@ func moveAddresses(rows []mailer.Row, from, k int) {
 	}
 }
 
-func detect(t *testing.T, rows []mailer.Row, threshold float64) (Shift, bool) {
+func detect(t *testing.T, rows []mailer.Row, threshold float64) (mailer.Shift, bool) {
 	t.Helper()
 	d, err := newShiftDetector(threshold)
 	if err != nil {

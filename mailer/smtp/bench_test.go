@@ -62,7 +62,7 @@ func stream(b *testing.B, p *smtp.Pool, m *mailer.Message, n int) {
 	}
 	defer p.Put(c)
 	accepted := func() {
-		if out := c.Outcome(ctx); out.State != mailer.Accepted {
+		if out := c.Outcome(ctx); out.State != mailer.StateAccepted {
 			b.Error(out)
 		}
 	}

@@ -94,7 +94,7 @@ func (c *Conn) Begin(ctx context.Context, m *mailer.Message) {
 	t := c.start(ctx, m)
 	c.begun = t
 	if len(c.flights) > 0 {
-		c.settle(t, mailer.Deferred, mailer.AtMail, "Begin among streamed messages: nothing was sent")
+		c.settle(t, mailer.StateDeferred, mailer.AtMail, "Begin among streamed messages: nothing was sent")
 	}
 	if t.done {
 		return
@@ -119,24 +119,24 @@ func (c *Conn) start(ctx context.Context, m *mailer.Message) *transaction {
 	t := &transaction{m: m}
 	c.watch(ctx, c.raw)
 	if ctx.Err() != nil {
-		c.settle(t, mailer.Deferred, mailer.AtMail, stopped(ctx))
+		c.settle(t, mailer.StateDeferred, mailer.AtMail, stopped(ctx))
 		return t
 	}
 	if c.broken != nil {
-		c.settle(t, mailer.Deferred, mailer.AtConnect, lost(c.broken))
+		c.settle(t, mailer.StateDeferred, mailer.AtConnect, lost(c.broken))
 		return t
 	}
 	var err error
 	if t.sh, err = inspect(m); err != nil {
-		c.settle(t, mailer.Rejected, mailer.AtMail, err.Error())
+		c.settle(t, mailer.StateRejected, mailer.AtMail, err.Error())
 		return t
 	}
 	switch {
 	case c.sizeLimit > 0 && int64(len(m.Data)) > c.sizeLimit:
-		c.settle(t, mailer.Rejected, mailer.AtMail,
+		c.settle(t, mailer.StateRejected, mailer.AtMail,
 			fmt.Sprintf("message of %d octets: the relay takes at most %d", len(m.Data), c.sizeLimit))
 	case t.sh.eightBit && !c.eightBit:
-		c.settle(t, mailer.Rejected, mailer.AtMail, "message is 8bit and the relay does not offer 8BITMIME")
+		c.settle(t, mailer.StateRejected, mailer.AtMail, "message is 8bit and the relay does not offer 8BITMIME")
 	default:
 		c.sent++
 	}
@@ -175,7 +175,7 @@ func (c *Conn) appendChunk(t *transaction) {
 func (c *Conn) Ready(ctx context.Context) (out mailer.Outcome, ok bool) {
 	t := c.begun
 	if t == nil {
-		return c.outcome(mailer.Deferred, mailer.AtMail, reply{text: "Ready without Begin"}), false
+		return c.outcome(mailer.StateDeferred, mailer.AtMail, reply{text: "Ready without Begin"}), false
 	}
 	c.watch(ctx, c.raw)
 	if c.finished != nil {
@@ -183,7 +183,7 @@ func (c *Conn) Ready(ctx context.Context) (out mailer.Outcome, ok bool) {
 	}
 	if ctx.Err() != nil && !t.done && (!t.left || len(c.out) > 0) {
 		c.out, c.reset = c.out[:0], t.reset
-		c.settle(t, mailer.Deferred, mailer.AtMail, stopped(ctx))
+		c.settle(t, mailer.StateDeferred, mailer.AtMail, stopped(ctx))
 	}
 	if !t.done {
 		c.envelope(t)
@@ -286,11 +286,11 @@ func (c *Conn) exchange(t *transaction, p mailer.Point, say func()) (r reply, ok
 		r, err = c.read(c.relay.CommandTimeout)
 	}
 	if err != nil {
-		c.settle(t, mailer.Deferred, p, lost(err))
+		c.settle(t, mailer.StateDeferred, p, lost(err))
 		return reply{}, false
 	}
 	if r.code == 421 {
-		c.settleReply(t, mailer.Deferred, p, r)
+		c.settleReply(t, mailer.StateDeferred, p, r)
 		c.fail(errors.New("relay closed the connection: " + r.String()))
 		return r, false
 	}
@@ -300,11 +300,11 @@ func (c *Conn) exchange(t *transaction, p mailer.Point, say func()) (r reply, ok
 func (c *Conn) refuseMail(t *transaction, r reply) {
 	switch {
 	case r.code >= 500:
-		out := c.outcome(mailer.Deferred, mailer.AtMail, r)
+		out := c.outcome(mailer.StateDeferred, mailer.AtMail, r)
 		out.Text = "relay refuses the sender: " + out.Text
 		t.out, t.done = out, true
 	case r.code >= 400:
-		c.settleReply(t, mailer.Deferred, mailer.AtMail, r)
+		c.settleReply(t, mailer.StateDeferred, mailer.AtMail, r)
 	default:
 		c.unexpected(t, mailer.AtMail, "MAIL", r)
 	}
@@ -313,9 +313,9 @@ func (c *Conn) refuseMail(t *transaction, r reply) {
 func (c *Conn) refuse(t *transaction, p mailer.Point, command string, r reply) {
 	switch {
 	case r.code >= 500:
-		c.settleReply(t, mailer.Rejected, p, r)
+		c.settleReply(t, mailer.StateRejected, p, r)
 	case r.code >= 400:
-		c.settleReply(t, mailer.Deferred, p, r)
+		c.settleReply(t, mailer.StateDeferred, p, r)
 	default:
 		c.unexpected(t, p, command, r)
 	}
@@ -324,7 +324,7 @@ func (c *Conn) refuse(t *transaction, p mailer.Point, command string, r reply) {
 // unexpected breaks the connection: replies and commands are out of step.
 func (c *Conn) unexpected(t *transaction, p mailer.Point, command string, r reply) {
 	err := fmt.Errorf("unexpected reply to %s: %s", command, r)
-	c.settle(t, mailer.Deferred, p, err.Error())
+	c.settle(t, mailer.StateDeferred, p, err.Error())
 	c.fail(err)
 }
 
@@ -363,7 +363,7 @@ func (c *Conn) Outcome(ctx context.Context) mailer.Outcome {
 	}
 	t := c.finished
 	if t == nil {
-		return c.outcome(mailer.Deferred, mailer.AtBody, reply{text: "Outcome without Finish: nothing was sent"})
+		return c.outcome(mailer.StateDeferred, mailer.AtBody, reply{text: "Outcome without Finish: nothing was sent"})
 	}
 	c.watch(ctx, c.raw)
 	c.await(t)
@@ -377,7 +377,7 @@ func (c *Conn) await(t *transaction) {
 		return
 	}
 	if c.broken != nil { // broken between Ready and now, with the body still here
-		c.settle(t, mailer.Deferred, mailer.AtBody, lost(c.broken))
+		c.settle(t, mailer.StateDeferred, mailer.AtBody, lost(c.broken))
 		return
 	}
 	if !c.leave(t) {
@@ -386,19 +386,19 @@ func (c *Conn) await(t *transaction) {
 	r, err := c.read(c.relay.DataTimeout)
 	switch {
 	case err != nil:
-		c.settle(t, mailer.Unknown, mailer.AtDot, lost(err))
+		c.settle(t, mailer.StateUnknown, mailer.AtDot, lost(err))
 	case r.code == 250:
-		c.settleReply(t, mailer.Accepted, mailer.AtDot, r)
+		c.settleReply(t, mailer.StateAccepted, mailer.AtDot, r)
 	case r.code == 421:
-		c.settleReply(t, mailer.Deferred, mailer.AtDot, r)
+		c.settleReply(t, mailer.StateDeferred, mailer.AtDot, r)
 		c.fail(errors.New("relay closed the connection: " + r.String()))
 	case r.code >= 500:
-		c.settleReply(t, mailer.Rejected, mailer.AtDot, r)
+		c.settleReply(t, mailer.StateRejected, mailer.AtDot, r)
 	case r.code >= 400:
-		c.settleReply(t, mailer.Deferred, mailer.AtDot, r)
+		c.settleReply(t, mailer.StateDeferred, mailer.AtDot, r)
 	default:
 		err := fmt.Errorf("unexpected reply to the message: %s", r)
-		c.settle(t, mailer.Unknown, mailer.AtDot, err.Error())
+		c.settle(t, mailer.StateUnknown, mailer.AtDot, err.Error())
 		c.fail(err)
 	}
 }
@@ -412,9 +412,9 @@ func (c *Conn) leave(t *transaction) bool {
 	case err == nil:
 		return true
 	case sent <= dot:
-		c.settle(t, mailer.Deferred, mailer.AtBody, lost(err))
+		c.settle(t, mailer.StateDeferred, mailer.AtBody, lost(err))
 	default:
-		c.settle(t, mailer.Unknown, mailer.AtDot, lost(err))
+		c.settle(t, mailer.StateUnknown, mailer.AtDot, lost(err))
 	}
 	return false
 }

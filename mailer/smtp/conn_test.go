@@ -254,7 +254,7 @@ func TestCutBehindBody(t *testing.T) {
 	if got := short(c.Outcome(ctx)); got != "unknown@dot 0" {
 		t.Error(got)
 	}
-	if out, ok := c.Ready(ctx); ok || out.State != mailer.Deferred || out.Code != 0 {
+	if out, ok := c.Ready(ctx); ok || out.State != mailer.StateDeferred || out.Code != 0 {
 		t.Errorf("next message: %v %v", out, ok)
 	}
 }
@@ -291,7 +291,7 @@ func TestTransparency(t *testing.T) {
 			c := get(t, p)
 			defer p.Put(c)
 			m := message("a@x.example", ".", "..", ".leading dot", "", "...", "in. the .middle", ".")
-			if out := send(t.Context(), c, m); out.State != mailer.Accepted {
+			if out := send(t.Context(), c, m); out.State != mailer.StateAccepted {
 				t.Fatal(out)
 			}
 			got := in.messages()[0]
@@ -333,14 +333,14 @@ func TestRefusedHere(t *testing.T) {
 		"sender with newline": with(func(m *mailer.Message) { m.Sender = "a\n@x.example" }),
 	} {
 		out := send(t.Context(), c, m)
-		if out.State != mailer.Rejected || out.Point != mailer.AtMail || out.Code != 0 || out.Text == "" {
+		if out.State != mailer.StateRejected || out.Point != mailer.AtMail || out.Code != 0 || out.Text == "" {
 			t.Errorf("%s: %+v", name, out)
 		}
 	}
 	if !c.Usable() {
 		t.Error("connection is not usable any more")
 	}
-	if out := send(t.Context(), c, message(`"a..b"@x.example`)); out.State != mailer.Accepted {
+	if out := send(t.Context(), c, message(`"a..b"@x.example`)); out.State != mailer.StateAccepted {
 		t.Errorf("legacy address: %+v", out)
 	}
 	if got := in.messages(); len(got) != 1 || got[0].Recipients[0] != `"a..b"@x.example` {
@@ -354,7 +354,7 @@ func TestEightBit(t *testing.T) {
 	c := get(t, p)
 	defer p.Put(c)
 	m := message("a@x.example", "日本語")
-	if out := send(t.Context(), c, m); out.State != mailer.Accepted || !bytes.Equal(in.messages()[0].Data, m.Data) {
+	if out := send(t.Context(), c, m); out.State != mailer.StateAccepted || !bytes.Equal(in.messages()[0].Data, m.Data) {
 		t.Errorf("%+v", out)
 	}
 }
@@ -440,7 +440,7 @@ func TestMisuse(t *testing.T) {
 		t.Error("ready without Begin")
 	}
 	c.Finish(ctx)
-	if out := c.Outcome(ctx); out.State != mailer.Deferred {
+	if out := c.Outcome(ctx); out.State != mailer.StateDeferred {
 		t.Errorf("outcome without Finish: %+v", out)
 	}
 	c.Begin(ctx, message("a@x.example"))
@@ -449,7 +449,7 @@ func TestMisuse(t *testing.T) {
 	}
 	p.Put(c) // in the middle of a message: closed, nothing taken
 	c = get(t, p)
-	if out := send(ctx, c, message("b@x.example")); out.State != mailer.Accepted {
+	if out := send(ctx, c, message("b@x.example")); out.State != mailer.StateAccepted {
 		t.Errorf("%+v", out)
 	}
 	p.Put(c)
@@ -471,9 +471,9 @@ func TestMessageLimits(t *testing.T) {
 		for range 12 {
 			c := get(t, p)
 			switch out := send(t.Context(), c, message("a@x.example")); out.State {
-			case mailer.Accepted:
+			case mailer.StateAccepted:
 				accepted++
-			case mailer.Deferred:
+			case mailer.StateDeferred:
 				deferred++
 				if out.Code != 421 {
 					t.Errorf("%+v", out)
@@ -499,7 +499,7 @@ func TestLatency(t *testing.T) {
 	for i := range n {
 		c.Begin(ctx, message("a@x.example"))
 		if i > 0 {
-			if out := c.Outcome(ctx); out.State != mailer.Accepted {
+			if out := c.Outcome(ctx); out.State != mailer.StateAccepted {
 				t.Fatal(out)
 			}
 		}

@@ -212,9 +212,9 @@ func TestStreamIsCertain(t *testing.T) {
 		for i, out := range outs {
 			took := slices.Contains(relay.taken, "FROM:<"+ms[i].Sender+"> TO:<"+ms[i].Recipient+">")
 			switch {
-			case out.State == mailer.Unknown && !relay.cut:
+			case out.State == mailer.StateUnknown && !relay.cut:
 				rt.Errorf("message %d is unknown though the relay did not cut: %+v", i, out)
-			case out.State == mailer.Accepted && !took, out.State != mailer.Accepted && out.State != mailer.Unknown && took:
+			case out.State == mailer.StateAccepted && !took, out.State != mailer.StateAccepted && out.State != mailer.StateUnknown && took:
 				rt.Errorf("message %d is %s, and taken is %v: %+v", i, out.State, took, out)
 			}
 		}

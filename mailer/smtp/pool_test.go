@@ -20,7 +20,7 @@ func TestPoolReuses(t *testing.T) {
 	p := poolOf(t, relayTo(in))
 	for range 5 {
 		c := get(t, p)
-		if out := send(t.Context(), c, message("a@x.example")); out.State != mailer.Accepted {
+		if out := send(t.Context(), c, message("a@x.example")); out.State != mailer.StateAccepted {
 			t.Fatal(out)
 		}
 		p.Put(c)
@@ -87,8 +87,8 @@ func TestRelayDown(t *testing.T) {
 						t.Errorf("retry in %v, %v", down.RetryAt.Sub(now), down)
 					}
 				}
-				want := mailer.Obstacle{Kind: mailer.RelayObstacle, Name: "sink", Why: mailer.Down, Since: since, Until: now.Add(backoff)}
-				if got := aside(t, p); got.Reply == "" || got.Name != want.Name || got.Why != want.Why || !got.Since.Equal(want.Since) || !got.Until.Equal(want.Until) {
+				want := mailer.Wait{Scope: mailer.WaitRelay, Name: "sink", Reason: mailer.WaitDown, Since: since, Until: now.Add(backoff)}
+				if got := aside(t, p); got.Reply == "" || got.Name != want.Name || got.Reason != want.Reason || !got.Since.Equal(want.Since) || !got.Until.Equal(want.Until) {
 					t.Errorf("set aside: %+v, want %+v", got, want)
 				}
 				now = now.Add(backoff)
@@ -100,7 +100,7 @@ func TestRelayDown(t *testing.T) {
 			if list := p.Aside(); len(list) > 0 {
 				t.Errorf("set aside: %+v", list)
 			}
-			if out := send(t.Context(), c, message("a@x.example")); out.State != mailer.Accepted {
+			if out := send(t.Context(), c, message("a@x.example")); out.State != mailer.StateAccepted {
 				t.Error(out)
 			}
 			p.Put(c)
@@ -109,7 +109,7 @@ func TestRelayDown(t *testing.T) {
 }
 
 // aside is the one relay that is set aside.
-func aside(t *testing.T, p *smtp.Pool) mailer.Obstacle {
+func aside(t *testing.T, p *smtp.Pool) mailer.Wait {
 	t.Helper()
 	list := p.Aside()
 	if len(list) != 1 {
@@ -249,7 +249,7 @@ func TestPoolTLS(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer p.Put(c)
-			if out := send(t.Context(), c, message("a@x.example", strings.Repeat("line\r\n", 5000))); out.State != mailer.Accepted {
+			if out := send(t.Context(), c, message("a@x.example", strings.Repeat("line\r\n", 5000))); out.State != mailer.StateAccepted {
 				t.Fatal(out)
 			}
 			if m := in.messages()[0]; !m.TLS || m.Auth != tc.auth {
@@ -267,7 +267,7 @@ func TestAuthOnLoopback(t *testing.T) {
 	p := poolOf(t, opt)
 	c := get(t, p)
 	defer p.Put(c)
-	if out := send(t.Context(), c, message("a@x.example")); out.State != mailer.Accepted || !in.messages()[0].Auth {
+	if out := send(t.Context(), c, message("a@x.example")); out.State != mailer.StateAccepted || !in.messages()[0].Auth {
 		t.Error(out)
 	}
 }
@@ -342,7 +342,7 @@ func TestStale(t *testing.T) {
 	now = now.Add(time.Minute)
 	c = get(t, p)
 	defer p.Put(c)
-	if out := send(t.Context(), c, message("a@x.example")); out.State != mailer.Accepted {
+	if out := send(t.Context(), c, message("a@x.example")); out.State != mailer.StateAccepted {
 		t.Error(out)
 	}
 }
@@ -371,7 +371,7 @@ func TestPoolClose(t *testing.T) {
 		t.Errorf("Get: %v", err)
 	}
 	// What was in use still works, and is closed when given back.
-	if out := send(t.Context(), b, message("a@x.example")); out.State != mailer.Accepted {
+	if out := send(t.Context(), b, message("a@x.example")); out.State != mailer.StateAccepted {
 		t.Error(out)
 	}
 	for _, c := range []*smtp.Conn{b, c, d} {
@@ -439,11 +439,11 @@ func TestManyWorkers(t *testing.T) {
 	states := map[mailer.State]int{}
 	for to, state := range outcomes {
 		states[state]++
-		if n := tally[to]; state == mailer.Accepted && n != 1 || state == mailer.Deferred && n != 0 || n > 1 {
+		if n := tally[to]; state == mailer.StateAccepted && n != 1 || state == mailer.StateDeferred && n != 0 || n > 1 {
 			t.Errorf("%s: %s, %d copies", to, state, n)
 		}
 	}
-	if len(outcomes) != workers*each || states[mailer.Accepted] < workers*each/2 || states[mailer.Unknown] == 0 || states[mailer.Deferred] == 0 {
+	if len(outcomes) != workers*each || states[mailer.StateAccepted] < workers*each/2 || states[mailer.StateUnknown] == 0 || states[mailer.StateDeferred] == 0 {
 		t.Errorf("%d outcomes: %v", len(outcomes), states)
 	}
 }

@@ -76,9 +76,9 @@ func (c *Conn) Stream(ctx context.Context, messages ...*mailer.Message) {
 		switch {
 		case t.done:
 		case c.begun != nil || c.finished != nil || !c.pipelining || !c.chunking:
-			c.settle(t, mailer.Deferred, mailer.AtMail, "Stream where it may not be: nothing was sent")
+			c.settle(t, mailer.StateDeferred, mailer.AtMail, "Stream where it may not be: nothing was sent")
 		case c.leaving:
-			c.settle(t, mailer.Deferred, mailer.AtMail, strings.TrimSpace("relay is about to close the connection "+c.goodbye))
+			c.settle(t, mailer.StateDeferred, mailer.AtMail, strings.TrimSpace("relay is about to close the connection "+c.goodbye))
 		default:
 			t.left = true
 			t.reset, c.reset = c.reset || len(c.flights) > 0, false
@@ -150,7 +150,7 @@ func (c *Conn) answers(t *transaction) {
 		case !ok:
 			return
 		case r.code == 421:
-			c.settleReply(t, mailer.Deferred, mailer.AtMail, r)
+			c.settleReply(t, mailer.StateDeferred, mailer.AtMail, r)
 		case r.code != 250:
 			c.outOfStep(t, "RSET", r)
 			return
@@ -198,13 +198,13 @@ func (c *Conn) answers(t *transaction) {
 			t.out, t.done = refusal, true
 			return
 		}
-		state := mailer.Deferred
+		state := mailer.StateDeferred
 		if last.code >= 500 {
-			state = mailer.Rejected
+			state = mailer.StateRejected
 		}
 		c.settleReply(t, state, mailer.AtDot, last)
 	case last.code == 250 && !refused:
-		c.settleReply(t, mailer.Accepted, mailer.AtDot, last)
+		c.settleReply(t, mailer.StateAccepted, mailer.AtDot, last)
 	case last.code != 250 || taken:
 		c.outOfStep(t, "BDAT", last)
 	}
@@ -258,11 +258,11 @@ func (c *Conn) cutOff(t *transaction, text string) {
 	c.ground()
 	switch {
 	case c.writer.sent() < t.end:
-		c.settle(t, mailer.Deferred, mailer.AtBody, text)
+		c.settle(t, mailer.StateDeferred, mailer.AtBody, text)
 	case c.goodbye != "":
-		c.settle(t, mailer.Deferred, mailer.AtMail, "relay closed the connection before this message: "+c.goodbye)
+		c.settle(t, mailer.StateDeferred, mailer.AtMail, "relay closed the connection before this message: "+c.goodbye)
 	default:
-		c.settle(t, mailer.Unknown, mailer.AtDot, text)
+		c.settle(t, mailer.StateUnknown, mailer.AtDot, text)
 	}
 }
 
@@ -288,18 +288,18 @@ func (c *Conn) rest(t *transaction) {
 		case <-late.C:
 			c.fail(errors.New("relay answers what it has not read"))
 			c.ground()
-			if t.out.State == mailer.Accepted && c.writer.sent() < t.end {
+			if t.out.State == mailer.StateAccepted && c.writer.sent() < t.end {
 				t.done = false
-				c.settle(t, mailer.Deferred, mailer.AtBody, c.broken.Error())
+				c.settle(t, mailer.StateDeferred, mailer.AtBody, c.broken.Error())
 			}
 			return
 		}
 	}
 	c.unasked()
-	if c.broken != nil && t.out.State == mailer.Accepted {
+	if c.broken != nil && t.out.State == mailer.StateAccepted {
 		// One reply too many: the one taken for this message may have been another's.
 		t.done = false
-		c.settle(t, mailer.Unknown, mailer.AtDot, c.broken.Error())
+		c.settle(t, mailer.StateUnknown, mailer.AtDot, c.broken.Error())
 	}
 }
 

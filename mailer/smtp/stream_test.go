@@ -304,7 +304,7 @@ func TestStreamFalseFarewell(t *testing.T) {
 		t.Errorf("outcomes %q, want %q", got, want)
 	}
 	c.Stream(t.Context(), letters(1)...)
-	if got := c.Outcome(t.Context()).State; got != mailer.Deferred {
+	if got := c.Outcome(t.Context()).State; got != mailer.StateDeferred {
 		t.Errorf("after it: %s", got)
 	}
 }
@@ -350,7 +350,7 @@ func TestStreamMisuse(t *testing.T) {
 	ms := letters(4)
 	c.Stream(ctx, ms[0])
 	c.Begin(ctx, ms[1])
-	if out, ok := c.Ready(ctx); ok || out.State != mailer.Deferred {
+	if out, ok := c.Ready(ctx); ok || out.State != mailer.StateDeferred {
 		t.Errorf("Begin among streamed messages: %v", out)
 	}
 	if got := short(c.Outcome(ctx)); got != "accepted@dot 250 2.0.0" {
@@ -380,7 +380,7 @@ func TestStreamMisuse(t *testing.T) {
 	}
 	c.CutRaw()
 	c.Stream(ctx, ms[3])
-	if got := c.Outcome(ctx).State; got != mailer.Deferred {
+	if got := c.Outcome(ctx).State; got != mailer.StateDeferred {
 		t.Errorf("on a closed socket: %s", got)
 	}
 	c.Stream(ctx, ms[3])
@@ -401,7 +401,7 @@ func TestStreamLatency(t *testing.T) {
 	began := time.Now()
 	c.Stream(t.Context(), ms[:window]...)
 	for i := range n {
-		if out := c.Outcome(t.Context()); out.State != mailer.Accepted {
+		if out := c.Outcome(t.Context()); out.State != mailer.StateAccepted {
 			t.Fatal(out)
 		}
 		if i+window < n {

@@ -111,7 +111,6 @@ CREATE TABLE campaign (
   phase       TEXT    NOT NULL CHECK (phase IN ('draft', 'checked', 'approved', 'scheduled', 'overdue',
                                                 'running', 'paused', 'finished', 'cancelled')),
   reason      TEXT    NOT NULL DEFAULT '',
-  waiting     TEXT    NOT NULL DEFAULT '', -- why nothing is sent now, though it is running
   created_at  INTEGER NOT NULL,
   started_at  INTEGER,
   ended_at    INTEGER,
@@ -141,6 +140,7 @@ CREATE TABLE approval (
   campaign INTEGER NOT NULL REFERENCES campaign,
   who      TEXT    NOT NULL,
   name     TEXT    NOT NULL,
+  proof    TEXT    NOT NULL,
   count    INTEGER NOT NULL,
   digest   TEXT    NOT NULL,
   at       INTEGER NOT NULL,
@@ -241,22 +241,17 @@ CREATE TABLE pace (
   tat INTEGER NOT NULL
 ) WITHOUT ROWID;
 
--- What keeps a worker from sending to a domain group, or through a relay, for
--- now: for status to show, nothing is decided by it. It stands while its owner
--- lives (see lease) and until it lapses; session tells the runs of one owner apart.
-CREATE TABLE obstacle (
-  owner     TEXT    NOT NULL,
-  session   INTEGER NOT NULL,
-  kind      TEXT    NOT NULL CHECK (kind IN ('group', 'relay')),
-  name      TEXT    NOT NULL,
-  why       TEXT    NOT NULL CHECK (why IN ('rest', 'rate', 'connections', 'down')),
-  most      INTEGER NOT NULL, -- the limit that is reached; 0: none is
-  reply     TEXT    NOT NULL,
-  since     INTEGER NOT NULL,
-  until     INTEGER,
-  campaigns TEXT    NOT NULL CHECK (json_type(campaigns) = 'object'), -- that are sent: id → deliveries held back
-  lapses    INTEGER NOT NULL,
-  PRIMARY KEY (owner, session, kind, name)
+-- Why a campaign, a domain group or a relay is not sent to now, as one worker sees
+-- it: for status to show, nothing is decided by it. It stands while its owner lives
+-- (see lease) and until it lapses; session tells the runs of one owner apart.
+CREATE TABLE wait (
+  owner   TEXT    NOT NULL,
+  session INTEGER NOT NULL,
+  scope   TEXT    NOT NULL CHECK (scope IN ('campaign', 'group', 'relay')),
+  name    TEXT    NOT NULL,
+  body    TEXT    NOT NULL CHECK (json_valid(body)), -- a mailer.Wait
+  lapses  INTEGER NOT NULL,
+  PRIMARY KEY (owner, session, scope, name)
 ) WITHOUT ROWID;
 
 CREATE TABLE schedule_fire (
@@ -266,19 +261,20 @@ CREATE TABLE schedule_fire (
 ) WITHOUT ROWID;
 
 -- Who did what. Only ever appended; holds no personal data.
-CREATE TABLE audit (
+CREATE TABLE act (
   id      INTEGER PRIMARY KEY AUTOINCREMENT,
   at      INTEGER NOT NULL,
-  who     TEXT    NOT NULL,
+  who     TEXT    NOT NULL, -- empty: the program
+  proof   TEXT    NOT NULL CHECK (proof IN ('program', 'os-user', 'none')),
   action  TEXT    NOT NULL,
   subject TEXT    NOT NULL,
   detail  TEXT    NOT NULL
 );
 -- +goose StatementBegin
-CREATE TRIGGER audit_keep_update BEFORE UPDATE ON audit
-BEGIN SELECT raise(ABORT, 'the audit is only ever appended'); END;
+CREATE TRIGGER act_keep_update BEFORE UPDATE ON act
+BEGIN SELECT raise(ABORT, 'acts are only ever appended'); END;
 -- +goose StatementEnd
 -- +goose StatementBegin
-CREATE TRIGGER audit_keep_delete BEFORE DELETE ON audit
-BEGIN SELECT raise(ABORT, 'the audit is only ever appended'); END;
+CREATE TRIGGER act_keep_delete BEFORE DELETE ON act
+BEGIN SELECT raise(ABORT, 'acts are only ever appended'); END;
 -- +goose StatementEnd

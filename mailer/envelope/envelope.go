@@ -1,0 +1,99 @@
+// Package envelope says how notices of one merchant are addressed: who writes,
+// who gets it, the Message-ID, the variable return path, and the hash that an
+// approval binds. The check and the sender share it, so that what is sent is what
+// was approved. It composes nothing and sends nothing.
+package envelope
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"sync"
+	"time"
+
+	"oshirase/mailer"
+)
+
+// Envelope is what the messages of one campaign share outside the notice.
+type Envelope struct {
+	from, fromName, replyTo string
+	fromDomain              string // for Message-IDs
+	bounceDomain            string // for envelope senders
+	charset                 string
+}
+
+// New addresses the notices of a merchant.
+func New(m *mailer.Merchant) (Envelope, error) {
+	from, err := mailer.ParseAddress(m.From)
+	if err != nil {
+		return Envelope{}, fmt.Errorf("merchant %s: from: %w", m.ID, err)
+	}
+	e := Envelope{
+		from: from.Mailbox(), fromName: m.FromName, fromDomain: from.Domain,
+		bounceDomain: m.BounceDomain, charset: m.Charset,
+	}
+	if e.fromName == "" {
+		e.fromName = m.Name
+	}
+	if e.bounceDomain == "" {
+		e.bounceDomain = from.Domain
+	}
+	if e.charset == "" {
+		e.charset = "utf-8"
+	}
+	if m.ReplyTo != "" {
+		r, err := mailer.ParseAddress(m.ReplyTo)
+		if err != nil {
+			return Envelope{}, fmt.Errorf("merchant %s: reply_to: %w", m.ID, err)
+		}
+		e.replyTo = r.Mailbox()
+	}
+	return e, nil
+}
+
+// Header addresses a notice. The Message-ID follows from the token alone, so a
+// second copy of one delivery, should policy ever allow it, has the same one.
+func (e *Envelope) Header(to mailer.Address, n *mailer.Notice, token string, date time.Time) *mailer.Header {
+	return &mailer.Header{
+		From: e.from, FromName: e.fromName, ReplyTo: e.replyTo,
+		To: to.Mailbox(), Subject: n.Subject,
+		MessageID: e.messageID(token), Date: date, Charset: e.charset,
+	}
+}
+
+func (e *Envelope) messageID(token string) string { return token + "@" + e.fromDomain }
+
+// MessageID is the Message-ID of a delivery, without angle brackets: what to
+// look for in the log of a relay.
+func MessageID(m *mailer.Merchant, token string) (string, error) {
+	e, err := New(m)
+	if err != nil {
+		return "", err
+	}
+	return e.messageID(token), nil
+}
+
+// Sender is the envelope sender of a delivery: a variable return path whose
+// token says nothing about the person.
+func (e *Envelope) Sender(token string) string { return "b-" + token + "@" + e.bounceDomain }
+
+// Hash is what approval binds: who writes, to which address, and every
+// character of the notice.
+func (e *Envelope) Hash(to mailer.Address, n *mailer.Notice) [32]byte {
+	buf := hashBuffers.Get().(*[]byte)
+	defer hashBuffers.Put(buf)
+	b := (*buf)[:0]
+	for _, s := range [...]string{e.from, e.fromName, e.replyTo, e.bounceDomain, e.charset, to.Mailbox(), n.Subject, n.Body} {
+		b = AppendField(b, s)
+	}
+	*buf = b
+	return sha256.Sum256(b)
+}
+
+var hashBuffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// AppendField appends a string with its length, so that no two sequences of
+// fields hash alike.
+func AppendField(b []byte, s string) []byte {
+	return append(binary.BigEndian.AppendUint64(b, uint64(len(s))), s...)
+}

@@ -1,0 +1,281 @@
+package send
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"oshirase/mailer"
+	"oshirase/mailer/envelope"
+)
+
+// Pace is what may change while a runner works; see Runner.SetPace.
+type Pace struct {
+	Batch      int           // deliveries a lease holds; 500
+	BatchPause time.Duration // between two batches of one campaign
+	PerSecond  int           // over all merchants; 0 is no limit
+	PerHour    int           // over all merchants; 0 is no limit
+	// Groups has the limits of domain groups, by their names; none has no limits.
+	Groups []mailer.DomainGroup
+}
+
+// Options steer a Runner. Zero values are replaced as each field says.
+type Options struct {
+	Pace
+	Lease     time.Duration   // 60 s; renewed at a third of it
+	Retry     []time.Duration // waits between attempts, the last repeats; 1 m
+	Deadline  time.Duration   // from the first attempt until a delivery expires; 48 h
+	Grace     time.Duration   // how late a scheduled campaign may start by itself; 1 h
+	StopGrace time.Duration   // how long what is on the wire may take after a stop; 10 s
+	RelayWait time.Duration   // how long Run waits for a relay that had worked; 5 m
+	// MinConnections is how many connections are used at least, however much the
+	// relays push back; 1.
+	MinConnections int
+	// Grouping finds the domain group of an address, with its limits; none has
+	// limits.
+	Grouping *mailer.Grouping
+	Resend   bool // unknown deliveries are sent again instead of held
+	Now      func() time.Time
+	Logger   *slog.Logger
+	// Progress is called after each outcome with the number of outcomes so far;
+	// it must be quick and safe for concurrent use. May be nil.
+	Progress func(done int64)
+}
+
+func (o *Options) defaults() {
+	if o.Batch <= 0 {
+		o.Batch = 500
+	}
+	if o.Lease <= 0 {
+		o.Lease = time.Minute
+	}
+	if len(o.Retry) == 0 {
+		o.Retry = []time.Duration{time.Minute}
+	}
+	if o.Deadline <= 0 {
+		o.Deadline = 48 * time.Hour
+	}
+	if o.Grace <= 0 {
+		o.Grace = time.Hour
+	}
+	if o.StopGrace <= 0 {
+		o.StopGrace = 10 * time.Second
+	}
+	if o.RelayWait <= 0 {
+		o.RelayWait = 5 * time.Minute
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+}
+
+// Runner sends what is due. Several runners may work on one ledger.
+type Runner struct {
+	Ledger  Ledger
+	Notices mailer.Templates
+	Relays  Relays
+	// Composer returns what composes the messages of a merchant.
+	Composer func(*mailer.Merchant) (mailer.Composer, error)
+	Options  Options
+
+	changed  atomic.Pointer[Pace]
+	sessions atomic.Int64 // that were begun
+}
+
+// SetPace changes the pace of a runner that works, within a second.
+func (r *Runner) SetPace(p Pace) {
+	if p.Batch <= 0 {
+		p.Batch = r.Options.Batch
+	}
+	r.changed.Store(&p)
+}
+
+// pace is the pace in force.
+func (r *Runner) pace() *Pace {
+	if p := r.changed.Load(); p != nil {
+		return p
+	}
+	return &r.Options.Pace
+}
+
+// Summary is what a run came to. JSON keys are the contract of `run`.
+type Summary struct {
+	Accepted int64 `json:"accepted"` // deliveries that a relay accepted in this run
+	Deferred int64 `json:"deferred"` // deliveries that wait for another attempt now
+	Rejected int64 `json:"rejected"` // deliveries that were refused for good in this run
+	Unknown  int64 `json:"unknown"`  // deliveries held for a decision now
+	// Remaining deliveries are still to be sent by the program (deferred ones
+	// among them), now or later.
+	Remaining int64 `json:"remaining"`
+	// Waits says for each campaign with remaining deliveries why they wait.
+	Waits map[string]mailer.Wait `json:"-"`
+}
+
+// Run sends until nothing is due now: in one campaign, or in all where campaign
+// is empty. A cancelled context finishes what is on the wire, records it and
+// returns what was done, without an error.
+func (r *Runner) Run(ctx context.Context, campaign string) (Summary, error) {
+	r.Options.defaults()
+	s, err := r.begin(ctx, func(c *mailer.Campaign) bool { return campaign == "" || c.ID == campaign })
+	if err != nil {
+		return Summary{}, err
+	}
+	s.impatient = true
+	err = s.dispatch(ctx, false)
+	return s.summary(campaign, err)
+}
+
+// summary counts from the ledger what stands after the run.
+func (s *session) summary(campaign string, err error) (Summary, error) {
+	// The context of the run may be over; counting is not.
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	sum := Summary{Accepted: s.accepted.Load(), Rejected: s.rejected.Load(), Waits: s.campaignWaits()}
+	ids := s.seen()
+	if campaign != "" {
+		ids = []string{campaign}
+	}
+	for _, id := range ids {
+		counts, cerr := s.Ledger.Counts(ctx, id)
+		if cerr != nil {
+			return sum, errors.Join(err, cerr)
+		}
+		sum.Deferred += counts[mailer.StateDeferred]
+		sum.Unknown += counts[mailer.StateUnknown]
+		sum.Remaining += counts.Pending()
+	}
+	return sum, err
+}
+
+// Plan says which running campaigns may be sent at a moment; see Serve.
+type Plan func(c *mailer.Campaign) bool
+
+// Serve sends whatever becomes due until the context ends; then it finishes
+// what is on the wire and records it. Only campaigns that the plan admits are
+// sent.
+func (r *Runner) Serve(ctx context.Context, plan Plan) error {
+	r.Options.defaults()
+	s, err := r.begin(ctx, plan)
+	if err != nil {
+		return err
+	}
+	return s.dispatch(ctx, true)
+}
+
+// SendOne hands one message to a relay outside any campaign and returns what
+// came of it.
+func (r *Runner) SendOne(ctx context.Context, m *mailer.Message) (mailer.Outcome, error) {
+	conn, err := r.Relays.Get(ctx)
+	if err != nil {
+		return mailer.Outcome{}, err
+	}
+	defer r.Relays.Put(conn)
+	conn.Begin(ctx, m)
+	out, ok := conn.Ready(ctx)
+	if ok {
+		conn.Finish(ctx)
+		out = conn.Outcome(ctx)
+	}
+	return out, nil
+}
+
+// work is a running campaign, ready to be rendered.
+type work struct {
+	campaign mailer.Campaign
+	snap     mailer.Snapshot
+	tmpl     mailer.Template
+	env      envelope.Envelope
+	composer mailer.Composer
+	window   mailer.Window
+	nextAt   time.Time   // no claim before: pause between batches, pace
+	sent     int         // since the last pause between batches
+	waits    mailer.Wait // why nothing is claimed now, guarded by the session; zero while sending
+}
+
+// prepare makes a running campaign ready. An error means that it cannot be sent
+// as it was approved.
+func (r *Runner) prepare(ctx context.Context, c mailer.Campaign) (*work, error) {
+	w := &work{campaign: c}
+	var err error
+	if w.snap, err = r.Ledger.Snapshot(ctx, c.ID); err != nil {
+		return nil, err
+	}
+	if w.env, err = envelope.New(&w.snap.Merchant); err != nil {
+		return nil, fmt.Errorf("%w: %w", mailer.ErrRenderedDifferently, err)
+	}
+	if got := r.Notices.Digest(); got != w.snap.Templates {
+		return nil, fmt.Errorf("%w: the built-in templates changed since the check", mailer.ErrRenderedDifferently)
+	}
+	if w.tmpl, err = r.Notices.Compile(&w.snap); err != nil {
+		return nil, fmt.Errorf("%w: %w", mailer.ErrRenderedDifferently, err)
+	}
+	if w.composer, err = r.Composer(&w.snap.Merchant); err != nil {
+		return nil, err
+	}
+	if w.window, err = mailer.ParseWindow(c.Window); err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+// messages keeps the memory of messages that are over for those to come.
+var messages = sync.Pool{New: func() any { return new(mailer.Message) }}
+
+// message renders the notice of a delivery, holds it against what was approved,
+// and composes it.
+func (w *work) message(d *mailer.Delivery, now time.Time) (mailer.Address, *mailer.Message, error) {
+	to, err := mailer.ParseAddress(d.Recipient.Email)
+	if err != nil {
+		return to, nil, fmt.Errorf("%w: %w", mailer.ErrRenderedDifferently, err)
+	}
+	n, err := w.tmpl.Render(&d.Recipient)
+	if err != nil {
+		return to, nil, fmt.Errorf("%w: %w", mailer.ErrRenderedDifferently, err)
+	}
+	if w.env.Hash(to, &n) != d.Hash {
+		return to, nil, mailer.ErrRenderedDifferently
+	}
+	m := messages.Get().(*mailer.Message)
+	data, err := w.composer.Compose(m.Data, w.env.Header(to, &n, d.Token, now), &n)
+	if err != nil {
+		return to, nil, err
+	}
+	*m = mailer.Message{Sender: w.env.Sender(d.Token), Recipient: to.Mailbox(), Data: data}
+	return to, m, nil
+}
+
+// limits are the paces that a campaign's messages count against.
+func (r *Runner) limits(w *work) []mailer.Limit {
+	var ls []mailer.Limit
+	add := func(key string, n int, per time.Duration) {
+		if n > 0 {
+			// A second's worth may leave at once.
+			burst := max(1, int(float64(n)*float64(time.Second)/float64(per)))
+			ls = append(ls, mailer.Limit{Key: key, N: n, Per: per, Burst: burst})
+		}
+	}
+	// The campaigns of a merchant share one pace: they end up on the same telephones.
+	add("merchant:"+w.campaign.Merchant+":hour", w.campaign.PerHour, time.Hour)
+	add("merchant:"+w.campaign.Merchant+":second", w.snap.Merchant.PerSecond, time.Second)
+	add("total:hour", r.pace().PerHour, time.Hour)
+	add("total:second", r.pace().PerSecond, time.Second)
+	return ls
+}
+
+// retryAt is when a deferred delivery is tried again; false: not before its
+// deadline.
+func (o *Options) retryAt(d *mailer.Delivery, now time.Time) (time.Time, bool) {
+	at := now.Add(o.Retry[min(d.Attempts, len(o.Retry)-1)])
+	first := d.FirstAt
+	if first.IsZero() {
+		first = now
+	}
+	return at, at.Before(first.Add(o.Deadline))
+}

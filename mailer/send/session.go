@@ -1,0 +1,266 @@
+package send
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"oshirase/mailer"
+)
+
+const (
+	tick         = 200 * time.Millisecond // how often the dispatcher looks again
+	recoverEvery = 5 * time.Second        // how often dead leases are looked for
+	dialTries    = 3                      // how often Run tries relays that never worked
+)
+
+// session is one run of the dispatcher with its lanes.
+type session struct {
+	*Runner
+	n       int64 // of this runner's sessions
+	log     *slog.Logger
+	admit   Plan
+	queue   *queue
+	adapter *adapter
+
+	accepted, rejected, outcomes atomic.Int64
+
+	// running ends when nothing new may begin: a stop, or a failure.
+	running context.Context
+	halt    context.CancelFunc
+
+	mu       sync.Mutex
+	works    map[string]*work
+	touched  map[string]bool // campaigns that were worked on
+	active   map[int64]bool  // epochs of the leases that are held
+	err      error           // why the session ended early
+	everUp   bool            // a relay took a connection in this session
+	down     int             // how often all relays were tried in vain since one did
+	downFrom time.Time       // since when no relay takes connections; zero: one does
+	retryAt  time.Time       // when one is tried again
+
+	impatient bool // gives up when relays stay down
+	recovered time.Time
+}
+
+func (r *Runner) begin(ctx context.Context, admit Plan) (*session, error) {
+	s := &session{
+		Runner: r, n: r.sessions.Add(1), log: r.Options.Logger, admit: admit,
+		works: map[string]*work{}, touched: map[string]bool{}, active: map[int64]bool{},
+	}
+	s.queue = newQueue(r.Options.Batch, s.leaseEnded)
+	s.adapter = newAdapter(r.Options.MinConnections, r.Relays.Size())
+	s.queue.limit(r.pace().Groups)
+	s.queue.allow(s.adapter.lanes)
+	s.running, s.halt = context.WithCancel(ctx)
+	if err := s.housekeep(ctx); err != nil {
+		s.halt()
+		return nil, err
+	}
+	return s, nil
+}
+
+// dispatch claims and hands out until nothing is due, or forever, or until the
+// session is stopped. Then nothing new begins, what is on the wire is finished
+// within the grace, and all leases are released.
+func (s *session) dispatch(ctx context.Context, forever bool) error {
+	wire, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	closing := context.AfterFunc(s.running, s.queue.close)
+	defer closing()
+	var lanes, renewer sync.WaitGroup
+	for n := range s.Relays.Size() {
+		lanes.Go(func() { (&lane{session: s, n: n, ctx: wire}).run() })
+	}
+	renewing, stopRenewing := context.WithCancel(wire)
+	renewer.Go(func() { s.renew(renewing) })
+	renewer.Go(func() { s.steer(renewing) })
+	renewer.Go(func() { s.report(renewing) })
+
+	err := s.claimUntil(wire, forever)
+	s.halt()
+	grace := time.AfterFunc(s.Options.StopGrace, cut)
+	s.queue.close()
+	lanes.Wait()
+	grace.Stop()
+	stopRenewing()
+	renewer.Wait()
+	if err == nil {
+		err = s.failure()
+	}
+	return err
+}
+
+// claimUntil is the dispatcher's loop.
+func (s *session) claimUntil(ctx context.Context, forever bool) error {
+	for !s.stopping() {
+		if err := s.housekeep(ctx); err != nil {
+			return err
+		}
+		// Asked before the claims: a delivery that is deferred after them may be
+		// due at once.
+		idle := s.queue.idle()
+		got, err := s.claimAll(ctx)
+		if err != nil {
+			return err
+		}
+		switch {
+		case got == someClaimed:
+		case got == nothingIsDue && idle && !forever:
+			return nil
+		default:
+			t := time.NewTimer(tick)
+			select {
+			case <-s.running.Done():
+			case <-s.queue.drained: // perhaps there is no more to wait for
+			case <-t.C:
+			}
+			t.Stop()
+		}
+	}
+	return nil
+}
+
+// housekeep takes back what dead workers hold and wakes scheduled campaigns.
+func (s *session) housekeep(ctx context.Context) error {
+	now := s.Options.Now()
+	if err := s.Ledger.Wake(ctx, now, s.Options.Grace); err != nil {
+		return err
+	}
+	if since := now.Sub(s.recovered); since >= 0 && since < recoverEvery {
+		return nil
+	}
+	s.recovered = now
+	_, err := s.Ledger.Recover(ctx, now, s.Options.Resend) // it logs what it took back
+	return err
+}
+
+// renew keeps the leases alive while their jobs wait or are being sent.
+func (s *session) renew(ctx context.Context) {
+	t := time.NewTicker(s.Options.Lease / 3)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		s.mu.Lock()
+		epochs := make([]int64, 0, len(s.active))
+		for e := range s.active {
+			epochs = append(epochs, e)
+		}
+		s.mu.Unlock()
+		if len(epochs) == 0 {
+			continue
+		}
+		if err := s.Ledger.Renew(ctx, epochs, s.Options.Now().Add(s.Options.Lease)); err != nil && ctx.Err() == nil {
+			s.log.Warn("leases not renewed", "err", err)
+		}
+	}
+}
+
+// waits notes why a campaign waits; the report tells the ledger.
+func (s *session) waits(w *work, why mailer.Wait) {
+	why.Scope, why.Name = mailer.WaitCampaign, w.campaign.ID
+	s.mu.Lock()
+	old := w.waits
+	if same := old.Reason == why.Reason && old.Until.Equal(why.Until); !same || why.Reason == mailer.WaitGroups {
+		w.waits = why
+		if why.Since.IsZero() {
+			w.waits.Since = s.Options.Now()
+		}
+	}
+	s.mu.Unlock()
+	if why.Reason != old.Reason && why.Reason != mailer.WaitPace {
+		s.log.Info("campaign waits", "campaign", w.campaign.ID, "why", why.Reason, "until", why.Until)
+	}
+}
+
+// goesOn notes that a campaign does not wait any more.
+func (s *session) goesOn(w *work) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w.waits = mailer.Wait{}
+}
+
+// cannotSend stops a campaign whose notice is not what was approved, or cannot
+// be composed.
+func (s *session) cannotSend(w *work, ref string, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	id := w.campaign.ID
+	reason := err.Error()
+	if ref != "" {
+		reason += " (" + ref + ")"
+	}
+	stop := s.Ledger.Pause
+	if errors.Is(err, mailer.ErrRenderedDifferently) {
+		stop = s.Ledger.Void
+	}
+	s.log.Error("campaign stopped", "campaign", id, "ref", ref, "why", reason)
+	if err := stop(ctx, mailer.Program, id, reason); err != nil && !errors.Is(err, mailer.ErrConflict) {
+		s.fail(fmt.Errorf("stop campaign %s: %w", id, err))
+	}
+	s.queue.drop(id)
+}
+
+// fail ends the session with an error; the first one counts.
+func (s *session) fail(err error) {
+	s.mu.Lock()
+	if s.err == nil {
+		s.err = err
+	}
+	s.mu.Unlock()
+	s.halt()
+}
+
+func (s *session) stopping() bool { return s.running.Err() != nil }
+
+func (s *session) failure() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// count adds up recorded outcomes.
+func (s *session) count(st mailer.State) {
+	switch st {
+	case mailer.StateAccepted:
+		s.accepted.Add(1)
+	case mailer.StateRejected, mailer.StateExpired:
+		s.rejected.Add(1)
+	}
+	done := s.outcomes.Add(1)
+	if s.Options.Progress != nil {
+		s.Options.Progress(done)
+	}
+}
+
+// seen lists the campaigns that the session worked on.
+func (s *session) seen() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var ids []string
+	for id := range s.touched {
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+// campaignWaits are the campaigns that wait, by ID.
+func (s *session) campaignWaits() map[string]mailer.Wait {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := map[string]mailer.Wait{}
+	for id, w := range s.works {
+		if !w.waits.IsZero() {
+			out[id] = w.waits
+		}
+	}
+	return out
+}

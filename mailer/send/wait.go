@@ -1,0 +1,154 @@
+package send
+
+import (
+	"context"
+	"maps"
+	"math/bits"
+	"slices"
+	"time"
+
+	"oshirase/mailer"
+)
+
+// gauge has whether something was so at each of the last looks, one bit each.
+type gauge struct {
+	looks uint16
+	since time.Time // since when it mostly is; zero: it is not
+}
+
+// gauged is how many looks count: those of a second, one in each refill.
+const gauged = int(time.Second / adaptEvery)
+
+func (g *gauge) look(now time.Time, so bool) {
+	g.looks = g.looks << 1 & (1<<gauged - 1)
+	if so {
+		g.looks |= 1
+	}
+	switch mostly := 2*bits.OnesCount16(g.looks) > gauged; {
+	case !mostly:
+		g.since = time.Time{}
+	case g.since.IsZero():
+		g.since = now
+	}
+}
+
+// measure looks whether the group's limits keep its jobs waiting.
+func (g *group) measure(now time.Time) {
+	waits := len(g.jobs) > 0
+	g.atRate.look(now, waits && g.PerSecond > 0 && g.quota <= 0)
+	g.atMost.look(now, waits && g.Connections > 0 && g.busy >= g.Connections)
+}
+
+// wait is why the group is not sent to now; false: it is.
+func (g *group) wait() (mailer.Wait, bool) {
+	o := mailer.Wait{Scope: mailer.WaitGroup, Name: g.Name}
+	switch {
+	case !g.rest.IsZero():
+		o.Reason, o.Reply, o.Since, o.Until = mailer.WaitRest, g.said, g.pushed, g.rest
+	case !g.atMost.since.IsZero():
+		o.Reason, o.Limit, o.Since = mailer.WaitConnections, g.Connections, g.atMost.since
+	case !g.atRate.since.IsZero():
+		o.Reason, o.Limit, o.Since = mailer.WaitRate, g.PerSecond, g.atRate.since
+	default:
+		return o, false
+	}
+	o.Held = map[string]int{}
+	for _, j := range g.jobs {
+		o.Held[j.delivery.Campaign]++
+	}
+	return o, true
+}
+
+// waits lists the groups that cannot be sent to now.
+func (q *queue) waits() (list []mailer.Wait) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, g := range q.ring {
+		if o, ok := g.wait(); ok {
+			list = append(list, o)
+		}
+	}
+	return list
+}
+
+// held lists what keeps the session from sending, in real time.
+func (s *session) held() []mailer.Wait {
+	list := s.queue.waits()
+	s.mu.Lock()
+	for _, o := range list {
+		for id := range s.works {
+			o.Held[id] += 0 // it is sent, though none of it may be held
+		}
+	}
+	s.mu.Unlock()
+	ahead := time.Until(s.Options.Now())
+	for _, w := range s.campaignWaits() { // these are in the time of the runner's clock
+		w.Since = w.Since.Add(-ahead)
+		if !w.Until.IsZero() {
+			w.Until = w.Until.Add(-ahead)
+		}
+		list = append(list, w)
+	}
+	return append(list, s.Relays.Aside()...)
+}
+
+// reportEvery is how long what stands in the ledger may be out of date.
+const reportEvery = time.Second
+
+// report keeps the ledger told of what keeps the session from sending: as soon as
+// that changes, but once a second at most, and again before it lapses.
+func (s *session) report(ctx context.Context) {
+	t := time.NewTicker(adaptEvery)
+	defer t.Stop()
+	var told []mailer.Wait
+	var at time.Time // when they were
+	for {
+		select {
+		case <-ctx.Done():
+			if len(told) > 0 {
+				// A moment later the process may be gone, and they with it; or a daemon
+				// goes on, of which this was one batch run.
+				last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+				defer cancel()
+				s.tell(last, nil)
+			}
+			return
+		case <-t.C:
+		}
+		list := s.held()
+		stands := slices.EqualFunc(list, told, sameWait)
+		switch since := time.Since(at); {
+		case since < reportEvery, stands && (len(list) == 0 || since < s.Options.Lease/3):
+			continue
+		}
+		if s.tell(ctx, list) {
+			told = list
+		}
+		at = time.Now()
+	}
+}
+
+func sameWait(a, b mailer.Wait) bool {
+	return a.Scope == b.Scope && a.Name == b.Name && a.Reason == b.Reason && a.Limit == b.Limit && a.Reply == b.Reply &&
+		a.Since.Equal(b.Since) && a.Until.Equal(b.Until) && maps.Equal(a.Held, b.Held)
+}
+
+// tell writes a list in the time of the runner's clock. What cannot be written is
+// no reason to stop sending.
+func (s *session) tell(ctx context.Context, list []mailer.Wait) bool {
+	now := s.Options.Now()
+	ahead := time.Until(now)
+	told := slices.Clone(list)
+	for i := range told {
+		o := &told[i]
+		o.Since = o.Since.Add(ahead)
+		if !o.Until.IsZero() {
+			o.Until = o.Until.Add(ahead)
+		}
+	}
+	err := s.Ledger.SetWaits(ctx, s.n, now.Add(s.Options.Lease), told)
+	if err != nil && ctx.Err() == nil {
+		s.log.Warn("what keeps the worker from sending is not shown", "err", err)
+	}
+	return err == nil
+}

@@ -1,0 +1,156 @@
+package mailer
+
+import "time"
+
+// What cmd and web show. The store fills these, so that both show the same
+// things; JSON keys are a contract.
+
+// Event is one line of a delivery's history.
+type Event struct {
+	At       time.Time `json:"at"`
+	Kind     EventKind `json:"kind"`
+	State    State     `json:"state"` // that the delivery went to
+	Attempt  int       `json:"attempt"`
+	Relay    string    `json:"relay,omitempty"`
+	Point    Point     `json:"point,omitempty"`
+	Code     int       `json:"code,omitempty"`
+	Enhanced string    `json:"enhanced,omitempty"`
+	Text     string    `json:"text,omitempty"`
+}
+
+// EventKind is what kind of thing happened to a delivery.
+type EventKind string
+
+// The kinds.
+const (
+	EventAttempt EventKind = "attempt"
+	EventLapse   EventKind = "lapse"   // its worker died over it
+	EventResolve EventKind = "resolve" // a person, or policy, decided an unknown outcome
+	EventCancel  EventKind = "cancel"
+	EventReport  EventKind = "report" // something came back
+)
+
+// Reply is what a relay said, in one line.
+func (e *Event) Reply() string {
+	o := Outcome{Code: e.Code, Enhanced: e.Enhanced, Text: e.Text}
+	return o.Reply()
+}
+
+// DeliveryView is one delivery as lists and exports show it.
+type DeliveryView struct {
+	ID       int64  `json:"-"`
+	Campaign string `json:"-"`
+	Merchant string `json:"-"`
+	Token    string `json:"-"` // names the delivery in its envelope sender and Message-ID
+	Person   Person `json:"-"` // empty where the incident's key is destroyed
+
+	Ref        string      `json:"ref"`
+	CustomerID string      `json:"customer_id,omitempty"`
+	Email      string      `json:"email,omitempty"`
+	State      State       `json:"state"`
+	Suppressed Suppression `json:"suppressed,omitempty"`
+	Exposures  []string    `json:"exposures"` // that the notice names
+	Attempts   int         `json:"attempts"`
+	FirstAt    time.Time   `json:"first_at,omitzero"` // of the first attempt
+	NextAt     time.Time   `json:"next_at,omitzero"`  // of a deferred delivery
+	LastAt     time.Time   `json:"last_at,omitzero"`  // of the last attempt's outcome
+	Relay      string      `json:"relay,omitempty"`
+	Point      Point       `json:"point,omitempty"`
+	Code       int         `json:"code,omitempty"`
+	Enhanced   string      `json:"enhanced,omitempty"`
+	Text       string      `json:"text,omitempty"`
+	MessageID  string      `json:"message_id,omitempty"` // put by the use case, which knows the sender
+}
+
+// Reply is what the relay said at the last attempt, in one line.
+func (d *DeliveryView) Reply() string {
+	o := Outcome{Code: d.Code, Enhanced: d.Enhanced, Text: d.Text}
+	return o.Reply()
+}
+
+// DeliveryFilter says which deliveries of one campaign, and where a page begins:
+// pages are by key, so that they stay right while rows change.
+type DeliveryFilter struct {
+	Campaign string
+	State    State // empty: any
+	After    int64 // only IDs beyond this
+	Limit    int   // 0: no limit
+}
+
+// Query is what a person on the phone can be found by; exactly one is set.
+type Query struct {
+	Ref, Email, CustomerID, Phone, Kana string
+}
+
+// Match is one recipient that a look-up found, with all that was done.
+type Match struct {
+	Incident  string          `json:"incident"`
+	Title     string          `json:"title"` // of the incident
+	Merchant  string          `json:"merchant"`
+	Sender    string          `json:"sender"` // name of the merchant
+	Ref       string          `json:"ref"`
+	Person                    // empty where the incident's key is destroyed
+	Exposures []string        `json:"exposures"`
+	Notices   []NoticeHistory `json:"notices"`
+}
+
+// NoticeHistory is one notice to a person, with all that happened to it.
+type NoticeHistory struct {
+	Campaign   string      `json:"campaign"`
+	Name       string      `json:"name"`
+	Stage      Stage       `json:"stage"`
+	Phase      Phase       `json:"phase"`
+	State      State       `json:"state"`
+	Attempts   int         `json:"attempts"`
+	NextAt     time.Time   `json:"next_at,omitzero"`
+	Suppressed Suppression `json:"suppressed,omitempty"`
+	Events     []Event     `json:"events"`
+}
+
+// Act is one line of who did what. It holds no personal data.
+type Act struct {
+	At      time.Time `json:"at"`
+	By      string    `json:"by"` // empty: the program
+	Proof   Proof     `json:"proof"`
+	Action  Action    `json:"action"`
+	Subject string    `json:"subject"`
+	Detail  string    `json:"detail"`
+}
+
+// Action is what was done.
+type Action string
+
+// The actions.
+const (
+	ActApply      Action = "apply"
+	ActImport     Action = "import"
+	ActCreate     Action = "create"
+	ActCheck      Action = "check"
+	ActVoid       Action = "void"
+	ActApprove    Action = "approve"
+	ActStart      Action = "start"
+	ActPause      Action = "pause"
+	ActResume     Action = "resume"
+	ActCancel     Action = "cancel"
+	ActSet        Action = "set"
+	ActWake       Action = "wake"
+	ActFinish     Action = "finish"
+	ActResolve    Action = "resolve"
+	ActDestroyKey Action = "destroy key"
+	ActLookUp     Action = "lookup"
+	ActDeliveries Action = "deliveries" // read, with personal data
+	ActPreview    Action = "preview"    // read, with personal data
+	ActTest       Action = "test"       // sent to an address of the operator's
+)
+
+// Change says what became of one incident or merchant that was applied.
+type Change struct {
+	ID      string `json:"id"`
+	Changed bool   `json:"changed"` // new, or its facts differ from before
+}
+
+// ApplyResult is what an apply came to.
+type ApplyResult struct {
+	Incidents []Change `json:"incidents"`
+	Merchants []Change `json:"merchants"`
+}

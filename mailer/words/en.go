@@ -1,0 +1,9 @@
+package words
+
+import "oshirase/mailer"
+
+// english has a phrase for every code that a package below cmd uses (a test
+// compares).
+var english = map[mailer.Code]phrase{
+	"actor.missing": {"who does this? give a name", "say who you are with --by NAME"},
+}

@@ -1,0 +1,88 @@
+package words
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"oshirase/mailer"
+)
+
+// Wait is why something is not sent now, in one line; empty: nothing waits.
+func Wait(w mailer.Wait, lang Language) string {
+	if lang == Japanese {
+		return waitJapanese(w)
+	}
+	switch w.Reason {
+	case mailer.WaitWindow:
+		return "window: opens " + value(w.Until)
+	case mailer.WaitPace:
+		return "pace"
+	case mailer.WaitNoRelay:
+		return "no relay takes connections since " + value(w.Since)
+	case mailer.WaitGroups:
+		return "domain groups: " + strings.Join(w.Groups, ", ") + " take no more now"
+	case mailer.WaitRetry:
+		return "next attempt: " + value(w.Until)
+	case mailer.WaitDecision:
+		return fmt.Sprintf("%d unknown deliveries wait for a decision (oshirase resolve)", w.Count)
+	case mailer.WaitElsewhere:
+		return "another worker is sending the rest"
+	case mailer.WaitPaused:
+		return "paused"
+	case mailer.WaitScheduled:
+		return "starts at " + value(w.Until)
+	case mailer.WaitOverdue:
+		return "its time has passed: start it by hand"
+	case mailer.WaitPhase:
+		return "the campaign is " + string(w.Phase)
+	case mailer.WaitNoWorker:
+		return "no worker is sending: oshirase run, or serve"
+	}
+	return string(w.Reason)
+}
+
+func waitJapanese(w mailer.Wait) string {
+	reply := ""
+	if w.Reply != "" {
+		reply = "（" + w.Reply + "）"
+	}
+	switch w.Reason {
+	case mailer.WaitWindow:
+		return "送信時間帯の外です（次の開始 " + clock(w.Until) + "）"
+	case mailer.WaitPace:
+		return "送信速度の上限に合わせています"
+	case mailer.WaitNoRelay:
+		return "中継サーバに接続できません（" + clock(w.Since) + "から）"
+	case mailer.WaitGroups:
+		return "宛先ドメインの上限に達しています（" + strings.Join(w.Groups, ", ") + "）"
+	case mailer.WaitRetry:
+		return "次の再試行 " + clock(w.Until)
+	case mailer.WaitDecision:
+		return fmt.Sprintf("結果不明の%d件が判断を待っています（oshirase resolve）", w.Count)
+	case mailer.WaitElsewhere:
+		return "残りは別の処理が送信しています"
+	case mailer.WaitPaused:
+		return "一時停止中です"
+	case mailer.WaitScheduled:
+		return "開始予定 " + clock(w.Until)
+	case mailer.WaitOverdue:
+		return "開始時刻を過ぎました（手動で開始してください）"
+	case mailer.WaitPhase:
+		return "配信の状況: " + w.Phase.Japanese()
+	case mailer.WaitNoWorker:
+		return "送信の処理が動いていません（oshirase run または serve）"
+	case mailer.WaitRest:
+		return "送信先から抑制を求められ、休止中です" + reply
+	case mailer.WaitRate:
+		return fmt.Sprintf("送信速度の上限に達しています（毎秒%d通）", w.Limit)
+	case mailer.WaitConnections:
+		return fmt.Sprintf("同時に送信できる上限に達しています（%d通）", w.Limit)
+	case mailer.WaitDown:
+		return "接続できず、使用を見合わせています" + reply
+	}
+	return string(w.Reason)
+}
+
+// clock is a time as tables have it.
+func clock(t time.Time) string { return t.In(mailer.JST).Format("2006-01-02 15:04:05") }
