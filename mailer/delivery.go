@@ -12,7 +12,7 @@ type State string
 // The states. See docs/states.md for the diagram.
 const (
 	StateQueued     State = "queued"
-	StateClaimed    State = "claimed"  // in a leased batch; nothing said to a relay
+	StateClaimed    State = "claimed"  // queued, and leased by a worker; see transitions
 	StateSending    State = "sending"  // committed before the last byte can leave
 	StateAccepted   State = "accepted" // 受付済み: a relay took custody
 	StateDeferred   State = "deferred" // refused temporarily; tried again at NextAt
@@ -33,14 +33,15 @@ var States = []State{
 
 // transitions is the whole of what may happen to a delivery. A refusal of the
 // envelope needs no intent (nothing that a relay could keep has left), hence
-// claimed → deferred and claimed → rejected; everything after the body passes
-// through sending.
+// queued → deferred and queued → rejected; everything after the body passes
+// through sending. Claimed is no step of its own: so a queued delivery is called
+// while the chunk in which it lies is leased by a worker, and a lapsed lease takes
+// nothing back.
 var transitions = map[State][]State{
-	StateQueued:   {StateClaimed, StateCancelled, StateSuppressed, StateExpired},
-	StateClaimed:  {StateQueued, StateSending, StateDeferred, StateRejected, StateExpired},
+	StateQueued:   {StateSending, StateDeferred, StateRejected, StateExpired, StateCancelled, StateSuppressed},
 	StateSending:  {StateAccepted, StateDeferred, StateRejected, StateUnknown, StateExpired},
-	StateDeferred: {StateClaimed, StateExpired, StateCancelled, StateSuppressed},
-	StateUnknown:  {StateAccepted, StateQueued, StateDeferred, StateRejected},
+	StateDeferred: {StateQueued, StateExpired, StateCancelled, StateSuppressed},
+	StateUnknown:  {StateAccepted, StateQueued, StateDeferred, StateRejected, StateExpired},
 	StateAccepted: {StateDelivered, StateBounced},
 }
 
@@ -148,7 +149,9 @@ type Outcome struct {
 	Code     int
 	Enhanced string
 	// Text is the reply or the error; personal data is masked before it is stored.
-	Text  string
+	Text string
+	// Raw is the reply as it came, where masking changed Text; empty: Text is all.
+	Raw   string
 	Relay string // name of the relay in the config
 	At    time.Time
 	// NextAt is when a deferred delivery is tried again.

@@ -2,39 +2,40 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-
-	"github.com/jmoiron/sqlx"
+	"strings"
 
 	"oshirase/mailer"
 )
 
 // Apply takes over the facts of incidents and merchants, all or nothing. A
 // change voids the campaigns that were checked with the facts before.
-func (db *DB) Apply(ctx context.Context, by mailer.Actor, incidents []mailer.Incident, merchants []mailer.Merchant) (mailer.ApplyResult, error) {
-	res := mailer.ApplyResult{Incidents: []mailer.Change{}, Merchants: []mailer.Change{}}
-	err := db.write(ctx, "apply", func(tx *sqlx.Tx) error {
+func (db *DB) Apply(ctx context.Context, by mailer.Actor, incidents []mailer.Incident, merchants []mailer.Merchant) (res mailer.ApplyResult, err error) {
+	defer db.explain(&err, "apply")
+	res = mailer.ApplyResult{Incidents: []mailer.Change{}, Merchants: []mailer.Change{}}
+	err = db.write(ctx, func(c *change) error {
 		for i := range incidents {
-			changed, err := db.applyIncident(ctx, tx, by, &incidents[i])
+			changed, err := c.applyIncident(ctx, by, &incidents[i])
 			if err != nil {
 				return fmt.Errorf("incident %s: %w", incidents[i].ID, err)
 			}
-			if err := db.actApply(ctx, tx, by, "incident "+incidents[i].ID, changed); err != nil {
+			if err := c.actApply(ctx, by, "incident "+incidents[i].ID, changed); err != nil {
 				return err
 			}
 			res.Incidents = append(res.Incidents, mailer.Change{ID: incidents[i].ID, Changed: changed})
 		}
 		for i := range merchants {
-			changed, err := db.applyMerchant(ctx, tx, by, &merchants[i])
+			changed, err := c.applyMerchant(ctx, by, &merchants[i])
 			if err != nil {
 				return fmt.Errorf("merchant %s: %w", merchants[i].ID, err)
 			}
-			if err := db.actApply(ctx, tx, by, "merchant "+merchants[i].ID, changed); err != nil {
+			if err := c.actApply(ctx, by, "merchant "+merchants[i].ID, changed); err != nil {
 				return err
 			}
 			res.Merchants = append(res.Merchants, mailer.Change{ID: merchants[i].ID, Changed: changed})
@@ -47,12 +48,12 @@ func (db *DB) Apply(ctx context.Context, by mailer.Actor, incidents []mailer.Inc
 	return res, nil
 }
 
-func (db *DB) actApply(ctx context.Context, tx *sqlx.Tx, by mailer.Actor, subject string, changed bool) error {
+func (c *change) actApply(ctx context.Context, by mailer.Actor, subject string, changed bool) error {
 	detail := "unchanged"
 	if changed {
 		detail = "changed"
 	}
-	return db.act(ctx, tx, by, mailer.ActApply, subject, detail)
+	return c.act(ctx, by, mailer.ActApply, subject, detail)
 }
 
 func factsOf(v any) (facts, digest string, err error) {
@@ -64,72 +65,68 @@ func factsOf(v any) (facts, digest string, err error) {
 	return string(b), hex.EncodeToString(sum[:]), nil
 }
 
-func (db *DB) applyIncident(ctx context.Context, tx *sqlx.Tx, by mailer.Actor, in *mailer.Incident) (changed bool, err error) {
+func (c *change) applyIncident(ctx context.Context, by mailer.Actor, in *mailer.Incident) (changed bool, err error) {
 	if !mailer.ValidID(in.ID) {
-		return false, invalid("%q is no id: use lower-case letters, digits and hyphens", in.ID)
+		return false, mailer.Invalid("apply.id", "id", in.ID)
 	}
 	facts, digest, err := factsOf(in)
 	if err != nil {
 		return false, err
 	}
-	now := db.now().UnixMilli()
+	now := c.db.now().UnixMilli()
 	var old struct {
 		Num    int64
 		Digest string
 	}
-	err = tx.GetContext(ctx, &old, `SELECT num, digest FROM incident WHERE id = ?`, in.ID)
+	err = get(ctx, c, &old, `SELECT num, digest FROM incident WHERE id = ?`, in.ID)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		key, err := db.newIncidentKey(in.ID)
+		key, err := c.db.newIncidentKey(in.ID)
 		if err != nil {
 			return false, err
 		}
-		r, err := tx.ExecContext(ctx, `INSERT INTO incident (id, facts, digest, sealed_key, applied_at) VALUES (?, ?, ?, ?, ?)`,
-			in.ID, facts, digest, key, now)
-		if err != nil {
+		if err := get(ctx, c, &old.Num, `INSERT INTO incident (id, facts, digest, key_id, sealed_key, applied_at) VALUES (?, ?, ?, ?, ?, ?) RETURNING num`,
+			in.ID, facts, digest, strings.ToLower(rand.Text()), key, now); err != nil {
 			return false, err
 		}
-		if old.Num, err = r.LastInsertId(); err != nil {
-			return false, err
-		}
-		return true, applyExposures(ctx, tx, old.Num, in)
+		return true, c.applyExposures(ctx, old.Num, in)
 	case err != nil || old.Digest == digest:
 		return false, err
 	}
-	if _, err := tx.ExecContext(ctx, `UPDATE incident SET facts = ?, digest = ?, revision = revision + 1, applied_at = ? WHERE num = ?`,
+	if _, err := do(ctx, c, `UPDATE incident SET facts = ?, digest = ?, revision = revision + 1, applied_at = ? WHERE num = ?`,
 		facts, digest, now, old.Num); err != nil {
 		return false, err
 	}
-	if err := applyExposures(ctx, tx, old.Num, in); err != nil {
+	if err := c.applyExposures(ctx, old.Num, in); err != nil {
 		return false, err
 	}
-	return true, db.voidWhere(ctx, tx, by, "facts of incident "+in.ID+" changed since the check", `incident = ?`, old.Num)
+	return true, c.voidWhere(ctx, by, "facts of incident "+in.ID+" changed since the check", `incident = ?`, old.Num)
 }
 
 // applyExposures keeps the numbered exposures in step with the facts. One that
 // recipients have stays: without it nobody could say what they were told.
-func applyExposures(ctx context.Context, tx *sqlx.Tx, incident int64, in *mailer.Incident) error {
+func (c *change) applyExposures(ctx context.Context, incident int64, in *mailer.Incident) error {
 	var gone []struct {
 		Num  int64
 		ID   string
 		Used bool
 	}
-	if err := tx.SelectContext(ctx, &gone, `
+	known, arg := c.db.eng.InText("id", in.ExposureIDs())
+	if err := find(ctx, c, &gone, `
 		SELECT num, id, EXISTS (SELECT 1 FROM recipient_exposure x WHERE x.exposure = e.num) AS used
-		FROM exposure e WHERE incident = ? AND id NOT IN (SELECT value FROM json_each(?))`,
-		incident, stringArray(in.ExposureIDs())); err != nil {
+		FROM exposure e WHERE incident = ? AND NOT (`+known+`)`, incident, arg); err != nil {
 		return err
 	}
 	for _, e := range gone {
 		if e.Used {
-			return conflict("exposure %s is gone from the facts, but recipients have it: put it back", e.ID)
+			return mailer.Conflict("apply.exposure-gone", "exposure", e.ID)
 		}
-		if _, err := tx.ExecContext(ctx, `DELETE FROM exposure WHERE num = ?`, e.Num); err != nil {
+		if _, err := do(ctx, c, `DELETE FROM exposure WHERE num = ?`, e.Num); err != nil {
 			return err
 		}
 	}
 	for i, e := range in.Exposures {
-		if _, err := tx.ExecContext(ctx, `
+		if _, err := do(ctx, c, `
 			INSERT INTO exposure (incident, id, ord, certainty) VALUES (?, ?, ?, ?)
 			ON CONFLICT (incident, id) DO UPDATE SET ord = excluded.ord, certainty = excluded.certainty`,
 			incident, e.ID, i, string(e.Certainty)); err != nil {
@@ -139,75 +136,75 @@ func applyExposures(ctx context.Context, tx *sqlx.Tx, incident int64, in *mailer
 	return nil
 }
 
-func (db *DB) applyMerchant(ctx context.Context, tx *sqlx.Tx, by mailer.Actor, m *mailer.Merchant) (changed bool, err error) {
+func (c *change) applyMerchant(ctx context.Context, by mailer.Actor, m *mailer.Merchant) (changed bool, err error) {
 	if !mailer.ValidID(m.ID) {
-		return false, invalid("%q is no id: use lower-case letters, digits and hyphens", m.ID)
+		return false, mailer.Invalid("apply.id", "id", m.ID)
 	}
 	facts, digest, err := factsOf(m)
 	if err != nil {
 		return false, err
 	}
-	now := db.now().UnixMilli()
+	now := c.db.now().UnixMilli()
 	var old struct {
 		Num    int64
 		Digest string
 	}
-	err = tx.GetContext(ctx, &old, `SELECT num, digest FROM merchant WHERE id = ?`, m.ID)
+	err = get(ctx, c, &old, `SELECT num, digest FROM merchant WHERE id = ?`, m.ID)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		_, err := tx.ExecContext(ctx, `INSERT INTO merchant (id, facts, digest, applied_at) VALUES (?, ?, ?, ?)`, m.ID, facts, digest, now)
+		_, err := do(ctx, c, `INSERT INTO merchant (id, facts, digest, applied_at) VALUES (?, ?, ?, ?)`, m.ID, facts, digest, now)
 		return err == nil, err
 	case err != nil || old.Digest == digest:
 		return false, err
 	}
-	if _, err := tx.ExecContext(ctx, `UPDATE merchant SET facts = ?, digest = ?, revision = revision + 1, applied_at = ? WHERE num = ?`,
+	if _, err := do(ctx, c, `UPDATE merchant SET facts = ?, digest = ?, revision = revision + 1, applied_at = ? WHERE num = ?`,
 		facts, digest, now, old.Num); err != nil {
 		return false, err
 	}
-	return true, db.voidWhere(ctx, tx, by, "facts of merchant "+m.ID+" changed since the check", `merchant = ?`, old.Num)
+	return true, c.voidWhere(ctx, by, "facts of merchant "+m.ID+" changed since the check", `merchant = ?`, old.Num)
 }
 
 // Incident returns the facts of an incident.
-func (db *DB) Incident(ctx context.Context, id string) (mailer.Incident, error) {
-	var in mailer.Incident
-	err := facts(ctx, db.r, &in, "incident", `SELECT facts FROM incident WHERE id = ?`, id)
-	return in, err
+func (r *Reader) Incident(ctx context.Context, id string) (in mailer.Incident, err error) {
+	defer r.explain(&err, "find incident")
+	return in, facts(ctx, r.pool(), &in, "incident", id)
 }
 
 // Merchant returns the facts of a merchant.
-func (db *DB) Merchant(ctx context.Context, id string) (mailer.Merchant, error) {
-	var m mailer.Merchant
-	err := facts(ctx, db.r, &m, "merchant", `SELECT facts FROM merchant WHERE id = ?`, id)
-	return m, err
+func (r *Reader) Merchant(ctx context.Context, id string) (m mailer.Merchant, err error) {
+	defer r.explain(&err, "find merchant")
+	return m, facts(ctx, r.pool(), &m, "merchant", id)
 }
 
 // Incidents lists all incidents by id.
-func (db *DB) Incidents(ctx context.Context) ([]mailer.Incident, error) {
-	return allFacts[mailer.Incident](ctx, db.r, "list incidents", `SELECT facts FROM incident ORDER BY id`)
+func (r *Reader) Incidents(ctx context.Context) (all []mailer.Incident, err error) {
+	defer r.explain(&err, "list incidents")
+	return allFacts[mailer.Incident](ctx, r.pool(), "incident")
 }
 
 // Merchants lists all merchants by id.
-func (db *DB) Merchants(ctx context.Context) ([]mailer.Merchant, error) {
-	return allFacts[mailer.Merchant](ctx, db.r, "list merchants", `SELECT facts FROM merchant ORDER BY id`)
+func (r *Reader) Merchants(ctx context.Context) (all []mailer.Merchant, err error) {
+	defer r.explain(&err, "list merchants")
+	return allFacts[mailer.Merchant](ctx, r.pool(), "merchant")
 }
 
-func facts(ctx context.Context, q sqlx.QueryerContext, dst any, what, query, id string) error {
+func facts(ctx context.Context, h handle, dst any, table, id string) error {
 	var s string
-	if err := sqlx.GetContext(ctx, q, &s, query, id); err != nil {
-		return wrap("find "+what, missing(err, what, id))
+	if err := get(ctx, h, &s, `SELECT facts FROM `+table+` WHERE id = ?`, id); err != nil {
+		return missing(err, table, id)
 	}
-	return wrap("find "+what+" "+id, json.Unmarshal([]byte(s), dst))
+	return unmarshal(s, dst)
 }
 
-func allFacts[T any](ctx context.Context, q sqlx.QueryerContext, op, query string) ([]T, error) {
+func allFacts[T any](ctx context.Context, h handle, table string) ([]T, error) {
 	var all []string
-	if err := sqlx.SelectContext(ctx, q, &all, query); err != nil {
-		return nil, wrap(op, err)
+	if err := find(ctx, h, &all, `SELECT facts FROM `+table+` ORDER BY id`); err != nil {
+		return nil, err
 	}
 	out := make([]T, len(all))
 	for i, s := range all {
-		if err := json.Unmarshal([]byte(s), &out[i]); err != nil {
-			return nil, wrap(op, err)
+		if err := unmarshal(s, &out[i]); err != nil {
+			return nil, err
 		}
 	}
 	return out, nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
 	"time"
@@ -56,17 +55,17 @@ func (r *campaignRow) campaign() (mailer.Campaign, error) {
 	}, nil
 }
 
-func findCampaign(ctx context.Context, q sqlx.QueryerContext, id string) (*campaignRow, error) {
+func findCampaign(ctx context.Context, h handle, id string) (*campaignRow, error) {
 	var row campaignRow
-	if err := sqlx.GetContext(ctx, q, &row, selectCampaign+`WHERE c.id = ?`, id); err != nil {
+	if err := get(ctx, h, &row, selectCampaign+`WHERE c.id = ?`, id); err != nil {
 		return nil, missing(err, "campaign", id)
 	}
 	return &row, nil
 }
 
-func campaignsOf(ctx context.Context, q sqlx.QueryerContext, where string, args ...any) ([]mailer.Campaign, error) {
+func listCampaigns(ctx context.Context, h handle, where string, args ...any) ([]mailer.Campaign, error) {
 	var rows []campaignRow
-	if err := sqlx.SelectContext(ctx, q, &rows, selectCampaign+where, args...); err != nil {
+	if err := find(ctx, h, &rows, selectCampaign+where, args...); err != nil {
 		return nil, err
 	}
 	out := make([]mailer.Campaign, len(rows))
@@ -80,50 +79,51 @@ func campaignsOf(ctx context.Context, q sqlx.QueryerContext, where string, args 
 }
 
 // CreateCampaign stores a draft and returns its id. ID, Phase, Reason, CreatedAt
-// and Digest of c are set here. Window and pace are taken as they are: the
+// and Digest of camp are set here. Window and pace are taken as they are: the
 // merchant's defaults are the caller's to fill in.
-func (db *DB) CreateCampaign(ctx context.Context, by mailer.Actor, c mailer.Campaign) (id string, err error) {
-	if err := validCampaign(&c); err != nil {
-		return "", wrap("create campaign", err)
+func (db *DB) CreateCampaign(ctx context.Context, by mailer.Actor, camp mailer.Campaign) (id string, err error) {
+	defer db.explain(&err, "create campaign")
+	if err := validCampaign(&camp); err != nil {
+		return "", err
 	}
-	err = db.write(ctx, "create campaign", func(tx *sqlx.Tx) error {
-		incident, merchant, err := population(ctx, tx, c.Incident, c.Merchant)
-		if err != nil {
+	err = db.write(ctx, func(c *change) error {
+		if id, err = c.newID(ctx, "c", "campaign"); err != nil {
 			return err
 		}
-		for _, e := range c.Exposures {
-			var n int
-			if err := tx.GetContext(ctx, &n, `SELECT count(*) FROM exposure WHERE incident = ? AND id = ?`, incident, e); err != nil {
-				return err
-			}
-			if n == 0 {
-				return invalid("incident %s has no exposure %q", c.Incident, e)
-			}
-		}
-		if id, err = db.newID(ctx, tx, "c", "campaign"); err != nil {
+		if err := c.insertCampaign(ctx, id, &camp); err != nil {
 			return err
 		}
-		r, err := tx.ExecContext(ctx, `
-			INSERT INTO campaign (id, name, incident, merchant, stage, exposures, certainty, at, hours, days, per_hour, phase, created_at)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'draft', ?)`,
-			id, c.Name, incident, merchant, string(c.Stage), stringArray(c.Exposures), string(c.Certainty), ms(c.At),
-			c.Window.Hours, c.Window.Days, c.PerHour, db.now().UnixMilli())
-		if err != nil {
-			return err
-		}
-		num, err := r.LastInsertId()
-		if err != nil {
-			return err
-		}
-		if err := zeroCounts(ctx, tx, num); err != nil {
-			return err
-		}
-		return db.act(ctx, tx, by, mailer.ActCreate, id, fmt.Sprintf("incident %s, merchant %s, stage %s", c.Incident, c.Merchant, c.Stage))
+		return c.act(ctx, by, mailer.ActCreate, id, fmt.Sprintf("incident %s, merchant %s, stage %s", camp.Incident, camp.Merchant, camp.Stage))
 	})
 	if err != nil {
 		return "", err
 	}
 	return id, nil
+}
+
+func (c *change) insertCampaign(ctx context.Context, id string, camp *mailer.Campaign) error {
+	incident, merchant, err := population(ctx, c, camp.Incident, camp.Merchant)
+	if err != nil {
+		return err
+	}
+	for _, e := range camp.Exposures {
+		var n int
+		if err := get(ctx, c, &n, `SELECT count(*) FROM exposure WHERE incident = ? AND id = ?`, incident, e); err != nil {
+			return err
+		}
+		if n == 0 {
+			return mailer.Invalid("campaign.exposure", "incident", camp.Incident, "exposure", e)
+		}
+	}
+	var num int64
+	if err := get(ctx, c, &num, `
+		INSERT INTO campaign (id, name, incident, merchant, stage, exposures, certainty, at, hours, days, per_hour, phase, created_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'draft', ?) RETURNING num`,
+		id, camp.Name, incident, merchant, string(camp.Stage), stringArray(camp.Exposures), string(camp.Certainty), ms(camp.At),
+		camp.Window.Hours, camp.Window.Days, camp.PerHour, c.db.now().UnixMilli()); err != nil {
+		return err
+	}
+	return zeroCounts(ctx, c, num)
 }
 
 func validCampaign(c *mailer.Campaign) error {
@@ -132,15 +132,15 @@ func validCampaign(c *mailer.Campaign) error {
 		known = known || s == c.Stage
 	}
 	if !known {
-		return invalid("stage %q: use first-warning, formal, follow-up or correction", c.Stage)
+		return mailer.Invalid("campaign.stage", "stage", c.Stage)
 	}
 	switch c.Certainty {
 	case "", mailer.CertaintyPossible, mailer.CertaintyConfirmed:
 	default:
-		return invalid("certainty %q: use possible or confirmed", c.Certainty)
+		return mailer.Invalid("campaign.certainty", "certainty", c.Certainty)
 	}
 	if c.PerHour < 0 {
-		return invalid("%d messages an hour: use 0 for no limit", c.PerHour)
+		return mailer.Invalid("campaign.per-hour", "n", c.PerHour)
 	}
 	_, err := mailer.ParseWindow(c.Window)
 	return err
@@ -148,89 +148,88 @@ func validCampaign(c *mailer.Campaign) error {
 
 // newID is what people see and type: kind, day in Japan, random hex digits: four,
 // and more where that many are taken.
-func (db *DB) newID(ctx context.Context, tx *sqlx.Tx, kind, table string) (string, error) {
+func (c *change) newID(ctx context.Context, kind, table string) (string, error) {
 	for n := 2; ; n++ {
 		b := make([]byte, n)
-		if _, err := io.ReadFull(db.random, b); err != nil {
+		if _, err := io.ReadFull(c.db.random, b); err != nil {
 			return "", err
 		}
-		id := kind + "-" + db.now().In(mailer.JST).Format("20060102") + "-" + hex.EncodeToString(b)
+		id := kind + "-" + c.db.now().In(mailer.JST).Format("20060102") + "-" + hex.EncodeToString(b)
 		var taken int
-		if err := tx.GetContext(ctx, &taken, `SELECT count(*) FROM `+table+` WHERE id = ?`, id); err != nil || taken == 0 {
+		if err := get(ctx, c, &taken, `SELECT count(*) FROM `+table+` WHERE id = ?`, id); err != nil || taken == 0 {
 			return id, err
 		}
 	}
 }
 
 // population returns the numbers of an incident and a merchant.
-func population(ctx context.Context, q sqlx.QueryerContext, incident, merchant string) (i, m int64, err error) {
-	if err := sqlx.GetContext(ctx, q, &i, `SELECT num FROM incident WHERE id = ?`, incident); err != nil {
+func population(ctx context.Context, h handle, incident, merchant string) (i, m int64, err error) {
+	if err := get(ctx, h, &i, `SELECT num FROM incident WHERE id = ?`, incident); err != nil {
 		return 0, 0, missing(err, "incident", incident)
 	}
-	if err := sqlx.GetContext(ctx, q, &m, `SELECT num FROM merchant WHERE id = ?`, merchant); err != nil {
+	if err := get(ctx, h, &m, `SELECT num FROM merchant WHERE id = ?`, merchant); err != nil {
 		return 0, 0, missing(err, "merchant", merchant)
 	}
 	return i, m, nil
 }
 
 // Campaign finds one campaign.
-func (db *DB) Campaign(ctx context.Context, id string) (mailer.Campaign, error) {
-	row, err := findCampaign(ctx, db.r, id)
+func (r *Reader) Campaign(ctx context.Context, id string) (camp mailer.Campaign, err error) {
+	defer r.explain(&err, "find campaign")
+	row, err := findCampaign(ctx, r.pool(), id)
 	if err != nil {
-		return mailer.Campaign{}, wrap("find campaign", err)
+		return mailer.Campaign{}, err
 	}
 	return row.campaign()
 }
 
 // Campaigns lists all campaigns, oldest first.
-func (db *DB) Campaigns(ctx context.Context) ([]mailer.Campaign, error) {
-	out, err := campaignsOf(ctx, db.r, `ORDER BY c.num`)
-	return out, wrap("list campaigns", err)
+func (r *Reader) Campaigns(ctx context.Context) (all []mailer.Campaign, err error) {
+	defer r.explain(&err, "list campaigns")
+	return listCampaigns(ctx, r.pool(), `ORDER BY c.num`)
 }
 
 // Running lists the campaigns in phase running, oldest first.
-func (db *DB) Running(ctx context.Context) ([]mailer.Campaign, error) {
-	out, err := campaignsOf(ctx, db.r, `WHERE c.phase = 'running' ORDER BY c.num`)
-	return out, wrap("list running campaigns", err)
+func (r *Reader) Running(ctx context.Context) (all []mailer.Campaign, err error) {
+	defer r.explain(&err, "list running campaigns")
+	return listCampaigns(ctx, r.pool(), `WHERE c.phase = 'running' ORDER BY c.num`)
 }
 
 // Findings returns what the last check had to say.
-func (db *DB) Findings(ctx context.Context, campaign string) ([]mailer.Finding, error) {
-	row, err := findCampaign(ctx, db.r, campaign)
+func (r *Reader) Findings(ctx context.Context, campaign string) (out []mailer.Finding, err error) {
+	defer r.explain(&err, "find findings of %s", campaign)
+	k, err := r.campaignKey(ctx, r.pool(), campaign)
 	if err != nil {
-		return nil, wrap("find findings", err)
+		return nil, err
 	}
-	out, err := findings(ctx, db.r, row.Num)
-	return out, wrap("find findings of "+campaign, err)
+	return findings(ctx, r.pool(), k.num)
 }
 
-func findings(ctx context.Context, q sqlx.QueryerContext, campaign int64) ([]mailer.Finding, error) {
+func findings(ctx context.Context, h handle, campaign int64) ([]mailer.Finding, error) {
 	out := []mailer.Finding{}
-	err := sqlx.SelectContext(ctx, q, &out, `SELECT severity, rule, message, ref FROM finding WHERE campaign = ? ORDER BY n`, campaign)
+	err := find(ctx, h, &out, `SELECT severity, rule, message, ref FROM finding WHERE campaign = ? ORDER BY n`, campaign)
 	return out, err
 }
 
 // CheckResult returns what the last check came to, with its findings; false
 // where the campaign has not been checked since it was made or voided.
-func (db *DB) CheckResult(ctx context.Context, campaign string) (mailer.CheckResult, bool, error) {
-	var res mailer.CheckResult
-	found := false
-	err := db.read(ctx, "find check of "+campaign, func(tx *sqlx.Tx) error {
+func (r *Reader) CheckResult(ctx context.Context, campaign string) (res mailer.CheckResult, found bool, err error) {
+	defer r.explain(&err, "find check of %s", campaign)
+	err = r.read(ctx, func(tx *sqlx.Tx) error {
 		var row struct {
 			Num    int64
 			Result sql.NullString
 		}
-		if err := tx.GetContext(ctx, &row, `SELECT num, result FROM campaign WHERE id = ?`, campaign); err != nil {
+		if err := get(ctx, tx, &row, `SELECT num, result FROM campaign WHERE id = ?`, campaign); err != nil {
 			return missing(err, "campaign", campaign)
 		}
 		if !row.Result.Valid {
 			return nil
 		}
 		found = true
-		if err := json.Unmarshal([]byte(row.Result.String), &res); err != nil {
+		if err := unmarshal(row.Result.String, &res); err != nil {
 			return err
 		}
-		var err error
 		res.Findings, err = findings(ctx, tx, row.Num)
 		return err
 	})
@@ -238,10 +237,11 @@ func (db *DB) CheckResult(ctx context.Context, campaign string) (mailer.CheckRes
 }
 
 // Approvals lists who approved what was checked, oldest first.
-func (db *DB) Approvals(ctx context.Context, campaign string) ([]mailer.Approval, error) {
-	row, err := findCampaign(ctx, db.r, campaign)
+func (r *Reader) Approvals(ctx context.Context, campaign string) (out []mailer.Approval, err error) {
+	defer r.explain(&err, "find approvals of %s", campaign)
+	k, err := r.campaignKey(ctx, r.pool(), campaign)
 	if err != nil {
-		return nil, wrap("find approvals", err)
+		return nil, err
 	}
 	var rows []struct {
 		Name   string
@@ -250,62 +250,77 @@ func (db *DB) Approvals(ctx context.Context, campaign string) ([]mailer.Approval
 		Digest string
 		At     int64
 	}
-	if err := db.r.SelectContext(ctx, &rows, `SELECT name, proof, count, digest, at FROM approval WHERE campaign = ? ORDER BY at, who`, row.Num); err != nil {
-		return nil, wrap("find approvals of "+campaign, err)
+	if err := find(ctx, r.pool(), &rows, `
+		SELECT name, proof, count, digest, at FROM approval WHERE campaign = ? AND voided_at IS NULL ORDER BY at, who`, k.num); err != nil {
+		return nil, err
 	}
-	out := make([]mailer.Approval, len(rows))
-	for i, r := range rows {
-		out[i] = mailer.Approval{By: r.Name, Proof: r.Proof, Count: r.Count, Digest: r.Digest, At: time.UnixMilli(r.At).UTC()}
+	out = make([]mailer.Approval, len(rows))
+	for i, row := range rows {
+		out[i] = mailer.Approval{By: row.Name, Proof: row.Proof, Count: row.Count, Digest: row.Digest, At: time.UnixMilli(row.At).UTC()}
 	}
 	return out, nil
 }
 
 // Snapshot returns what the campaign was checked with.
-func (db *DB) Snapshot(ctx context.Context, campaign string) (mailer.Snapshot, error) {
+func (r *Reader) Snapshot(ctx context.Context, campaign string) (snap mailer.Snapshot, err error) {
+	defer r.explain(&err, "find snapshot of %s", campaign)
 	var s sql.NullString
-	if err := db.r.GetContext(ctx, &s, `SELECT snapshot FROM campaign WHERE id = ?`, campaign); err != nil {
-		return mailer.Snapshot{}, wrap("find snapshot", missing(err, "campaign", campaign))
+	if err := get(ctx, r.pool(), &s, `SELECT snapshot FROM campaign WHERE id = ?`, campaign); err != nil {
+		return snap, missing(err, "campaign", campaign)
 	}
 	if !s.Valid {
-		return mailer.Snapshot{}, wrap("find snapshot", conflict("campaign %s has not been checked: run `campaign check` first", campaign))
+		return snap, mailer.Conflict("campaign.unchecked", "campaign", campaign)
 	}
-	var snap mailer.Snapshot
-	err := json.Unmarshal([]byte(s.String), &snap)
-	return snap, wrap("find snapshot of "+campaign, err)
+	return snap, unmarshal(s.String, &snap)
 }
 
 // campaignKey is what never changes of a campaign.
 type campaignKey struct{ num, incident, merchant int64 }
 
-func (db *DB) campaignKey(ctx context.Context, q sqlx.QueryerContext, id string) (campaignKey, error) {
-	if k, ok := db.nums.Load(id); ok {
+func (r *Reader) campaignKey(ctx context.Context, h handle, id string) (campaignKey, error) {
+	if k, ok := r.nums.Load(id); ok {
 		return k.(campaignKey), nil
 	}
-	var k campaignKey
-	err := q.QueryRowxContext(ctx, `SELECT num, incident, merchant FROM campaign WHERE id = ?`, id).Scan(&k.num, &k.incident, &k.merchant)
-	if err != nil {
-		return k, missing(err, "campaign", id)
+	var row struct{ Num, Incident, Merchant int64 }
+	if err := get(ctx, h, &row, `SELECT num, incident, merchant FROM campaign WHERE id = ?`, id); err != nil {
+		return campaignKey{}, missing(err, "campaign", id)
 	}
-	db.nums.Store(id, k)
+	k := campaignKey{row.Num, row.Incident, row.Merchant}
+	r.nums.Store(id, k)
 	return k, nil
 }
 
 // Counts returns the deliveries per state; every state has a key.
-func (db *DB) Counts(ctx context.Context, campaign string) (mailer.Counts, error) {
-	k, err := db.campaignKey(ctx, db.r, campaign)
+func (r *Reader) Counts(ctx context.Context, campaign string) (out mailer.Counts, err error) {
+	defer r.explain(&err, "count deliveries of %s", campaign)
+	k, err := r.campaignKey(ctx, r.pool(), campaign)
 	if err != nil {
-		return nil, wrap("count deliveries", err)
+		return nil, err
 	}
-	c, err := counts(ctx, db.r, k.num)
-	return c, wrap("count deliveries of "+campaign, err)
+	return r.counts(ctx, r.pool(), k.num)
 }
 
-func counts(ctx context.Context, q sqlx.QueryerContext, campaign int64) (mailer.Counts, error) {
+// counts tells the claimed deliveries from the queued ones, which they are in rows.
+func (r *Reader) counts(ctx context.Context, h handle, campaign int64) (mailer.Counts, error) {
+	counts, err := counts(ctx, h, campaign)
+	if err != nil {
+		return nil, err
+	}
+	n, err := r.claimed(ctx, h, campaign)
+	// In another moment than the counts, perhaps, outside a transaction.
+	n = min(n, counts[mailer.StateQueued])
+	counts[mailer.StateClaimed] = n
+	counts[mailer.StateQueued] -= n
+	return counts, err
+}
+
+// counts are the deliveries per state as rows have it.
+func counts(ctx context.Context, h handle, campaign int64) (mailer.Counts, error) {
 	var rows []struct {
 		State mailer.State
 		N     int64
 	}
-	if err := sqlx.SelectContext(ctx, q, &rows, `SELECT state, n FROM campaign_count WHERE campaign = ?`, campaign); err != nil {
+	if err := find(ctx, h, &rows, `SELECT state, n FROM campaign_count WHERE campaign = ?`, campaign); err != nil {
 		return nil, err
 	}
 	c := mailer.Counts{}
@@ -318,30 +333,21 @@ func counts(ctx context.Context, q sqlx.QueryerContext, campaign int64) (mailer.
 	return c, nil
 }
 
-func zeroCounts(ctx context.Context, tx *sqlx.Tx, campaign int64) error {
+func zeroCounts(ctx context.Context, c *change, campaign int64) error {
 	for _, s := range mailer.States {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO campaign_count (campaign, state, n) VALUES (?, ?, 0)`, campaign, string(s)); err != nil {
+		if _, err := do(ctx, c, `INSERT INTO campaign_count (campaign, state, n) VALUES (?, ?, 0)`, campaign, string(s)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// count moves n deliveries of a campaign from one state to another; an empty
-// state is none. It stands beside every change of delivery.state.
-func count(ctx context.Context, tx *sqlx.Tx, campaign int64, from, to mailer.State, n int64) error {
-	if n == 0 || from == to {
+// count adds deliveries that are frozen, or takes away such that are dropped before
+// they were tried (n below 0). Moves between states count themselves: see transition.
+func (c *change) count(ctx context.Context, campaign int64, state mailer.State, n int64) error {
+	if n == 0 {
 		return nil
 	}
-	if from != "" {
-		if _, err := tx.ExecContext(ctx, `UPDATE campaign_count SET n = n - ? WHERE campaign = ? AND state = ?`, n, campaign, string(from)); err != nil {
-			return fmt.Errorf("count %s: %w", from, err)
-		}
-	}
-	if to != "" {
-		if _, err := tx.ExecContext(ctx, `UPDATE campaign_count SET n = n + ? WHERE campaign = ? AND state = ?`, n, campaign, string(to)); err != nil {
-			return fmt.Errorf("count %s: %w", to, err)
-		}
-	}
-	return nil
+	_, err := do(ctx, c, `UPDATE campaign_count SET n = n + ? WHERE campaign = ? AND state = ?`, n, campaign, string(state))
+	return err
 }

@@ -8,9 +8,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jmoiron/sqlx"
-
 	"oshirase/mailer"
+	"oshirase/store/seal"
 )
 
 type eventRow struct {
@@ -29,9 +28,9 @@ func (r *eventRow) event() mailer.Event {
 }
 
 // events returns the history of a delivery, oldest first.
-func events(ctx context.Context, q sqlx.QueryerContext, delivery int64) ([]mailer.Event, error) {
+func events(ctx context.Context, h handle, delivery int64) ([]mailer.Event, error) {
 	var rows []eventRow
-	if err := sqlx.SelectContext(ctx, q, &rows, `
+	if err := find(ctx, h, &rows, `
 		SELECT at, kind, state, attempt, relay, point, enhanced, text, code FROM event WHERE delivery = ? ORDER BY n`, delivery); err != nil {
 		return nil, err
 	}
@@ -66,17 +65,17 @@ type deliveryRow struct {
 }
 
 const selectDelivery = `
-	SELECT d.id, c.id AS campaign, c.incident, c.merchant, m.id AS merchant_id, d.recipient, d.state, d.attempts, d.suppressed,
+	SELECT d.id, k.id AS campaign, k.incident, k.merchant, m.id AS merchant_id, d.recipient, ` + claimedState + ` AS state, d.attempts, d.suppressed,
 	       d.first_at, d.next_at, d.exposures, r.person_key, r.sealed,
 	       e.at AS last_at, e.relay, e.point, e.code, e.enhanced, e.text
-	FROM delivery d JOIN campaign c ON c.num = d.campaign JOIN merchant m ON m.num = c.merchant JOIN recipient r ON r.id = d.recipient
+	FROM delivery d JOIN campaign k ON k.num = d.campaign JOIN merchant m ON m.num = k.merchant JOIN recipient r ON r.id = d.recipient ` + joinLeased + `
 	LEFT JOIN event e ON e.delivery = d.id AND e.n = (SELECT max(n) FROM event l WHERE l.delivery = d.id AND l.kind = 'attempt') `
 
 // delivery opens a row; keys is nil where the incident's key is destroyed.
-func (db *DB) delivery(row *deliveryRow, keys *incidentKeys) (mailer.DeliveryView, error) {
+func (r *Reader) delivery(row *deliveryRow, keys *seal.Keys) (mailer.DeliveryView, error) {
 	d := mailer.DeliveryView{
-		ID: row.ID, Campaign: row.Campaign, Merchant: row.Merchant, Ref: db.names.Ref(row.Recipient),
-		Token: db.names.Token(row.ID), State: row.State,
+		ID: row.ID, Campaign: row.Campaign, Merchant: row.Merchant, Ref: r.names.Ref(row.Recipient),
+		Token: r.names.Token(row.ID), State: row.State,
 		Attempts: row.Attempts, Suppressed: row.Suppressed, FirstAt: fromMS(row.FirstAt), NextAt: fromMS(row.NextAt),
 	}
 	var err error
@@ -84,7 +83,7 @@ func (db *DB) delivery(row *deliveryRow, keys *incidentKeys) (mailer.DeliveryVie
 		return d, err
 	}
 	if keys != nil {
-		if d.Person, err = keys.openPerson(row.Sealed, row.IncidentNum, row.MerchantNum, row.PersonKey); err != nil {
+		if d.Person, err = keys.OpenPerson(row.Sealed, row.IncidentNum, row.MerchantNum, row.PersonKey); err != nil {
 			return d, fmt.Errorf("recipient %s: %w", d.Ref, err)
 		}
 		d.CustomerID, d.Email = d.Person.CustomerID, d.Person.Email
@@ -96,35 +95,25 @@ func (db *DB) delivery(row *deliveryRow, keys *incidentKeys) (mailer.DeliveryVie
 	return d, nil
 }
 
-// keysOrNone returns nil keys, and no error, where the key is destroyed: what is
-// not personal stays to be seen.
-func (db *DB) keysOrNone(ctx context.Context, q sqlx.QueryerContext, incident int64) (*incidentKeys, error) {
-	k, err := db.incidentKeys(ctx, q, incident)
-	if errors.Is(err, mailer.ErrKeyDestroyed) {
-		return nil, nil
-	}
-	return k, err
-}
-
 // EachDelivery calls fn with every delivery of a campaign, or those in one state
 // where state is not empty, in order of their IDs. It streams, and each page is
 // read for itself: fn may take its time without holding the ledger.
-func (db *DB) EachDelivery(ctx context.Context, by mailer.Actor, of mailer.DeliveryFilter, fn func(mailer.DeliveryView) error) error {
-	op := "read deliveries of " + of.Campaign
-	k, err := db.campaignKey(ctx, db.r, of.Campaign)
+func (r *Reader) EachDelivery(ctx context.Context, by mailer.Actor, of mailer.DeliveryFilter, fn func(mailer.DeliveryView) error) (err error) {
+	defer r.explain(&err, "read deliveries of %s", of.Campaign)
+	k, err := r.campaignKey(ctx, r.pool(), of.Campaign)
 	if err != nil {
-		return wrap(op, err)
+		return err
 	}
-	if err := db.seen(ctx, by, mailer.ActDeliveries, of.Campaign, "state "+cmp.Or(string(of.State), "any")); err != nil {
-		return wrap(op, err)
+	if err := r.witness(ctx, by, mailer.ActDeliveries, of.Campaign, "state "+cmp.Or(string(of.State), "any")); err != nil {
+		return err
 	}
-	keys, err := db.keysOrNone(ctx, db.r, k.incident)
+	keys, err := r.keysOrNone(ctx, r.pool(), k.incident)
 	if err != nil {
-		return wrap(op, err)
+		return err
 	}
 	where := `WHERE d.campaign = ? AND d.id > ?`
 	if of.State != "" {
-		where += ` AND d.state = ?`
+		where += ` AND ` + claimedState + ` = ?`
 	}
 	left := of.Limit
 	for after := of.After; ; {
@@ -137,13 +126,13 @@ func (db *DB) EachDelivery(ctx context.Context, by mailer.Actor, of mailer.Deliv
 			args = append(args, string(of.State))
 		}
 		var rows []deliveryRow
-		if err := db.r.SelectContext(ctx, &rows, selectDelivery+where+` ORDER BY d.id LIMIT ?`, append(args, n)...); err != nil {
-			return wrap(op, err)
+		if err := find(ctx, r.pool(), &rows, selectDelivery+where+` ORDER BY d.id LIMIT ?`, append(args, n)...); err != nil {
+			return err
 		}
 		for i := range rows {
-			d, err := db.delivery(&rows[i], keys)
+			d, err := r.delivery(&rows[i], keys)
 			if err != nil {
-				return wrap(op, err)
+				return err
 			}
 			if err := fn(d); err != nil {
 				return err
@@ -158,87 +147,99 @@ func (db *DB) EachDelivery(ctx context.Context, by mailer.Actor, of mailer.Deliv
 }
 
 // FindToken finds the delivery that a token of an envelope sender names.
-func (db *DB) FindToken(ctx context.Context, token string) (mailer.DeliveryView, error) {
-	const op = "find delivery by token"
-	id, ok := db.names.ParseToken(token)
+func (r *Reader) FindToken(ctx context.Context, token string) (d mailer.DeliveryView, err error) {
+	defer r.explain(&err, "find delivery by token")
+	id, ok := r.names.ParseToken(token)
 	if !ok {
-		return mailer.DeliveryView{}, wrap(op, fmt.Errorf("%w: the token is not of this ledger", mailer.ErrNotFound))
+		return mailer.DeliveryView{}, mailer.NotFound("delivery.token")
 	}
 	var row deliveryRow
-	if err := db.r.GetContext(ctx, &row, selectDelivery+`WHERE d.id = ?`, id); err != nil {
-		return mailer.DeliveryView{}, wrap(op, missing(err, "delivery", fmt.Sprint(id)))
+	if err := get(ctx, r.pool(), &row, selectDelivery+`WHERE d.id = ?`, id); err != nil {
+		return mailer.DeliveryView{}, missing(err, "delivery", fmt.Sprint(id))
 	}
-	keys, err := db.keysOrNone(ctx, db.r, row.IncidentNum)
+	keys, err := r.keysOrNone(ctx, r.pool(), row.IncidentNum)
 	if err != nil {
-		return mailer.DeliveryView{}, wrap(op, err)
+		return mailer.DeliveryView{}, err
 	}
-	d, err := db.delivery(&row, keys)
-	return d, wrap(op, err)
+	return r.delivery(&row, keys)
 }
 
 // FindRecipient finds one recipient of a campaign by reference number, for
 // previews and tests; with an empty one the first. Where the campaign was
-// checked it is as its notice was rendered, else as the check would take it.
-func (db *DB) FindRecipient(ctx context.Context, by mailer.Actor, act mailer.Action, campaign, ref string) (mailer.Recipient, error) {
-	op := "find recipient of " + campaign
-	if err := db.seen(ctx, by, act, campaign, "ref "+cmp.Or(ref, "the first")); err != nil {
-		return mailer.Recipient{}, wrap(op, err)
+// checked it is as its notice was rendered, else as the check would take it. That
+// somebody is shown it is recorded first, as the action says.
+func (r *Reader) FindRecipient(ctx context.Context, by mailer.Actor, action mailer.Action, campaign, ref string) (rec mailer.Recipient, err error) {
+	defer r.explain(&err, "find recipient of %s", campaign)
+	if err := r.witness(ctx, by, action, campaign, "ref "+cmp.Or(ref, "the first")); err != nil {
+		return mailer.Recipient{}, err
 	}
-	s, err := db.selection(ctx, campaign)
+	s, err := r.selection(ctx, campaign)
 	if err != nil {
-		return mailer.Recipient{}, wrap(op, err)
+		return mailer.Recipient{}, err
 	}
-	only, args := ``, []any{s.row.Num}
+	var id int64
 	if ref != "" {
-		id, err := db.names.ParseRef(ref)
-		if err != nil {
-			return mailer.Recipient{}, wrap(op, err)
+		if id, err = r.names.ParseRef(ref); err != nil {
+			return mailer.Recipient{}, err
 		}
+	}
+	rec, found, err := s.frozen(ctx, id)
+	if err != nil || found {
+		return rec, err
+	}
+	rs, err := s.one(ctx, id)
+	switch {
+	case err != nil:
+		return mailer.Recipient{}, err
+	case len(rs) > 0:
+		return rs[0], nil
+	case ref != "":
+		return mailer.Recipient{}, mailer.NotFound("campaign.no-recipient", "ref", ref)
+	}
+	return mailer.Recipient{}, mailer.NotFound("campaign.nobody")
+}
+
+// frozen finds a recipient as the notice was rendered: the one with the ID, or with
+// none the first.
+func (s *selection) frozen(ctx context.Context, id int64) (rec mailer.Recipient, found bool, err error) {
+	only, args := ``, []any{s.row.Num}
+	if id != 0 {
 		only, args = ` AND d.recipient = ?`, append(args, id)
 	}
-	var frozen struct {
+	var row struct {
 		recipientRow
 		Told sql.NullString
 	}
-	err = db.r.GetContext(ctx, &frozen, `
-		SELECT r.id, r.person_key, r.sealed, d.told,
-		       (SELECT group_concat(x.exposure) FROM recipient_exposure x WHERE x.recipient = r.id) AS exposures
+	err = get(ctx, s.r.pool(), &row, `
+		SELECT r.id, r.person_key, r.sealed, d.told, `+exposuresColumn+`
 		FROM delivery d JOIN recipient r ON r.id = d.recipient
 		WHERE d.campaign = ? AND d.suppressed = ''`+only+` ORDER BY d.id LIMIT 1`, args...)
-	if err == nil {
-		r, err := db.openRecipient(s.row, s.keys, s.exposures, &frozen.recipientRow)
-		if err == nil && frozen.Told.Valid {
-			err = unmarshal(frozen.Told.String, &r.Told)
-		}
-		return r, wrap(op, err)
+	if errors.Is(err, sql.ErrNoRows) {
+		return rec, false, nil
+	} else if err != nil {
+		return rec, false, err
 	}
-	if !errors.Is(err, sql.ErrNoRows) {
-		return mailer.Recipient{}, wrap(op, err)
+	rec, err = s.r.openRecipient(s.row, s.keys, s.exposures, &row.recipientRow)
+	if err == nil && row.Told.Valid {
+		err = unmarshal(row.Told.String, &rec.Told)
 	}
-	var rs []mailer.Recipient
-	if ref == "" {
-		for last := int64(-1); len(rs) == 0 && last != 0; {
-			if rs, last, err = s.page(ctx, max(last, 0), 1); err != nil {
-				return mailer.Recipient{}, wrap(op, err)
-			}
-		}
-	} else {
-		id, _ := db.names.ParseRef(ref) // it parsed above
+	return rec, err == nil, err
+}
+
+// one finds a recipient as the check would take it.
+func (s *selection) one(ctx context.Context, id int64) (rs []mailer.Recipient, err error) {
+	if id != 0 {
 		q, args := s.query()
 		var rows []recipientRow
-		if err := db.r.SelectContext(ctx, &rows, q+` AND r.id = ?`, append(args, id)...); err != nil {
-			return mailer.Recipient{}, wrap(op, err)
+		if err := find(ctx, s.r.pool(), &rows, q+` AND r.id = ?`, append(args, id)...); err != nil {
+			return nil, err
 		}
-		if rs, err = s.open(ctx, rows); err != nil {
-			return mailer.Recipient{}, wrap(op, err)
+		return s.open(ctx, rows)
+	}
+	for last := int64(-1); len(rs) == 0 && last != 0; {
+		if rs, last, err = s.page(ctx, max(last, 0), 1); err != nil {
+			return nil, err
 		}
 	}
-	if len(rs) == 0 {
-		what := "the campaign selects nobody"
-		if ref != "" {
-			what = "the campaign selects no recipient with reference number " + ref
-		}
-		return mailer.Recipient{}, wrap(op, fmt.Errorf("%w: %s", mailer.ErrNotFound, what))
-	}
-	return rs[0], nil
+	return rs, nil
 }

@@ -6,7 +6,10 @@ import (
 	"strings"
 )
 
-// exposureIDs turns the numbers that group_concat joined into ids, in the order
+// exposuresColumn are the numbers of the exposures of a recipient r, joined by commas.
+const exposuresColumn = `(SELECT string_agg(CAST(x.exposure AS text), ',') FROM recipient_exposure x WHERE x.recipient = r.id) AS exposures`
+
+// exposureIDs turns the numbers that exposuresColumn joined into ids, in the order
 // of the incident.
 func exposureIDs(known map[int64]exposureRow, joined string) ([]string, error) {
 	if joined == "" {

@@ -2,52 +2,42 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"runtime"
 	"slices"
+	"strconv"
 	"sync"
 
-	"github.com/jmoiron/sqlx"
-
 	"oshirase/mailer"
+	"oshirase/store/seal"
 )
 
 const (
-	chunkRows    = 512
-	chunksInWork = 8
-	// importCache is the writer's page cache in KiB during an import.
-	importCache = "16384"
-	// largeLog is how many bytes of write-ahead log an import may leave behind.
-	largeLog = 32 << 20
-	// busyTimeout in ms is that of the DSN.
-	busyTimeout = "10000"
+	importRows   = 512 // that pass the stages of an import together
+	partsInWork  = 8
+	importInsert = 128 // rows of one INSERT
 )
 
 // Import takes a list in, in one transaction: with any error, or ctx cancelled,
 // nothing remains. rows ends with io.EOF. An import that changes anything voids
 // the campaigns of that incident and merchant that were checked before.
-func (db *DB) Import(ctx context.Context, by mailer.Actor, o mailer.Import, rows func() (mailer.Row, error)) (mailer.ImportResult, error) {
-	var res mailer.ImportResult
+func (db *DB) Import(ctx context.Context, by mailer.Actor, o mailer.Import, rows func() (mailer.Row, error)) (res mailer.ImportResult, err error) {
+	defer db.explain(&err, "import list")
 	errDry := errors.New("dry run")
-	if db.w == nil {
-		return res, wrap("import list", ErrReadOnly)
+	settle, err := db.eng.Settle(ctx)
+	if err != nil {
+		return res, err
 	}
-	// Every number that an import writes was read or made in its own transaction:
-	// five look-ups a row to see that it refers to something are spared.
-	defer db.settle()
-	if _, err := db.w.ExecContext(ctx, `PRAGMA foreign_keys = off; PRAGMA cache_size = -`+importCache); err != nil {
-		return res, wrap("import list", err)
-	}
-	err := db.write(ctx, "import list", func(tx *sqlx.Tx) error {
-		im, err := db.newImporter(ctx, tx, by, &o)
+	defer settle()
+	err = db.write(ctx, func(c *change) error {
+		im, err := c.newImporter(ctx, by, &o)
 		if err != nil {
 			return err
 		}
-		defer im.close() //nolint:errcheck // finish has said so
 		if err := im.run(ctx, rows); err != nil {
 			return err
 		}
@@ -70,55 +60,39 @@ func (db *DB) Import(ctx context.Context, by mailer.Actor, o mailer.Import, rows
 	return res, nil
 }
 
-// settle takes the writer's settings back after an import, and gives back the
-// memory and the disk that a large one took: the write-ahead log holds all of it
-// once more. Readers of the old state may keep the log; the next checkpoint takes
-// it then.
-func (db *DB) settle() {
-	after := `PRAGMA foreign_keys = on; PRAGMA threads = 0; PRAGMA cache_size = -` + writerCache + `; PRAGMA shrink_memory;`
-	if log, err := os.Stat(db.path + "-wal"); err == nil && log.Size() > largeLog {
-		after += `PRAGMA busy_timeout = 500; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA busy_timeout = ` + busyTimeout
-	}
-	if _, err := db.w.Exec(after); err != nil {
-		db.log.Warn("settings and memory of an import not given back", "error", err)
-	}
-}
-
 // importer takes rows in, in chunks that pass three stages at once: the source
 // on the caller's goroutine, keys and seals on as many as there are cores, SQL
 // on one. Chunks stay in order.
 type importer struct {
-	db        *DB
-	tx        *sqlx.Tx
+	*change
 	o         *mailer.Import
 	by        mailer.Actor
 	incident  int64
 	merchant  int64
-	keys      *incidentKeys
+	keys      *seal.Keys
 	exposures map[string]int64 // id → number
 
 	list    int64 // number of the list row
 	firstID int64 // recipients from here on are of this import
 	nextID  int64
 	seen    bitmap // recipients before firstID that this list has named
-	sealer  *sealer
+	sealer  *seal.Sealer
 	touched map[int64]bool // exposures of the people who came or changed
 	res     mailer.ImportResult
-	bulk    *bulk         // while the indexes are dropped
-	filter  *personFilter // of bulk, until it is closed
-	sorted  bool          // they were dropped, and stand again
+	bulk    *bulk // while the indexes are dropped
+	sorted  bool  // they were dropped, and stand again
 }
 
-func (db *DB) newImporter(ctx context.Context, tx *sqlx.Tx, by mailer.Actor, o *mailer.Import) (*importer, error) {
-	im := &importer{db: db, tx: tx, o: o, by: by, touched: map[int64]bool{}}
+func (c *change) newImporter(ctx context.Context, by mailer.Actor, o *mailer.Import) (*importer, error) {
+	im := &importer{change: c, o: o, by: by, touched: map[int64]bool{}}
 	var err error
-	if im.incident, im.merchant, err = population(ctx, tx, o.Incident, o.Merchant); err != nil {
+	if im.incident, im.merchant, err = population(ctx, c, o.Incident, o.Merchant); err != nil {
 		return nil, err
 	}
-	if im.keys, err = db.incidentKeys(ctx, tx, im.incident); err != nil {
+	if im.keys, err = c.db.incidentKeys(ctx, c, im.incident); err != nil {
 		return nil, err
 	}
-	exposures, err := exposuresOf(ctx, tx, im.incident)
+	exposures, err := exposuresOf(ctx, c, im.incident)
 	if err != nil {
 		return nil, err
 	}
@@ -126,31 +100,25 @@ func (db *DB) newImporter(ctx context.Context, tx *sqlx.Tx, by mailer.Actor, o *
 	for _, e := range exposures {
 		im.exposures[e.ID] = e.Num
 	}
-	if err := tx.GetContext(ctx, &im.firstID, `SELECT ifnull(max(id), 0) + 1 FROM recipient`); err != nil {
+	if err := get(ctx, c, &im.firstID, `SELECT coalesce(max(id), 0) + 1 FROM recipient`); err != nil {
 		return nil, err
 	}
 	im.nextID = im.firstID
-	im.sealer = newSealer(im.keys, im.incident, im.merchant, db.random)
-	id, err := db.newID(ctx, tx, "l", "list")
-	if err != nil {
+	im.sealer = seal.NewSealer(im.keys, im.incident, im.merchant, c.db.random)
+	if im.res.List, err = c.newID(ctx, "l", "list"); err != nil {
 		return nil, err
 	}
-	im.res.List = id
-	r, err := tx.ExecContext(ctx, `
-		INSERT INTO list (id, incident, merchant, name, sha256, encoding, rows, imported, updated, duplicates, rejected, first_id, at)
-		VALUES (?, ?, ?, '', '', '', 0, 0, 0, 0, 0, ?, ?)`, id, im.incident, im.merchant, im.firstID, db.now().UnixMilli())
-	if err != nil {
-		return nil, err
-	}
-	im.list, err = r.LastInsertId()
+	err = get(ctx, c, &im.list, `
+		INSERT INTO list (id, incident, merchant, name, size, info, encoding, rows, imported, updated, duplicates, rejected, revision, first_id, at)
+		VALUES (?, ?, ?, '', 0, '{}', '', 0, 0, 0, 0, 0, 0, ?, ?) RETURNING num`, im.res.List, im.incident, im.merchant, im.firstID, c.db.now().UnixMilli())
 	return im, err
 }
 
-// chunk is some rows with what the stages make of them.
-type chunk struct {
+// part is some rows with what the stages make of them.
+type part struct {
 	rows   []mailer.Row
-	person [][]byte // keys; nil: nothing identifies the row
-	email  [][]byte
+	person [][]byte   // keys; nil: nothing identifies the row
+	blind  [][3]int64 // email, phone, kana; 0: none
 	sealed [][]byte
 
 	// of the SQL stage
@@ -168,29 +136,29 @@ type reject struct {
 	reason error
 }
 
-func (c *chunk) reset() {
-	c.rows, c.person, c.email, c.sealed, c.rejects = c.rows[:0], c.person[:0], c.email[:0], c.sealed[:0], c.rejects[:0]
+func (c *part) reset() {
+	c.rows, c.person, c.blind, c.sealed, c.rejects = c.rows[:0], c.person[:0], c.blind[:0], c.sealed[:0], c.rejects[:0]
 	c.ready = make(chan struct{})
 	c.err = nil
 }
 
-func (c *chunk) reject(row int, column string, reason error) {
+func (c *part) reject(row int, column string, reason error) {
 	c.rejects = append(c.rejects, reject{row, column, reason})
 }
 
 func (im *importer) run(ctx context.Context, rows func() (mailer.Row, error)) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	toSeal := make(chan *chunk, chunksInWork)
-	toStore := make(chan *chunk, chunksInWork)
-	free := make(chan *chunk, chunksInWork)
-	for range chunksInWork {
-		free <- &chunk{}
+	toSeal := make(chan *part, partsInWork)
+	toStore := make(chan *part, partsInWork)
+	free := make(chan *part, partsInWork)
+	for range partsInWork {
+		free <- &part{}
 	}
 	var stages sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		stages.Go(func() {
-			s := newSealer(im.keys, im.incident, im.merchant, newBuffered(im.db.random))
+			s := seal.NewSealer(im.keys, im.incident, im.merchant, newBuffered(im.db.random))
 			for c := range toSeal {
 				c.err = c.seal(s)
 				close(c.ready)
@@ -230,16 +198,16 @@ func (im *importer) run(ctx context.Context, rows func() (mailer.Row, error)) er
 	if err != nil {
 		return err
 	}
-	for range chunksInWork { // all are back: the stages have ended
+	for range partsInWork { // all are back: the stages have ended
 		im.report(<-free)
 	}
 	return ctx.Err()
 }
 
 // feed reads the source and hands its rows on until it ends.
-func (im *importer) feed(ctx context.Context, rows func() (mailer.Row, error), free <-chan *chunk, toSeal, toStore chan<- *chunk) error {
+func (im *importer) feed(ctx context.Context, rows func() (mailer.Row, error), free <-chan *part, toSeal, toStore chan<- *part) error {
 	for {
-		var c *chunk
+		var c *part
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -248,7 +216,7 @@ func (im *importer) feed(ctx context.Context, rows func() (mailer.Row, error), f
 		im.report(c)
 		c.reset()
 		var err error
-		for err == nil && len(c.rows) < chunkRows {
+		for err == nil && len(c.rows) < importRows {
 			var row mailer.Row
 			if row, err = rows(); err == nil {
 				c.rows = append(c.rows, row)
@@ -267,8 +235,8 @@ func (im *importer) feed(ctx context.Context, rows func() (mailer.Row, error), f
 	}
 }
 
-// report tells the caller about a chunk that has passed, in the order of its rows.
-func (im *importer) report(c *chunk) {
+// report tells the caller about a part that has passed, in the order of its rows.
+func (im *importer) report(c *part) {
 	slices.SortFunc(c.rejects, func(a, b reject) int { return a.row - b.row })
 	for _, r := range c.rejects {
 		im.res.Rejected++
@@ -283,27 +251,39 @@ func (im *importer) report(c *chunk) {
 	c.rows = c.rows[:0]
 }
 
-func (c *chunk) seal(s *sealer) error {
+func (c *part) seal(s *seal.Sealer) error {
 	for i := range c.rows {
 		p := &c.rows[i].Person
-		key := s.personKey(p)
+		key := s.PersonKey(p)
 		var sealed []byte
 		if key != nil {
 			var err error
-			if sealed, err = s.seal(p, key); err != nil {
+			if sealed, err = s.Seal(p, key); err != nil {
 				return err
 			}
 		}
 		c.person = append(c.person, key)
-		c.email = append(c.email, s.emailKey(p))
+		c.blind = append(c.blind, blindKeys(s, p))
 		c.sealed = append(c.sealed, sealed)
 	}
 	return nil
 }
 
+// blindKeys are the keys by which a person is found, beside the one of the row.
+func blindKeys(s *seal.Sealer, p *mailer.Person) [3]int64 {
+	return [3]int64{s.EmailKey(p.Email), s.PhoneKey(p.Phone), s.KanaKey(p.NameKana)}
+}
+
+// orNull is a blind key as the database has it.
+func orNull(key int64) any {
+	if key == 0 {
+		return nil
+	}
+	return key
+}
+
 // finish fills in the list row, and voids what was checked without these people.
 func (im *importer) finish(ctx context.Context) (mailer.ImportResult, error) {
-	db, tx := im.db, im.tx
 	if err := im.endBulk(ctx); err != nil {
 		return im.res, err
 	}
@@ -312,41 +292,86 @@ func (im *importer) finish(ctx context.Context) (mailer.ImportResult, error) {
 		info = im.o.Info()
 	}
 	res := &im.res
-	if res.Imported+res.Updated == 0 {
-		var earlier string
-		err := tx.GetContext(ctx, &earlier, `
-			SELECT id FROM list WHERE incident = ? AND merchant = ? AND sha256 = ? AND num <> ? ORDER BY num LIMIT 1`,
-			im.incident, im.merchant, info.SHA256, im.list)
-		if err == nil {
-			res.List = earlier
-			_, err := tx.ExecContext(ctx, `DELETE FROM list WHERE num = ?`, im.list)
+	sum := im.sealer.SumKey(info.SHA256, im.o.How)
+	if res.Imported+res.Updated == 0 && info.SHA256 != "" {
+		var earlier []string
+		if err := find(ctx, im, &earlier, `SELECT id FROM list WHERE incident = ? AND merchant = ? AND sum_key = ? AND num <> ? ORDER BY num LIMIT 1`,
+			im.incident, im.merchant, sum, im.list); err != nil {
 			return *res, err
 		}
+		if len(earlier) > 0 {
+			res.List = earlier[0]
+			if _, err := do(ctx, im, `DELETE FROM mention WHERE list = ?`, im.list); err != nil {
+				return *res, err
+			}
+			if _, err := do(ctx, im, `DELETE FROM list WHERE num = ?`, im.list); err != nil {
+				return *res, err
+			}
+			return *res, im.record(ctx)
+		}
 	}
-	if _, err := tx.ExecContext(ctx, `
-		UPDATE list SET name = ?, sha256 = ?, encoding = ?, rows = ?, imported = ?, updated = ?, duplicates = ?, rejected = ? WHERE num = ?`,
-		info.Name, info.SHA256, info.Encoding, res.Rows, res.Imported, res.Updated, res.Duplicates, res.Rejected, im.list); err != nil {
+	if err := im.describe(ctx, &info, sum); err != nil {
 		return *res, err
 	}
-	detail := fmt.Sprintf("incident %s, merchant %s, %d rows, %d imported, %d updated", im.o.Incident, im.o.Merchant, res.Rows, res.Imported, res.Updated)
-	if err := db.act(ctx, tx, im.by, mailer.ActImport, res.List, detail); err != nil {
-		return *res, err
-	}
-	if res.Imported+res.Updated == 0 {
-		return *res, nil
-	}
-	if _, err := tx.ExecContext(ctx, `
-		INSERT INTO population (incident, merchant, recipients) VALUES (?1, ?2, ?3)
-		ON CONFLICT (incident, merchant) DO UPDATE SET revision = revision + 1, recipients = recipients + excluded.recipients`,
-		im.incident, im.merchant, res.Imported); err != nil {
+	if err := im.record(ctx); err != nil || res.Imported+res.Updated == 0 {
 		return *res, err
 	}
 	// A campaign that selects other exposures than those of the people who came or
 	// changed has the recipients that it had.
-	return *res, db.voidWhere(ctx, tx, im.by, "list changed since the check", `incident = ? AND c.merchant = ? AND (c.exposures = '[]' OR EXISTS (
-		SELECT 1 FROM json_each(c.exposures) j JOIN exposure e ON e.incident = c.incident AND e.id = j.value
-		WHERE e.num IN (SELECT value FROM json_each(?))))`,
-		im.incident, im.merchant, idArray(slices.Collect(maps.Keys(im.touched))))
+	return *res, im.voidTouched(ctx)
+}
+
+func (im *importer) record(ctx context.Context) error {
+	detail := fmt.Sprintf("incident %s, merchant %s, %d rows, %d imported, %d updated", im.o.Incident, im.o.Merchant, im.res.Rows, im.res.Imported, im.res.Updated)
+	return im.act(ctx, im.by, mailer.ActImport, im.res.List, detail)
+}
+
+// describe fills in the row of the list, and moves the population on where anybody
+// came or changed.
+func (im *importer) describe(ctx context.Context, info *mailer.ListInfo, sum []byte) error {
+	res := &im.res
+	sealed, err := im.keys.Seal(im.db.random, []byte(info.SHA256), listAAD(im.list))
+	if err != nil {
+		return err
+	}
+	public := *info
+	public.SHA256 = ""
+	text, err := json.Marshal(public)
+	if err != nil {
+		return err
+	}
+	step := 0
+	if res.Imported+res.Updated > 0 {
+		step = 1
+	}
+	var revision int64
+	if err := get(ctx, im, &revision, `
+		INSERT INTO population (incident, merchant, recipients) VALUES (?, ?, ?)
+		ON CONFLICT (incident, merchant) DO UPDATE SET revision = population.revision + ?, recipients = population.recipients + excluded.recipients
+		RETURNING revision`, im.incident, im.merchant, res.Imported, step); err != nil {
+		return err
+	}
+	_, err = do(ctx, im, `
+		UPDATE list SET name = ?, size = ?, sum_key = ?, sealed = ?, info = ?, encoding = ?, rows = ?, imported = ?, updated = ?, duplicates = ?,
+		rejected = ?, revision = ? WHERE num = ?`,
+		info.Name, im.o.Size, sum, sealed, string(text), info.Encoding, res.Rows, res.Imported, res.Updated, res.Duplicates, res.Rejected, revision, im.list)
+	return err
+}
+
+func listAAD(list int64) string { return "list v1\x00" + strconv.FormatInt(list, 10) }
+
+// voidTouched voids the campaigns that select an exposure of the people who came or
+// changed.
+func (im *importer) voidTouched(ctx context.Context) error {
+	cond, arg := im.db.eng.In("num", slices.Collect(maps.Keys(im.touched)))
+	var ids []string
+	if err := find(ctx, im, &ids, `SELECT id FROM exposure WHERE `+cond, arg); err != nil {
+		return err
+	}
+	return im.voidIf(ctx, im.by, "list changed since the check", func(row *campaignRow) (bool, error) {
+		selected, err := parseStrings(row.Exposures)
+		return len(selected) == 0 || slices.ContainsFunc(selected, func(id string) bool { return slices.Contains(ids, id) }), err
+	}, `incident = ? AND c.merchant = ?`, im.incident, im.merchant)
 }
 
 // bitmap is a set of small numbers.

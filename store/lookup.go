@@ -3,55 +3,77 @@ package store
 import (
 	"context"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
 
 	"oshirase/mailer"
+	"oshirase/store/seal"
 )
 
 // Lookup finds a person across incidents and merchants. Who looked, and by what
-// (blind, where it is personal), goes into the audit, with a match or without,
-// before anything is returned.
-func (db *DB) Lookup(ctx context.Context, by mailer.Actor, q mailer.Query) ([]mailer.Match, error) {
-	const op = "look up"
-	var found []recipientAt
-	var term string
-	var err error
-	switch {
-	case q.Ref != "" && q.Email == "" && q.CustomerID == "":
-		term = "ref " + strings.Join(strings.Fields(cut(q.Ref)), "")
-		found, err = db.findByRef(ctx, q.Ref)
-	case q.Email != "" && q.Ref == "" && q.CustomerID == "":
-		found, err = db.findBlind(ctx, `email_key`, func(s *sealer) []byte { return s.emailKey(&mailer.Person{Email: q.Email}) }, "email", &term)
-	case q.CustomerID != "" && q.Ref == "" && q.Email == "":
-		found, err = db.findBlind(ctx, `person_key`, func(s *sealer) []byte { return s.customerKey(q.CustomerID) }, "customer_id", &term)
-	default:
-		err = invalid("look up by exactly one of reference number, e-mail address and customer id")
-	}
-	if err != nil {
-		return nil, wrap(op, err)
-	}
-	matches := make([]mailer.Match, len(found))
-	for i := range found {
-		if matches[i], err = db.match(ctx, &found[i]); err != nil {
-			return nil, wrap(op, err)
-		}
-	}
-	err = db.write(ctx, op, func(tx *sqlx.Tx) error {
-		refs := make([]string, len(matches))
-		for i, m := range matches {
-			refs[i] = m.Ref
-		}
-		return db.act(ctx, tx, by, mailer.ActLookUp, term, fmt.Sprintf("%d matches %s", len(matches), strings.Join(refs, " ")))
-	})
+// (blind, where it is personal), is recorded, with a match or without, before anything
+// is returned.
+func (r *Reader) Lookup(ctx context.Context, by mailer.Actor, q mailer.Query) (matches []mailer.Match, err error) {
+	defer r.explain(&err, "look up")
+	found, term, err := r.findPeople(ctx, q)
 	if err != nil {
 		return nil, err
 	}
+	matches = make([]mailer.Match, len(found))
+	refs := make([]string, len(found))
+	for i := range found {
+		if matches[i], err = r.match(ctx, &found[i]); err != nil {
+			return nil, err
+		}
+		refs[i] = matches[i].Ref
+	}
+	if err := r.witness(ctx, by, mailer.ActLookUp, term, fmt.Sprintf("%d matches %s", len(matches), strings.Join(refs, " "))); err != nil {
+		return nil, err
+	}
 	return matches, nil
+}
+
+// findPeople finds recipients, and says how the record names what was asked for.
+func (r *Reader) findPeople(ctx context.Context, q mailer.Query) (found []recipientAt, term string, err error) {
+	var asked []string
+	for _, s := range []string{q.Ref, q.Email, q.CustomerID, q.Phone, q.Kana} {
+		if s != "" {
+			asked = append(asked, s)
+		}
+	}
+	switch {
+	case len(asked) != 1:
+		return nil, "", mailer.Invalid("lookup.one")
+	case q.Ref != "":
+		found, err = r.findByRef(ctx, q.Ref)
+		return found, "ref " + strings.Join(strings.Fields(cut(q.Ref)), ""), err
+	case q.CustomerID != "":
+		return r.findBlind(ctx, &blindTerm{
+			field: "customer_id", column: "person_key",
+			key: func(s *seal.Sealer) any { return s.CustomerKey(q.CustomerID) },
+		})
+	case q.Email != "":
+		return r.findBlind(ctx, &blindTerm{
+			field: "email", column: "email_key",
+			key:  func(s *seal.Sealer) any { return s.EmailKey(q.Email) },
+			same: func(p *mailer.Person) bool { return seal.SameEmail(p.Email, q.Email) },
+		})
+	case q.Phone != "":
+		return r.findBlind(ctx, &blindTerm{
+			field: "phone", column: "phone_key",
+			key:  func(s *seal.Sealer) any { return s.PhoneKey(q.Phone) },
+			same: func(p *mailer.Person) bool { return seal.PhoneForm(p.Phone) == seal.PhoneForm(q.Phone) },
+		})
+	}
+	return r.findBlind(ctx, &blindTerm{
+		field: "kana", column: "kana_key",
+		key:  func(s *seal.Sealer) any { return s.KanaKey(q.Kana) },
+		same: func(p *mailer.Person) bool { return seal.KanaForm(p.NameKana) == seal.KanaForm(q.Kana) },
+	})
 }
 
 type recipientAt struct {
@@ -61,88 +83,116 @@ type recipientAt struct {
 }
 
 const selectRecipientAt = `
-	SELECT r.id, r.incident, r.merchant, r.person_key, r.sealed,
-	       (SELECT group_concat(x.exposure) FROM recipient_exposure x WHERE x.recipient = r.id) AS exposures
+	SELECT r.id, r.incident, r.merchant, r.person_key, r.sealed, ` + exposuresColumn + `
 	FROM recipient r WHERE `
 
-func (db *DB) findByRef(ctx context.Context, ref string) ([]recipientAt, error) {
-	id, err := db.names.ParseRef(ref)
+func (r *Reader) findByRef(ctx context.Context, ref string) ([]recipientAt, error) {
+	id, err := r.names.ParseRef(ref)
 	if err != nil {
 		return nil, err
 	}
 	var rows []recipientAt
-	return rows, db.r.SelectContext(ctx, &rows, selectRecipientAt+`r.id = ?`, id)
+	return rows, find(ctx, r.pool(), &rows, selectRecipientAt+`r.id = ?`, id)
 }
 
-// findBlind asks every population by its blind index. term becomes the search
-// term as the audit has it.
-func (db *DB) findBlind(ctx context.Context, column string, key func(*sealer) []byte, field string, term *string) ([]recipientAt, error) {
+// blindTerm is what is asked for by a blind index.
+type blindTerm struct {
+	field, column string
+	key           func(*seal.Sealer) any // under the keys of one population
+	// same compares a candidate that is opened; nil: the key is long enough.
+	same func(*mailer.Person) bool
+}
+
+// findBlind asks every population by its blind index; term is what was asked for as
+// the record has it.
+func (r *Reader) findBlind(ctx context.Context, of *blindTerm) (out []recipientAt, term string, err error) {
 	var pops []struct{ Incident, Merchant int64 }
-	if err := db.r.SelectContext(ctx, &pops, `SELECT incident, merchant FROM population ORDER BY incident, merchant`); err != nil {
-		return nil, err
+	if err := find(ctx, r.pool(), &pops, `SELECT incident, merchant FROM population ORDER BY incident, merchant`); err != nil {
+		return nil, "", err
 	}
-	*term = field
-	var out []recipientAt
-	blind := map[int64][]byte{}
+	term = of.field
 	for _, p := range pops {
-		k, done := blind[p.Incident]
-		if !done {
-			keys, err := db.keysOrNone(ctx, db.r, p.Incident)
-			if err != nil {
-				return nil, err
-			}
-			if keys != nil {
-				k = key(newSealer(keys, p.Incident, 0, db.random))
-				*term += " " + hex.EncodeToString(k)
-			}
-			blind[p.Incident] = k
+		keys, err := r.keysOrNone(ctx, r.pool(), p.Incident)
+		if err != nil {
+			return nil, "", err
 		}
-		if k == nil {
+		if keys == nil {
 			continue
 		}
+		key := of.key(seal.NewSealer(keys, p.Incident, p.Merchant, r.random))
 		var rows []recipientAt
-		if err := db.r.SelectContext(ctx, &rows, selectRecipientAt+`r.incident = ? AND r.merchant = ? AND r.`+column+` = ? ORDER BY r.id`,
-			p.Incident, p.Merchant, k); err != nil {
-			return nil, err
+		if err := find(ctx, r.pool(), &rows, selectRecipientAt+`r.`+of.column+` = ? ORDER BY r.id`, key); err != nil {
+			return nil, "", err
 		}
-		out = append(out, rows...)
+		if term == of.field || len(rows) > 0 {
+			term += " " + keyText(key) // of the first asked, and of each that has somebody
+		}
+		for _, row := range rows {
+			if of.same != nil {
+				person, err := keys.OpenPerson(row.Sealed, row.Incident, row.Merchant, row.PersonKey)
+				if err != nil {
+					return nil, "", err
+				}
+				if !of.same(&person) {
+					continue
+				}
+			}
+			out = append(out, row)
+		}
 	}
-	return out, nil
+	return out, term, nil
+}
+
+// keyText is a blind key as the record has it.
+func keyText(key any) string {
+	switch k := key.(type) {
+	case []byte:
+		return hex.EncodeToString(k)
+	case int64:
+		return strconv.FormatUint(uint64(k), 16)
+	}
+	return ""
 }
 
 // match gathers what was done for one recipient.
-func (db *DB) match(ctx context.Context, r *recipientAt) (m mailer.Match, err error) {
-	err = db.read(ctx, "read history", func(tx *sqlx.Tx) error {
-		var at struct{ Incident, Merchant, Title, Sender string }
-		if err := tx.GetContext(ctx, &at, `
-			SELECT i.id AS incident, m.id AS merchant, ifnull(i.facts ->> 'title', '') AS title, ifnull(m.facts ->> 'name', '') AS sender
-			FROM incident i, merchant m WHERE i.num = ? AND m.num = ?`, r.Incident, r.Merchant); err != nil {
+func (r *Reader) match(ctx context.Context, rec *recipientAt) (m mailer.Match, err error) {
+	err = r.read(ctx, func(tx *sqlx.Tx) error {
+		var at struct{ Incident, Merchant, IncidentFacts, MerchantFacts string }
+		if err := tx.QueryRowContext(ctx, tx.Rebind(`
+			SELECT i.id, m.id, i.facts, m.facts FROM incident i, merchant m WHERE i.num = ? AND m.num = ?`), rec.Incident, rec.Merchant).
+			Scan(&at.Incident, &at.Merchant, &at.IncidentFacts, &at.MerchantFacts); err != nil {
 			return err
 		}
-		m = mailer.Match{Incident: at.Incident, Title: at.Title, Merchant: at.Merchant, Sender: at.Sender, Ref: db.names.Ref(r.ID)}
-		keys, err := db.keysOrNone(ctx, tx, r.Incident)
+		var facts struct{ Title, Name string }
+		for _, s := range []string{at.IncidentFacts, at.MerchantFacts} {
+			if err := unmarshal(s, &facts); err != nil {
+				return err
+			}
+		}
+		m = mailer.Match{Incident: at.Incident, Title: facts.Title, Merchant: at.Merchant, Sender: facts.Name, Ref: r.names.Ref(rec.ID)}
+		keys, err := r.keysOrNone(ctx, tx, rec.Incident)
 		if err != nil {
 			return err
 		}
 		if keys != nil {
-			if m.Person, err = keys.openPerson(r.Sealed, r.Incident, r.Merchant, r.PersonKey); err != nil {
+			if m.Person, err = keys.OpenPerson(rec.Sealed, rec.Incident, rec.Merchant, rec.PersonKey); err != nil {
 				return err
 			}
 		}
-		exposures, err := exposuresOf(ctx, tx, r.Incident)
+		exposures, err := exposuresOf(ctx, tx, rec.Incident)
 		if err != nil {
 			return err
 		}
-		if m.Exposures, err = exposureIDs(exposures, r.Exposures.String); err != nil {
+		if m.Exposures, err = exposureIDs(exposures, rec.Exposures.String); err != nil {
 			return err
 		}
-		m.Notices, err = campaignsFor(ctx, tx, r.ID)
+		m.Notices, err = noticesTo(ctx, tx, rec.ID)
 		return err
 	})
 	return m, err
 }
 
-func campaignsFor(ctx context.Context, tx *sqlx.Tx, recipient int64) ([]mailer.NoticeHistory, error) {
+func noticesTo(ctx context.Context, h handle, recipient int64) ([]mailer.NoticeHistory, error) {
 	var rows []struct {
 		Campaign, Name string
 		Stage          mailer.Stage
@@ -153,14 +203,14 @@ func campaignsFor(ctx context.Context, tx *sqlx.Tx, recipient int64) ([]mailer.N
 		NextAt         *int64 `db:"next_at"`
 		Suppressed     mailer.Suppression
 	}
-	if err := tx.SelectContext(ctx, &rows, `
-		SELECT c.id AS campaign, c.name, c.stage, c.phase, d.id, d.state, d.attempts, d.next_at, d.suppressed
-		FROM delivery d JOIN campaign c ON c.num = d.campaign WHERE d.recipient = ? ORDER BY d.id`, recipient); err != nil {
+	if err := find(ctx, h, &rows, `
+		SELECT k.id AS campaign, k.name, k.stage, k.phase, d.id, `+claimedState+` AS state, d.attempts, d.next_at, d.suppressed
+		FROM delivery d JOIN campaign k ON k.num = d.campaign `+joinLeased+` WHERE d.recipient = ? ORDER BY d.id`, recipient); err != nil {
 		return nil, err
 	}
 	out := make([]mailer.NoticeHistory, len(rows))
 	for i, row := range rows {
-		ev, err := events(ctx, tx, row.ID)
+		ev, err := events(ctx, h, row.ID)
 		if err != nil {
 			return nil, err
 		}
@@ -174,28 +224,3 @@ func campaignsFor(ctx context.Context, tx *sqlx.Tx, recipient int64) ([]mailer.N
 	}
 	return out, nil
 }
-
-// EachAct calls fn with every act, oldest first.
-func (db *DB) EachAct(ctx context.Context, fn func(mailer.Act) error) error {
-	for after := int64(0); ; {
-		var rows []struct {
-			ID, At                              int64
-			Who, Proof, Action, Subject, Detail string
-		}
-		if err := db.r.SelectContext(ctx, &rows, `SELECT id, at, who, proof, action, subject, detail FROM act WHERE id > ? ORDER BY id LIMIT ?`,
-			after, pageRows); err != nil {
-			return wrap("read acts", err)
-		}
-		for _, r := range rows {
-			if err := fn(mailer.Act{At: time.UnixMilli(r.At).UTC(), By: r.Who, Proof: mailer.Proof(r.Proof), Action: mailer.Action(r.Action), Subject: r.Subject, Detail: r.Detail}); err != nil {
-				return err
-			}
-			after = r.ID
-		}
-		if len(rows) < pageRows {
-			return nil
-		}
-	}
-}
-
-func unmarshal(s string, v any) error { return json.Unmarshal([]byte(s), v) }

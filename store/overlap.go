@@ -10,8 +10,9 @@ import (
 // that was checked and has not ended, how many of this campaign's queued
 // recipients are open there too: they would get both. The order is that of the
 // campaigns' making.
-func (db *DB) Overlaps(ctx context.Context, campaign string) (ids []string, people []int64, err error) {
-	err = db.read(ctx, "find overlaps of "+campaign, func(tx *sqlx.Tx) error {
+func (r *Reader) Overlaps(ctx context.Context, campaign string) (ids []string, people []int64, err error) {
+	defer r.explain(&err, "find overlaps of %s", campaign)
+	err = r.read(ctx, func(tx *sqlx.Tx) error {
 		row, err := findCampaign(ctx, tx, campaign)
 		if err != nil {
 			return err
@@ -20,7 +21,7 @@ func (db *DB) Overlaps(ctx context.Context, campaign string) (ids []string, peop
 			Num int64
 			ID  string
 		}
-		if err := tx.SelectContext(ctx, &others, `
+		if err := find(ctx, tx, &others, `
 			SELECT num, id FROM campaign WHERE incident = ? AND merchant = ? AND stage = ? AND num <> ?
 			AND phase IN ('checked', 'approved', 'scheduled', 'overdue', 'running', 'paused') ORDER BY num`,
 			row.IncidentNum, row.MerchantNum, row.Stage, row.Num); err != nil {
@@ -28,9 +29,9 @@ func (db *DB) Overlaps(ctx context.Context, campaign string) (ids []string, peop
 		}
 		for _, o := range others {
 			var n int64
-			if err := tx.GetContext(ctx, &n, `
+			if err := get(ctx, tx, &n, `
 				SELECT count(*) FROM delivery d JOIN delivery o ON o.recipient = d.recipient AND o.campaign = ?
-				WHERE d.campaign = ? AND d.state = 'queued' AND o.state IN ('queued', 'claimed', 'sending', 'deferred', 'unknown')`,
+				WHERE d.campaign = ? AND d.state = 'queued' AND o.state IN ('queued', 'sending', 'deferred', 'unknown')`,
 				o.Num, row.Num); err != nil {
 				return err
 			}

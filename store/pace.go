@@ -7,8 +7,6 @@ import (
 	"math/bits"
 	"time"
 
-	"github.com/jmoiron/sqlx"
-
 	"oshirase/mailer"
 )
 
@@ -17,6 +15,7 @@ import (
 // says how long until one would be granted. A limit with N or Per zero does not
 // limit.
 func (db *DB) Reserve(ctx context.Context, now time.Time, n int, limits []mailer.Limit) (granted int, wait time.Duration, err error) {
+	defer db.explain(&err, "reserve")
 	real := make([]mailer.Limit, 0, len(limits))
 	for _, l := range limits {
 		if l.N > 0 && l.Per > 0 {
@@ -26,18 +25,18 @@ func (db *DB) Reserve(ctx context.Context, now time.Time, n int, limits []mailer
 	if n <= 0 || len(real) == 0 {
 		return max(n, 0), 0, nil
 	}
-	err = db.write(ctx, "reserve", func(tx *sqlx.Tx) error {
+	err = db.write(ctx, func(c *change) error {
 		granted, wait = n, 0
 		tats := make([]int64, len(real))
 		for i, l := range real {
-			err := tx.GetContext(ctx, &tats[i], `SELECT tat FROM pace WHERE key = ?`, l.Key)
+			err := get(ctx, c, &tats[i], `SELECT tat FROM pace WHERE key = ?`, l.Key)
 			if err != nil && !errors.Is(err, sql.ErrNoRows) {
 				return err
 			}
 			from, k, w := gcra(now.UnixNano(), tats[i], l)
 			if from < tats[i] {
 				// Kept at once: time has to count from here even if nothing is granted now.
-				if err := setTAT(ctx, tx, l.Key, from); err != nil {
+				if err := setTAT(ctx, c, l.Key, from); err != nil {
 					return err
 				}
 			}
@@ -50,7 +49,7 @@ func (db *DB) Reserve(ctx context.Context, now time.Time, n int, limits []mailer
 		}
 		wait = 0
 		for i, l := range real {
-			if err := setTAT(ctx, tx, l.Key, tats[i]+mulDiv(int64(granted), int64(l.Per), int64(l.N))); err != nil {
+			if err := setTAT(ctx, c, l.Key, tats[i]+mulDiv(int64(granted), int64(l.Per), int64(l.N))); err != nil {
 				return err
 			}
 		}
@@ -62,8 +61,8 @@ func (db *DB) Reserve(ctx context.Context, now time.Time, n int, limits []mailer
 	return granted, wait, nil
 }
 
-func setTAT(ctx context.Context, tx *sqlx.Tx, key string, tat int64) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO pace (key, tat) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET tat = excluded.tat`, key, tat)
+func setTAT(ctx context.Context, h handle, key string, tat int64) error {
+	_, err := do(ctx, h, `INSERT INTO pace (key, tat) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET tat = excluded.tat`, key, tat)
 	return err
 }
 

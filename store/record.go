@@ -6,10 +6,11 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
-
-	"github.com/jmoiron/sqlx"
+	"time"
 
 	"oshirase/mailer"
+	"oshirase/mailer/journal"
+	"oshirase/store/internal/engine"
 )
 
 // Group commit. Callers of Record join the batch that is open; the first of a
@@ -46,7 +47,7 @@ func (db *DB) Record(ctx context.Context, records ...mailer.Record) []error {
 	}
 	if err := ctx.Err(); err != nil {
 		for i := range errs {
-			errs[i] = wrap("record", err)
+			errs[i] = fmt.Errorf("record: %w", err)
 		}
 		return errs
 	}
@@ -109,13 +110,14 @@ func (db *DB) commit(records []*mailer.Record) []error {
 	ctx := context.Background() // without Done, the driver needs no goroutine per statement
 	errs := make([]error, len(records))
 	err := db.commitImplied(ctx, records, errs)
-	if errors.Is(err, errMiscounted) {
-		err = db.write(ctx, "record", func(tx *sqlx.Tx) error {
+	if errors.Is(err, engine.ErrStale) {
+		err = db.write(ctx, func(c *change) error {
 			clear(errs)
-			return db.commitRead(ctx, tx, records, errs)
+			return c.commitRead(ctx, records, errs)
 		})
 	}
 	if err != nil {
+		db.explain(&err, "record")
 		for i := range errs {
 			errs[i] = err
 		}
@@ -126,35 +128,60 @@ func (db *DB) commit(records []*mailer.Record) []error {
 // commitImplied is a transaction of one statement: it begins, writes and commits
 // without coming back in between, which matters since batches follow one another.
 func (db *DB) commitImplied(ctx context.Context, records []*mailer.Record, errs []error) error {
-	keys, err := db.campaignsOf(ctx, db.r, records)
-	if err != nil {
-		return wrap("record", err)
+	j := &db.journal
+	j.Lock()
+	defer j.Unlock()
+	if !j.known {
+		return engine.ErrStale // not begun, or in doubt: the long way finds out
 	}
-	steps := db.group(records, errs, keys, func(campaignKey) mailer.Phase { return mailer.PhaseRunning }, implied)
-	return db.writeAlone("record", func(q sqlx.ExtContext) error { return writeSteps(ctx, q, steps) })
+	keys, err := db.campaignsOf(ctx, db.pool(), records)
+	if err != nil {
+		return err
+	}
+	moves, err := db.group(ctx, db.pool(), records, errs, keys, func(campaignKey) mailer.Phase { return mailer.PhaseRunning }, implied)
+	if err != nil {
+		return err
+	}
+	var tree journal.Tree
+	steps, err := j.steps(&tree, moves)
+	if err != nil || len(steps) == 0 {
+		return err
+	}
+	var entry *engine.Entry
+	var head journal.Head
+	if tree.Size() > 0 {
+		entry, head = j.next(db.now(), &tree)
+	}
+	err = db.eng.Apply(ctx, nil, steps, entry)
+	j.committed(err, entry != nil, head)
+	return err
 }
 
 // commitRead reads phases and states first.
-func (db *DB) commitRead(ctx context.Context, tx *sqlx.Tx, records []*mailer.Record, errs []error) error {
-	keys, err := db.campaignsOf(ctx, tx, records)
+func (c *change) commitRead(ctx context.Context, records []*mailer.Record, errs []error) error {
+	db := c.db
+	keys, err := db.campaignsOf(ctx, c, records)
 	if err != nil {
 		return err
 	}
-	phases, err := readPhases(ctx, tx, keys)
+	phases, err := readPhases(ctx, c, keys)
 	if err != nil {
 		return err
 	}
-	known, err := readStates(ctx, tx, records)
+	known, err := c.readStates(ctx, records)
 	if err != nil {
 		return err
 	}
-	steps := db.group(records, errs, keys, func(k campaignKey) mailer.Phase { return phases[k.num] }, known)
-	if err := writeSteps(ctx, tx, steps); err != nil {
+	moves, err := db.group(ctx, c, records, errs, keys, func(k campaignKey) mailer.Phase { return phases[k.num] }, known)
+	if err != nil {
 		return err
 	}
-	for _, s := range steps {
-		if s.phase == mailer.PhaseCancelled && s.to == mailer.StateDeferred {
-			if err := db.cancelRest(ctx, tx, s.num); err != nil {
+	if err := c.transition(ctx, moves...); err != nil {
+		return err
+	}
+	for _, m := range moves {
+		if m.Phase == mailer.PhaseCancelled && m.To == mailer.StateDeferred {
+			if err := c.cancelRest(ctx, &campaignRow{Num: m.Campaign, ID: m.campaign, Phase: m.Phase}); err != nil {
 				return err
 			}
 		}
@@ -170,7 +197,7 @@ type stater func(k campaignKey, r *mailer.Record, to mailer.State) (mailer.State
 // reply to DATA no intent is needed, from the body on there is one.
 func implied(_ campaignKey, r *mailer.Record, to mailer.State) (mailer.State, error) {
 	if r.Outcome == nil {
-		return mailer.StateClaimed, nil
+		return mailer.StateQueued, nil
 	}
 	switch {
 	case r.Intended || to == mailer.StateAccepted || to == mailer.StateUnknown:
@@ -178,52 +205,54 @@ func implied(_ campaignKey, r *mailer.Record, to mailer.State) (mailer.State, er
 	case r.Outcome.Point == mailer.AtBody || r.Outcome.Point == mailer.AtDot:
 		return mailer.StateSending, nil
 	}
-	return mailer.StateClaimed, nil
+	return mailer.StateQueued, nil
 }
 
 // readStates reads the deliveries of all records; the stater it returns follows
 // them through the batch.
-func readStates(ctx context.Context, tx *sqlx.Tx, records []*mailer.Record) (stater, error) {
+func (c *change) readStates(ctx context.Context, records []*mailer.Record) (stater, error) {
 	type at struct {
-		campaign, lease int64
-		state           mailer.State
+		ID, Campaign int64
+		State        mailer.State
+		Lease        int64 // under which it was last sent
+		Held         int64 // that its chunk has; 0: none
 	}
 	ids := make([]int64, len(records))
 	for i, r := range records {
 		ids[i] = r.Delivery
 	}
-	rows, err := tx.QueryContext(ctx, `SELECT id, campaign, lease, state FROM delivery WHERE id IN (SELECT value FROM json_each(?))`, idArray(ids))
-	if err != nil {
+	cond, arg := c.db.eng.In("d.id", ids)
+	var rows []at
+	if err := find(ctx, c, &rows, `
+		SELECT d.id, d.campaign, d.state, d.lease, coalesce(c.lease, 0) AS held
+		FROM delivery d LEFT JOIN chunk c ON c.id = d.chunk WHERE `+cond, arg); err != nil {
 		return nil, err
 	}
-	defer rows.Close()
-	known := make(map[int64]*at, len(records))
-	for rows.Next() {
-		var id int64
-		var a at
-		if err := rows.Scan(&id, &a.campaign, &a.lease, &a.state); err != nil {
-			return nil, err
-		}
-		known[id] = &a
+	known := make(map[int64]*at, len(rows))
+	for i := range rows {
+		known[rows[i].ID] = &rows[i]
 	}
 	return func(k campaignKey, r *mailer.Record, to mailer.State) (mailer.State, error) {
 		a := known[r.Delivery]
-		if a == nil || a.campaign != k.num {
+		if a == nil || a.Campaign != k.num {
 			return "", fmt.Errorf("%w: campaign %s has no delivery %d", mailer.ErrLeaseLost, r.Campaign, r.Delivery)
 		}
-		from := a.state
-		ok := a.lease == r.Epoch && from.CanBecome(to)
+		from, under := a.State, a.Lease
+		if from == mailer.StateQueued {
+			under = a.Held
+		}
+		ok := under == r.Epoch && from.CanBecome(to)
 		if r.Outcome == nil {
-			ok = ok && from == mailer.StateClaimed
+			ok = ok && from == mailer.StateQueued
 		} else {
-			ok = ok && (from == mailer.StateClaimed || from == mailer.StateSending || from == mailer.StateUnknown)
+			ok = ok && (from == mailer.StateQueued || from == mailer.StateSending || from == mailer.StateUnknown)
 		}
 		if !ok {
-			return "", fmt.Errorf("%w: delivery %d is %s under epoch %d", mailer.ErrLeaseLost, r.Delivery, from, a.lease)
+			return "", fmt.Errorf("%w: delivery %d is %s under epoch %d", mailer.ErrLeaseLost, r.Delivery, from, under)
 		}
-		a.state = to
+		a.State, a.Lease = to, r.Epoch
 		return from, nil
-	}, rows.Err()
+	}, nil
 }
 
 // goal is the state that a record asks for.
@@ -238,17 +267,17 @@ func goal(r *mailer.Record, phase mailer.Phase) (mailer.State, error) {
 	case mailer.StateAccepted, mailer.StateRejected, mailer.StateUnknown, mailer.StateExpired:
 	case mailer.StateDeferred:
 		if r.Outcome.NextAt.IsZero() {
-			return "", fmt.Errorf("record delivery %d: %w", r.Delivery, invalid("a deferred outcome needs the time of the next attempt"))
+			return "", mailer.Invalid("record.no-time", "delivery", r.Delivery)
 		}
 	default:
-		return "", fmt.Errorf("record delivery %d: %w", r.Delivery, invalid("%q is no outcome", r.Outcome.State))
+		return "", mailer.Invalid("record.no-outcome", "delivery", r.Delivery, "state", r.Outcome.State)
 	}
 	return r.Outcome.State, nil
 }
 
 // campaignsOf returns the keys of the campaigns of a batch; one that does not
 // exist has none.
-func (db *DB) campaignsOf(ctx context.Context, q sqlx.QueryerContext, records []*mailer.Record) (map[string]campaignKey, error) {
+func (db *DB) campaignsOf(ctx context.Context, h handle, records []*mailer.Record) (map[string]campaignKey, error) {
 	keys := make(map[string]campaignKey, 1)
 	last := ""
 	for i, r := range records {
@@ -259,7 +288,7 @@ func (db *DB) campaignsOf(ctx context.Context, q sqlx.QueryerContext, records []
 		if _, ok := keys[r.Campaign]; ok {
 			continue
 		}
-		k, err := db.campaignKey(ctx, q, r.Campaign)
+		k, err := db.campaignKey(ctx, h, r.Campaign)
 		if errors.Is(err, mailer.ErrNotFound) {
 			continue
 		} else if err != nil {
@@ -270,11 +299,11 @@ func (db *DB) campaignsOf(ctx context.Context, q sqlx.QueryerContext, records []
 	return keys, nil
 }
 
-func readPhases(ctx context.Context, tx *sqlx.Tx, keys map[string]campaignKey) (map[int64]mailer.Phase, error) {
+func readPhases(ctx context.Context, h handle, keys map[string]campaignKey) (map[int64]mailer.Phase, error) {
 	phases := make(map[int64]mailer.Phase, len(keys))
 	for _, k := range keys {
 		var p mailer.Phase
-		if err := tx.GetContext(ctx, &p, `SELECT phase FROM campaign WHERE num = ?`, k.num); err != nil {
+		if err := get(ctx, h, &p, `SELECT phase FROM campaign WHERE num = ?`, k.num); err != nil {
 			return nil, err
 		}
 		phases[k.num] = p
@@ -282,17 +311,30 @@ func readPhases(ctx context.Context, tx *sqlx.Tx, keys map[string]campaignKey) (
 	return phases, nil
 }
 
+// alike is what records have in common that are written as one step.
+type alike struct {
+	campaignKey
+	epoch    int64
+	from, to mailer.State
+	relay    string
+	point    mailer.Point
+	code     int
+	enhanced string
+}
+
 // group gathers records that are alike; a record that may not be written has its
 // error instead. The order is that of each one's first record: one delivery may
 // come twice, late after unknown.
-func (db *DB) group(records []*mailer.Record, errs []error, keys map[string]campaignKey, phaseOf func(campaignKey) mailer.Phase, state stater) []*stepRows {
+func (db *DB) group(ctx context.Context, h handle, records []*mailer.Record, errs []error, keys map[string]campaignKey,
+	phaseOf func(campaignKey) mailer.Phase, state stater,
+) ([]*move, error) {
 	now := db.now()
-	groups := make(map[step]*stepRows, 8)
-	var order []*stepRows
+	groups := make(map[alike]*move, 8)
+	var order []*move
 	for i, r := range records {
 		k, ok := keys[r.Campaign]
 		if !ok {
-			errs[i] = fmt.Errorf("record: %w: campaign %q", mailer.ErrNotFound, r.Campaign)
+			errs[i] = mailer.NotFound("ledger.not-found", "what", "campaign", "id", r.Campaign)
 			continue
 		}
 		phase := phaseOf(k)
@@ -306,17 +348,55 @@ func (db *DB) group(records []*mailer.Record, errs []error, keys map[string]camp
 			errs[i] = err
 			continue
 		}
-		s := step{campaignKey: k, phase: phase, epoch: r.Epoch, from: from, to: to}
+		a := alike{campaignKey: k, epoch: r.Epoch, from: from, to: to}
 		if o := r.Outcome; o != nil {
-			s.relay, s.point, s.code, s.enhanced = cut(o.Relay), string(o.Point), o.Code, cut(o.Enhanced)
+			a.relay, a.point, a.code, a.enhanced = cut(o.Relay), o.Point, o.Code, cut(o.Enhanced)
 		}
-		g := groups[s]
-		if g == nil {
-			g = &stepRows{step: s}
-			groups[s] = g
-			order = append(order, g)
+		m := groups[a]
+		if m == nil {
+			m = &move{campaign: r.Campaign, Step: engine.Step{
+				Campaign: k.num, Phase: phase, Lease: r.Epoch, From: from, To: to, Tried: true, Counted: from == mailer.StateUnknown,
+				Relay: a.relay, Point: a.point, Code: a.code, Enhanced: a.enhanced,
+			}}
+			if r.Outcome != nil {
+				m.Kind = mailer.EventAttempt
+			}
+			groups[a] = m
+			order = append(order, m)
 		}
-		g.add(r, now)
+		row, err := db.row(ctx, h, k, r, now)
+		if err != nil {
+			return nil, err
+		}
+		m.Rows, m.At = append(m.Rows, row), row.At
 	}
-	return order
+	return order, nil
+}
+
+// row is a record as one row of a step.
+func (db *DB) row(ctx context.Context, h handle, k campaignKey, r *mailer.Record, now time.Time) (row engine.Row, err error) {
+	row.ID = r.Delivery
+	o, at := r.Outcome, r.At
+	if o != nil && !o.At.IsZero() {
+		at = o.At
+	}
+	if at.IsZero() {
+		at = now
+	}
+	row.At = millis(at)
+	if o == nil {
+		return row, nil
+	}
+	if o.State == mailer.StateDeferred {
+		row.NextAt = o.NextAt.UnixMilli()
+	}
+	row.Text = cut(o.Text)
+	raw := o.Raw
+	if raw == "" && row.Text != o.Text {
+		raw = o.Text // cut, or of other characters than it came with
+	}
+	if raw != "" {
+		row.Raw, err = db.sealReply(ctx, h, k.incident, r.Delivery, raw)
+	}
+	return row, err
 }

@@ -11,32 +11,32 @@ import (
 )
 
 // Status returns one campaign, or all with an empty id, oldest first.
-func (db *DB) Status(ctx context.Context, campaign string) ([]mailer.CampaignStatus, error) {
-	var out []mailer.CampaignStatus
-	err := db.read(ctx, "status", func(tx *sqlx.Tx) error {
+func (r *Reader) Status(ctx context.Context, campaign string) (out []mailer.CampaignStatus, err error) {
+	defer r.explain(&err, "status")
+	err = r.read(ctx, func(tx *sqlx.Tx) error {
 		var rows []campaignRow
 		q, args := selectCampaign+`ORDER BY c.num`, []any(nil)
 		if campaign != "" {
 			q, args = selectCampaign+`WHERE c.id = ?`, []any{campaign}
 		}
-		if err := tx.SelectContext(ctx, &rows, q, args...); err != nil {
+		if err := find(ctx, tx, &rows, q, args...); err != nil {
 			return err
 		}
 		if campaign != "" && len(rows) == 0 {
 			return missing(sql.ErrNoRows, "campaign", campaign)
 		}
-		groups, err := db.waits(ctx, tx, mailer.WaitGroup)
+		groups, err := r.waits(ctx, tx, mailer.WaitGroup)
 		if err != nil {
 			return err
 		}
-		waits, err := db.waits(ctx, tx, mailer.WaitCampaign)
+		waits, err := r.waits(ctx, tx, mailer.WaitCampaign)
 		if err != nil {
 			return err
 		}
 		out = make([]mailer.CampaignStatus, len(rows))
 		for i := range rows {
 			s := &out[i]
-			if err := db.status(ctx, tx, &rows[i], s); err != nil {
+			if err := r.status(ctx, tx, &rows[i], s); err != nil {
 				return err
 			}
 			if s.Phase != mailer.PhaseRunning {
@@ -47,7 +47,7 @@ func (db *DB) Status(ctx context.Context, campaign string) ([]mailer.CampaignSta
 					s.Waits = append(s.Waits, w)
 				}
 			}
-			if s.Groups, err = db.groups(ctx, tx, &rows[i], s.Counts, groups); err != nil {
+			if s.Groups, err = r.groups(ctx, tx, &rows[i], s.Counts, groups); err != nil {
 				return err
 			}
 		}
@@ -58,43 +58,44 @@ func (db *DB) Status(ctx context.Context, campaign string) ([]mailer.CampaignSta
 
 // Rate is how many messages a second relays accepted of all running campaigns in
 // the last ten to twenty seconds.
-func (db *DB) Rate(ctx context.Context) (float64, error) {
-	now := db.now()
+func (r *Reader) Rate(ctx context.Context) (rate float64, err error) {
+	defer r.explain(&err, "find the rate")
+	now := r.now()
 	slot := now.Unix()/slotSeconds - 1
 	var n int64
-	err := db.r.GetContext(ctx, &n, `
-		SELECT ifnull(sum(t.accepted), 0) FROM campaign c JOIN campaign_tick t ON t.campaign = c.num AND t.slot >= ?
+	err = get(ctx, r.pool(), &n, `
+		SELECT coalesce(sum(t.accepted), 0) FROM campaign c JOIN campaign_tick t ON t.campaign = c.num AND t.slot >= ?
 		WHERE c.phase = 'running'`, slot)
-	return float64(n) / now.Sub(time.Unix(slot*slotSeconds, 0)).Seconds(), wrap("find the rate", err)
+	return float64(n) / now.Sub(time.Unix(slot*slotSeconds, 0)).Seconds(), err
 }
 
 // slotSeconds is the width of campaign_tick.slot.
 const slotSeconds = 10
 
-func (db *DB) status(ctx context.Context, tx *sqlx.Tx, row *campaignRow, s *mailer.CampaignStatus) (err error) {
+func (r *Reader) status(ctx context.Context, h handle, row *campaignRow, s *mailer.CampaignStatus) (err error) {
 	if s.Campaign, err = row.campaign(); err != nil {
 		return err
 	}
-	if s.Counts, err = counts(ctx, tx, row.Num); err != nil {
+	if s.Counts, err = r.counts(ctx, h, row.Num); err != nil {
 		return err
 	}
 	s.Total, s.Sendable = s.Counts.Total(), row.Sendable
-	now := db.now().Unix() / slotSeconds
+	now := r.now().Unix() / slotSeconds
 	var n struct {
 		First, Last, Next, Started, Ended sql.NullInt64
 		Rate                              int64
 		Approvals, Leases                 int
 	}
-	if err := tx.GetContext(ctx, &n, `
-		SELECT (SELECT first_at FROM campaign_tick WHERE campaign = ?1 ORDER BY slot LIMIT 1) AS first,
-		       (SELECT last_at FROM campaign_tick WHERE campaign = ?1 ORDER BY slot DESC LIMIT 1) AS last,
-		       (SELECT min(next_at) FROM delivery WHERE campaign = ?1 AND state = 'deferred') AS next,
-		       (SELECT started_at FROM campaign WHERE num = ?1) AS started,
-		       (SELECT ended_at FROM campaign WHERE num = ?1) AS ended,
-		       (SELECT ifnull(sum(accepted), 0) FROM campaign_tick WHERE campaign = ?1 AND slot BETWEEN ?2 AND ?3) AS rate,
-		       (SELECT count(*) FROM approval WHERE campaign = ?1) AS approvals,
-		       (SELECT count(*) FROM lease WHERE campaign = ?1) AS leases`,
-		row.Num, now-60/slotSeconds, now-1); err != nil {
+	if err := get(ctx, h, &n, `
+		SELECT (SELECT first_at FROM campaign_tick WHERE campaign = k.num ORDER BY slot LIMIT 1) AS first,
+		       (SELECT last_at FROM campaign_tick WHERE campaign = k.num ORDER BY slot DESC LIMIT 1) AS last,
+		       (SELECT min(next_at) FROM delivery WHERE campaign = k.num AND state = 'deferred') AS next,
+		       k.started_at AS started, k.ended_at AS ended,
+		       (SELECT coalesce(sum(accepted), 0) FROM campaign_tick WHERE campaign = k.num AND slot BETWEEN ? AND ?) AS rate,
+		       (SELECT count(*) FROM approval WHERE campaign = k.num AND voided_at IS NULL) AS approvals,
+		       (SELECT count(*) FROM lease WHERE campaign = k.num) AS leases
+		FROM campaign k WHERE k.num = ?`,
+		now-60/slotSeconds, now-1, row.Num); err != nil {
 		return err
 	}
 	s.FirstAccepted, s.LastAccepted, s.NextDue = fromMS(n.First), fromMS(n.Last), fromMS(n.Next)

@@ -7,22 +7,20 @@ import (
 	"slices"
 	"time"
 
-	"github.com/jmoiron/sqlx"
-
 	"oshirase/mailer"
 )
 
 // SetWaits replaces what a session of this handle says is not sent now, and why. It
 // stands until the given time, and while the process lives. What others said and
 // let lapse is forgotten.
-func (db *DB) SetWaits(ctx context.Context, session int64, until time.Time, list []mailer.Wait) error {
-	const op = "note waits"
-	owner, err := db.ownerName()
+func (db *DB) SetWaits(ctx context.Context, session int64, until time.Time, list []mailer.Wait) (err error) {
+	defer db.explain(&err, "note waits")
+	owner, err := db.eng.Owner()
 	if err != nil {
-		return wrap(op, err)
+		return err
 	}
-	return db.write(ctx, op, func(tx *sqlx.Tx) error {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM wait WHERE owner = ? AND session = ? OR lapses <= ?`,
+	return db.write(ctx, func(c *change) error {
+		if _, err := do(ctx, c, `DELETE FROM wait WHERE owner = ? AND session = ? OR lapses <= ?`,
 			owner, session, db.now().UnixMilli()); err != nil {
 			return err
 		}
@@ -33,7 +31,7 @@ func (db *DB) SetWaits(ctx context.Context, session int64, until time.Time, list
 			if err != nil {
 				return err
 			}
-			if _, err := tx.ExecContext(ctx, `INSERT INTO wait (owner, session, scope, name, body, lapses) VALUES (?, ?, ?, ?, ?, ?)`,
+			if _, err := do(ctx, c, `INSERT INTO wait (owner, session, scope, name, body, lapses) VALUES (?, ?, ?, ?, ?, ?)`,
 				owner, session, string(w.Scope), w.Name, string(body), until.UnixMilli()); err != nil {
 				return err
 			}
@@ -44,32 +42,32 @@ func (db *DB) SetWaits(ctx context.Context, session int64, until time.Time, list
 
 // RelayWaits lists the relays that living workers have set aside, by name; one of
 // several workers' is there several times.
-func (db *DB) RelayWaits(ctx context.Context) ([]mailer.Wait, error) {
-	list, err := db.waits(ctx, db.r, mailer.WaitRelay)
-	return list, wrap("read waits", err)
+func (r *Reader) RelayWaits(ctx context.Context) (list []mailer.Wait, err error) {
+	defer r.explain(&err, "read waits")
+	return r.waits(ctx, r.pool(), mailer.WaitRelay)
 }
 
 // waits lists what living workers say of one scope, by name.
-func (db *DB) waits(ctx context.Context, q sqlx.QueryerContext, scope mailer.WaitScope) ([]mailer.Wait, error) {
+func (r *Reader) waits(ctx context.Context, h handle, scope mailer.WaitScope) ([]mailer.Wait, error) {
 	var rows []struct{ Owner, Body string }
-	now := db.now()
-	if err := sqlx.SelectContext(ctx, q, &rows, `SELECT owner, body FROM wait WHERE scope = ? AND lapses > ? ORDER BY name, owner, session`,
+	now := r.now()
+	if err := find(ctx, h, &rows, `SELECT owner, body FROM wait WHERE scope = ? AND lapses > ? ORDER BY name, owner, session`,
 		string(scope), now.UnixMilli()); err != nil {
 		return nil, err
 	}
 	var list []mailer.Wait
 	alive := map[string]bool{}
-	for _, r := range rows {
-		live, asked := alive[r.Owner]
+	for _, row := range rows {
+		live, asked := alive[row.Owner]
 		if !asked {
-			live = db.alive(r.Owner)
-			alive[r.Owner] = live
+			live = r.eng.Alive(row.Owner)
+			alive[row.Owner] = live
 		}
 		if !live {
 			continue
 		}
 		var w mailer.Wait
-		if err := json.Unmarshal([]byte(r.Body), &w); err != nil {
+		if err := json.Unmarshal([]byte(row.Body), &w); err != nil {
 			return nil, err
 		}
 		if over := !w.Until.IsZero() && !w.Until.After(now); over && scope == mailer.WaitGroup {
@@ -87,7 +85,7 @@ func (db *DB) waits(ctx context.Context, q sqlx.QueryerContext, scope mailer.Wai
 const countedUpTo = 100_000
 
 // groups has the groups of a campaign in which something waits behind a wait.
-func (db *DB) groups(ctx context.Context, tx *sqlx.Tx, row *campaignRow, counts mailer.Counts, waits []mailer.Wait) ([]mailer.GroupStatus, error) {
+func (r *Reader) groups(ctx context.Context, h handle, row *campaignRow, counts mailer.Counts, waits []mailer.Wait) ([]mailer.GroupStatus, error) {
 	var groups []mailer.GroupStatus
 	var names []string
 	for _, o := range waits {
@@ -110,10 +108,11 @@ func (db *DB) groups(ctx context.Context, tx *sqlx.Tx, row *campaignRow, counts 
 		Name string
 		N    int64
 	}
-	if err := tx.SelectContext(ctx, &deferred, `
+	cond, arg := r.eng.InText("grp", names)
+	if err := find(ctx, h, &deferred, `
 		SELECT grp AS name, count(*) AS n
-		FROM (SELECT grp FROM delivery INDEXED BY delivery_deferred WHERE campaign = ? AND state = 'deferred' LIMIT ?)
-		WHERE grp IN (SELECT value FROM json_each(?)) GROUP BY grp`, row.Num, countedUpTo, stringArray(names)); err != nil {
+		FROM (SELECT grp FROM delivery WHERE campaign = ? AND state = 'deferred' LIMIT ?) AS d
+		WHERE `+cond+` GROUP BY grp`, row.Num, countedUpTo, arg); err != nil {
 		return nil, err
 	}
 	waiting := groups[:0]
@@ -124,9 +123,7 @@ func (db *DB) groups(ctx context.Context, tx *sqlx.Tx, row *campaignRow, counts 
 				g.Deferred.N = d.N
 			}
 		}
-		if err := tx.GetContext(ctx, &g.Queued, `
-			SELECT count(*) FROM (SELECT 1 FROM delivery INDEXED BY delivery_queued WHERE campaign = ? AND state = 'queued' AND grp = ? LIMIT ?)`,
-			row.Num, g.Name, countedUpTo+1); err != nil {
+		if err := get(ctx, h, &g.Queued, `SELECT coalesce(sum(n), 0) FROM chunk WHERE campaign = ? AND grp = ? AND lease IS NULL`, row.Num, g.Name); err != nil {
 			return nil, err
 		}
 		if g.Queued+g.Deferred.N+g.Held > 0 || g.Deferred.More {

@@ -7,3 +7,9 @@ import "oshirase/mailer"
 var english = map[mailer.Code]phrase{
 	"actor.missing": {"who does this? give a name", "say who you are with --by NAME"},
 }
+
+func init() {
+	for code, p := range enStore {
+		english[code] = p
+	}
+}

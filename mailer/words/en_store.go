@@ -1,0 +1,78 @@
+package words
+
+import "oshirase/mailer"
+
+// enStore is what the ledger refuses.
+var enStore = map[mailer.Code]phrase{
+	"ledger.disk-full":     {text: "the disk is full: free some space on the database's volume and run the command again"},
+	"ledger.read-only":     {text: "the database is read-only: check the permissions of the file and of its directory"},
+	"ledger.not-database":  {text: "the file is not an oshirase database (or it is damaged): check the database path, or restore a backup"},
+	"ledger.locked":        {text: "another program keeps the database locked: wait for it or end it, then try again"},
+	"ledger.io":            {text: "the disk reports an error: check the volume before going on"},
+	"ledger.no-file":       {text: "the database file cannot be opened: check that it exists and who may read and write it"},
+	"ledger.old-schema":    {text: "the schema is older than this program: open it writable once, so that it is brought up to date"},
+	"ledger.newer-schema":  {text: "conflict: its schema is version {version} and this program knows {known}: use the newer program"},
+	"ledger.durability":    {text: "invalid: durability \"{value}\": use full or normal"},
+	"ledger.master-key":    {text: "invalid: the master key has {bytes} bytes of 32"},
+	"ledger.no-directory":  {text: "directory {directory} does not exist: create it, or set another database path"},
+	"ledger.not-directory": {text: "{directory} is not a directory"},
+	"ledger.is-directory":  {text: "it is a directory: name a file in it"},
+	"ledger.none": {
+		text: "there is no ledger at {path}",
+		hint: "look at database in the config; a ledger is made by `oshirase apply`",
+	},
+	"ledger.wrong-key": {
+		text: "wrong master key: this ledger was made with another one: check the key file or the environment",
+		hint: "the database was made with another master key: look at [key] in the config, or restore the key from its copy",
+	},
+	"ledger.not-found": {text: "not found: {what} \"{id}\""},
+
+	"incident.key-destroyed": {
+		text: "incident key destroyed: incident {incident}",
+		hint: "the personal data of this incident was destroyed and cannot be read again; counts and references remain",
+	},
+	"incident.wrong-key": {
+		text: "wrong master key: the key of incident {incident} does not open",
+		hint: "the database was made with another master key: look at [key] in the config, or restore the key from its copy",
+	},
+	"apply.id":            {text: "invalid: \"{id}\" is no id: use lower-case letters, digits and hyphens"},
+	"apply.exposure-gone": {text: "conflict: exposure {exposure} is gone from the facts, but recipients have it: put it back"},
+
+	"campaign.draft":        {text: "conflict: cannot {what}: campaign {campaign} is {phase}: run `campaign check` first"},
+	"campaign.checked":      {text: "conflict: cannot {what}: campaign {campaign} is {phase}: run `campaign approve` first"},
+	"campaign.approved":     {text: "conflict: cannot {what}: campaign {campaign} is {phase}: run `campaign start`"},
+	"campaign.running":      {text: "conflict: cannot {what}: campaign {campaign} is {phase}: run `campaign pause` first"},
+	"campaign.paused":       {text: "conflict: cannot {what}: campaign {campaign} is {phase}: run `campaign resume`"},
+	"campaign.phase":        {text: "conflict: cannot {what}: campaign {campaign} is {phase}"},
+	"campaign.becomes":      {text: "conflict: campaign {campaign} is {phase} and cannot become {to}"},
+	"campaign.unchecked":    {text: "conflict: campaign {campaign} has not been checked: run `campaign check` first"},
+	"campaign.certainty":    {text: "invalid: certainty \"{certainty}\": use possible or confirmed"},
+	"campaign.exposure":     {text: "invalid: incident {incident} has no exposure \"{exposure}\""},
+	"campaign.per-hour":     {text: "invalid: {n} messages an hour: use 0 for no limit"},
+	"campaign.stage":        {text: "invalid: stage \"{stage}\": use first-warning, formal, follow-up or correction"},
+	"campaign.no-recipient": {text: "not found: the campaign selects no recipient with reference number {ref}"},
+	"campaign.nobody":       {text: "not found: the campaign selects nobody"},
+	"set.started":           {text: "conflict: campaign {campaign} has started: its time cannot change"},
+
+	"check.another": {text: "conflict: another check of campaign {campaign} is under way: run it again"},
+	"check.changed": {text: "conflict: list, facts or campaign {campaign} changed during the check: run it again"},
+	"check.frozen":  {text: "conflict: the check of campaign {campaign} counted {sendable} notices, and {frozen} are frozen: run it again"},
+
+	"approve.again":   {text: "conflict: {by} has approved campaign {campaign} already: another person must"},
+	"approve.count":   {text: "invalid: {count} is not the number of notices that the check of campaign {campaign} counted: look at the check again"},
+	"destroy.running": {text: "conflict: campaign {campaign} is running: pause or cancel it first"},
+	"resolve.as":      {text: "invalid: an unknown delivery is resolved as accepted or queued, not as \"{as}\""},
+	"resolve.none":    {text: "not found: campaign {campaign} has no unknown delivery with reference number {ref}"},
+
+	"lookup.one":        {text: "invalid: look up by exactly one of reference number, e-mail address, customer id, telephone number and kana"},
+	"delivery.token":    {text: "not found: the token is not of this ledger"},
+	"record.no-time":    {text: "invalid: record delivery {delivery}: a deferred outcome needs the time of the next attempt"},
+	"record.no-outcome": {text: "invalid: record delivery {delivery}: \"{state}\" is no outcome"},
+
+	"row.nobody":           {text: "nothing identifies this person: a customer_id, an e-mail address, or name and postal address is needed"},
+	"row.no-exposure":      {text: "no exposure"},
+	"row.unknown-exposure": {text: "the incident has no exposure {exposure}"},
+	"row.two-people": {
+		text: "an earlier row of this list has the same customer_id with another name and another e-mail address: two people with one number?",
+	},
+}

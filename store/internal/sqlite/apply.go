@@ -1,0 +1,124 @@
+package sqlite
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/jmoiron/sqlx"
+
+	"oshirase/mailer"
+	"oshirase/store/internal/engine"
+)
+
+// stepRow is a row of the view step in hot.sql.
+const stepRow = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+
+// stepColumns is how many columns it has.
+var stepColumns = strings.Count(stepRow, "?")
+
+// Apply writes steps, and the journal's entry about them, by one statement.
+func (db *DB) Apply(ctx context.Context, tx *sqlx.Tx, steps []*engine.Step, entry *engine.Entry) error {
+	if db.w == nil {
+		return engine.ErrReadOnly
+	}
+	rows := len(steps)
+	if entry != nil {
+		rows++
+	}
+	if rows == 0 {
+		return nil
+	}
+	args := make([]any, 0, stepColumns*rows)
+	for _, s := range steps {
+		args = appendStep(args, s)
+	}
+	if e := entry; e != nil {
+		args = append(args, 0, "", 0, "", "", "entry", false, false, 0, e.At, "", "", 0, "", e.Leaves, e.Prev, "", e.Root, e.Hash, e.Chain, e.N)
+	}
+	query := `INSERT INTO temp.step VALUES ` + stepRow + strings.Repeat(", "+stepRow, rows-1)
+	if tx != nil {
+		_, err := tx.ExecContext(ctx, query, args...)
+		return stale(err)
+	}
+	return stale(db.patiently(func() error {
+		_, err := db.w.ExecContext(ctx, query, args...)
+		return err
+	}))
+}
+
+func appendStep(args []any, s *engine.Step) []any {
+	ids := make([]byte, 0, 9*len(s.Rows)+1)
+	var nextAt, events, raws []byte
+	for i := range s.Rows {
+		r := &s.Rows[i]
+		ids = strconv.AppendInt(append(ids, ','), r.ID, 10)
+		if s.To == mailer.StateDeferred {
+			nextAt = strconv.AppendInt(appendKey(nextAt, r.ID), r.NextAt, 10)
+		}
+		if s.Kind == "" {
+			continue
+		}
+		events = append(appendKey(events, r.ID), '"')
+		events = strconv.AppendInt(events, min(max(r.At, 1e12), 1e13-1), 10) // 13 digits: 2001 to 2286
+		events = appendLeaf(events, r.Leaf)
+		events = append(appendJSONText(events, r.Text), '"')
+		if r.Raw != nil {
+			raws = append(appendKey(raws, r.ID), '"')
+			raws = append(hex.AppendEncode(raws, r.Raw), '"')
+		}
+	}
+	if len(ids) > 0 {
+		ids[0] = '['
+	} else {
+		ids = append(ids, '[')
+	}
+	return append(args, s.Campaign, string(s.Phase), s.Lease, string(s.From), string(s.To), string(s.Kind), s.Tried, s.Counted, s.Chunk, s.At,
+		s.Relay, string(s.Point), s.Code, s.Enhanced, len(s.Rows), string(append(ids, ']')), closed(nextAt), closed(events), closed(raws), s.Chain, s.Entry)
+}
+
+// appendKey begins the next member of a JSON object that has a number as key.
+func appendKey(b []byte, key int64) []byte {
+	if len(b) == 0 {
+		b = append(b, '{', '"')
+	} else {
+		b = append(b, ',', '"')
+	}
+	return append(strconv.AppendInt(b, key, 10), '"', ':')
+}
+
+// appendLeaf appends the number of a leaf in eight digits.
+func appendLeaf(b []byte, n int) []byte {
+	if n < 0 || n > 99_999_999 {
+		panic(fmt.Sprintf("leaf %d", n)) // no statement has as many rows
+	}
+	for p := 10_000_000; p > 0; p /= 10 {
+		b = append(b, byte('0'+n/p%10))
+	}
+	return b
+}
+
+func closed(object []byte) string {
+	if len(object) == 0 {
+		return ""
+	}
+	return string(append(object, '}'))
+}
+
+// appendJSONText appends valid UTF-8 as the inside of a JSON string. Line ends of
+// replies become blanks: JSON and people want none.
+func appendJSONText(b []byte, s string) []byte {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '"' || c == '\\':
+			b = append(b, '\\', c)
+		case c < ' ':
+			b = append(b, ' ')
+		default:
+			b = append(b, c)
+		}
+	}
+	return b
+}

@@ -1,0 +1,374 @@
+// Package seal keeps personal data from whoever has only the database: it seals
+// persons under the key of their incident, makes the blind indexes by which they are
+// found again, and turns ids into the opaque names that leave the program. It knows
+// no SQL and keeps no keys.
+package seal
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"slices"
+	"strings"
+	"unicode"
+
+	"golang.org/x/text/unicode/norm"
+
+	"oshirase/mailer"
+)
+
+// NonceSize is that of AES-GCM, in bytes.
+const NonceSize = 12
+
+// Seal returns nonce ‖ ciphertext ‖ tag under AES-256-GCM.
+func Seal(key []byte, random io.Reader, plain []byte, aad string) ([]byte, error) {
+	aead, err := newGCM(key)
+	if err != nil {
+		return nil, err
+	}
+	return sealWith(aead, random, plain, aad)
+}
+
+func sealWith(aead cipher.AEAD, random io.Reader, plain []byte, aad string) ([]byte, error) {
+	out := make([]byte, NonceSize, NonceSize+len(plain)+aead.Overhead())
+	if _, err := io.ReadFull(random, out); err != nil {
+		return nil, err
+	}
+	return aead.Seal(out, out, plain, []byte(aad)), nil
+}
+
+// Open is the inverse of Seal.
+func Open(key, sealed []byte, aad string) ([]byte, error) {
+	aead, err := newGCM(key)
+	if err != nil {
+		return nil, err
+	}
+	return openWith(aead, sealed, aad)
+}
+
+func openWith(aead cipher.AEAD, sealed []byte, aad string) ([]byte, error) {
+	if len(sealed) < NonceSize {
+		return nil, errors.New("sealed value is too short")
+	}
+	return aead.Open(nil, sealed[:NonceSize], sealed[NonceSize:], []byte(aad))
+}
+
+func newGCM(key []byte) (cipher.AEAD, error) {
+	b, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCM(b)
+}
+
+// Keys are derived from the random key of one incident: with that key
+// destroyed, neither the sealed persons nor the blind indexes say anything.
+type Keys struct {
+	aead  cipher.AEAD
+	blind []byte // HMAC key of the blind indexes
+}
+
+// Derive makes the keys of an incident from its random key of 32 bytes.
+func Derive(key []byte) (*Keys, error) {
+	sealing, err := hkdf.Key(sha256.New, key, nil, "oshirase sealing", 32)
+	if err != nil {
+		return nil, err
+	}
+	blind, err := hkdf.Key(sha256.New, key, nil, "oshirase blind index", 32)
+	if err != nil {
+		return nil, err
+	}
+	aead, err := newGCM(sealing)
+	if err != nil {
+		return nil, err
+	}
+	return &Keys{aead: aead, blind: blind}, nil
+}
+
+// Seal seals a value under the incident's key, bound to aad.
+func (k *Keys) Seal(random io.Reader, plain []byte, aad string) ([]byte, error) {
+	return sealWith(k.aead, random, plain, aad)
+}
+
+// Open is the inverse of Seal.
+func (k *Keys) Open(sealed []byte, aad string) ([]byte, error) { return openWith(k.aead, sealed, aad) }
+
+// A sealed person is bound to the population and the person key of its row: a
+// value that was moved to another row does not open.
+func personAAD(dst []byte, incident, merchant int64, personKey []byte) []byte {
+	dst = append(dst, "p1"...)
+	dst = binary.AppendVarint(dst, incident)
+	dst = binary.AppendVarint(dst, merchant)
+	return append(dst, personKey...)
+}
+
+// OpenPerson is the inverse of Sealer.Seal.
+func (k *Keys) OpenPerson(sealed []byte, incident, merchant int64, personKey []byte) (mailer.Person, error) {
+	if len(sealed) < NonceSize {
+		return mailer.Person{}, errors.New("sealed person is too short")
+	}
+	var aad [64]byte
+	plain, err := k.aead.Open(nil, sealed[:NonceSize], sealed[NonceSize:], personAAD(aad[:0], incident, merchant, personKey))
+	if err != nil {
+		return mailer.Person{}, fmt.Errorf("%w: a sealed person does not open", mailer.ErrWrongKey)
+	}
+	return decodePerson(plain)
+}
+
+// Sealer seals persons and makes their blind indexes; one per goroutine.
+type Sealer struct {
+	keys               *Keys
+	incident, merchant int64
+	random             io.Reader
+	mac                hash.Hash
+	sum                []byte
+	plain, aad         []byte
+}
+
+// NewSealer makes the sealer of a population.
+func NewSealer(k *Keys, incident, merchant int64, random io.Reader) *Sealer {
+	return &Sealer{keys: k, incident: incident, merchant: merchant, random: random, mac: hmac.New(sha256.New, k.blind)}
+}
+
+// Seal seals a person, bound to the population and the person key of its row.
+func (s *Sealer) Seal(p *mailer.Person, personKey []byte) ([]byte, error) {
+	s.plain = encodePerson(s.plain[:0], p)
+	out := make([]byte, NonceSize, NonceSize+len(s.plain)+16)
+	if _, err := io.ReadFull(s.random, out); err != nil {
+		return nil, err
+	}
+	s.aad = personAAD(s.aad[:0], s.incident, s.merchant, personKey)
+	return s.keys.aead.Seal(out, out, s.plain, s.aad), nil
+}
+
+// blindKey is the truncated HMAC of a tag, the merchant and values; 16 bytes.
+func (s *Sealer) blindKey(tag string, values ...string) []byte {
+	s.blind(tag, values...)
+	return slices.Clone(s.sum[:16])
+}
+
+// blind leaves the HMAC in s.sum. The merchant in it keeps one person's keys at two
+// merchants from being equal.
+func (s *Sealer) blind(tag string, values ...string) {
+	s.mac.Reset()
+	s.plain = append(s.plain[:0], tag...)
+	s.plain = binary.AppendVarint(s.plain, s.merchant)
+	for _, v := range values {
+		s.plain = binary.AppendUvarint(s.plain, uint64(len(v)))
+		s.plain = append(s.plain, v...)
+	}
+	s.mac.Write(s.plain)
+	s.sum = s.mac.Sum(s.sum[:0])
+}
+
+// PersonKey says who a row is: the customer id, else the e-mail address, else
+// postal code, address and name together; never a name alone. nil: nobody.
+func (s *Sealer) PersonKey(p *mailer.Person) []byte {
+	switch {
+	case strings.TrimSpace(p.CustomerID) != "":
+		return s.CustomerKey(p.CustomerID)
+	case strings.TrimSpace(p.Email) != "":
+		return s.blindKey("e", emailForm(p.Email))
+	case p.Name != "" && p.Address != "":
+		return s.blindKey("a", Fold(p.PostalCode), Fold(p.Address), Fold(p.Name))
+	}
+	return nil
+}
+
+// CustomerKey keeps case: where ids are told apart by it, two people must not
+// become one.
+func (s *Sealer) CustomerKey(id string) []byte {
+	return s.blindKey("c", norm.NFKC.String(strings.TrimSpace(id)))
+}
+
+// EmailKey leads to the people with an address; 0: there is none.
+func (s *Sealer) EmailKey(email string) int64 {
+	if strings.TrimSpace(email) == "" {
+		return 0
+	}
+	return s.shortKey("m", emailForm(email))
+}
+
+// PhoneKey leads to the people with a telephone number; 0: there is none.
+func (s *Sealer) PhoneKey(phone string) int64 {
+	if phone = PhoneForm(phone); phone == "" {
+		return 0
+	}
+	return s.shortKey("t", phone)
+}
+
+// KanaKey leads to the people whose name is written so in kana; 0: there is none.
+func (s *Sealer) KanaKey(kana string) int64 {
+	if kana = KanaForm(kana); kana == "" {
+		return 0
+	}
+	return s.shortKey("k", kana)
+}
+
+// SumKey leads to a list by the checksum of its file and by how it was read.
+func (s *Sealer) SumKey(sha256, how string) []byte { return s.blindKey("s", sha256, how) }
+
+// shortKey is the first 8 bytes of a blind key, never 0. Candidates that it leads to
+// are to be compared: of millions, two may share one.
+func (s *Sealer) shortKey(tag string, values ...string) int64 {
+	s.blind(tag, values...)
+	k := int64(binary.BigEndian.Uint64(s.sum))
+	if k == 0 {
+		k = 1
+	}
+	return k
+}
+
+// SameEmail reports whether two addresses are found by the same key.
+func SameEmail(a, b string) bool { return emailForm(a) == emailForm(b) }
+
+func emailForm(email string) string {
+	a, err := mailer.ParseAddress(strings.TrimSpace(email))
+	if err != nil { // the list package refuses these; a look-up may still ask
+		return Fold(email)
+	}
+	return a.Key()
+}
+
+// PhoneForm is a telephone number by which it is found: its digits, in the national
+// form (+81 90-1234-5678 is 09012345678).
+func PhoneForm(phone string) string {
+	ascii := true
+	for i := range len(phone) {
+		ascii = ascii && phone[i] < 0x80
+	}
+	if !ascii {
+		phone = norm.NFKC.String(phone)
+	}
+	digits := make([]byte, 0, 16)
+	for i := range len(phone) {
+		if c := phone[i]; c >= '0' && c <= '9' {
+			digits = append(digits, c)
+		}
+	}
+	if strings.HasPrefix(strings.TrimSpace(phone), "+81") {
+		digits = append([]byte{'0'}, digits[2:]...)
+		if len(digits) > 1 && digits[1] == '0' { // +81 (0)90
+			digits = digits[1:]
+		}
+	}
+	return string(digits)
+}
+
+// KanaForm is a name in kana by which it is found: katakana of full width, without
+// blanks.
+func KanaForm(kana string) string {
+	if kana == "" {
+		return ""
+	}
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'ぁ' && r <= 'ゖ':
+			return r + ('ァ' - 'ぁ')
+		case unicode.IsSpace(r) || r == '・':
+			return -1
+		}
+		return r
+	}, norm.NFKC.String(kana))
+}
+
+// Fold is the form under which two spellings of one value are the same: NFKC,
+// lower case, without blanks.
+func Fold(s string) string {
+	ascii := true
+	for i := range len(s) {
+		if c := s[i]; c >= 0x80 || c <= ' ' || c >= 'A' && c <= 'Z' {
+			ascii = false
+			break
+		}
+	}
+	if ascii {
+		return s
+	}
+	s = strings.ToLower(norm.NFKC.String(s))
+	return strings.Join(strings.Fields(s), "")
+}
+
+// encodePerson is the compact form that is sealed: a version byte, the seven
+// fields, the number of attributes, the attributes; each string with its length.
+func encodePerson(dst []byte, p *mailer.Person) []byte {
+	put := func(s string) {
+		dst = binary.AppendUvarint(dst, uint64(len(s)))
+		dst = append(dst, s...)
+	}
+	dst = append(dst, 1)
+	for _, s := range [...]string{p.CustomerID, p.Name, p.NameKana, p.Email, p.PostalCode, p.Address, p.Phone} {
+		put(s)
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(p.Attributes)))
+	if len(p.Attributes) == 0 {
+		return dst
+	}
+	names := make([]string, 0, len(p.Attributes))
+	for k := range p.Attributes {
+		names = append(names, k)
+	}
+	slices.Sort(names)
+	for _, k := range names {
+		put(k)
+		put(p.Attributes[k])
+	}
+	return dst
+}
+
+var errPerson = errors.New("a sealed person is malformed")
+
+func decodePerson(b []byte) (p mailer.Person, err error) {
+	if len(b) == 0 || b[0] != 1 {
+		return p, errPerson
+	}
+	all := string(b[1:]) // one allocation for all fields
+	b = b[1:]
+	off := 0
+	number := func() int {
+		n, k := binary.Uvarint(b[off:])
+		if k <= 0 || n > uint64(len(b)) {
+			err = errPerson
+			return 0
+		}
+		off += k
+		return int(n)
+	}
+	get := func() string {
+		n := number()
+		if err != nil || n > len(b)-off {
+			err = errPerson
+			return ""
+		}
+		off += n
+		return all[off-n : off]
+	}
+	for _, f := range [...]*string{&p.CustomerID, &p.Name, &p.NameKana, &p.Email, &p.PostalCode, &p.Address, &p.Phone} {
+		*f = get()
+	}
+	n := number()
+	if n > 0 && err == nil {
+		p.Attributes = make(map[string]string)
+		for range n {
+			k := get()
+			p.Attributes[k] = get()
+			if err != nil {
+				break
+			}
+		}
+	}
+	if err == nil && off != len(b) {
+		err = errPerson
+	}
+	if err != nil {
+		return mailer.Person{}, err
+	}
+	return p, nil
+}
