@@ -104,6 +104,21 @@ var tricks = []trick{
 		pkg:  "mailer/smtp", bench: "^BenchmarkComposeNotice$", n: 100_000,
 		plain: []edit{{`func validUTF8\(s string\) bool \{`, "func validUTF8(s string) bool {\n\tif true {\n\t\treturn utf8.ValidString(s)\n\t}"}},
 	},
+	{
+		name: "subject",
+		ways: "the encoded subject of the message before is kept; or encoded anew",
+		pkg:  "mailer/smtp", bench: "^BenchmarkComposeNotice$", n: 100_000,
+		plain: []edit{{`last != nil && last\.text == text`, "false && last != nil && last.text == text"}},
+	},
+	{
+		name: "slots",
+		ways: "name and reference are put between texts that are rendered once; or their parts are executed for each reader",
+		pkg:  "templates", bench: "^BenchmarkRender$", n: 200_000,
+		plain: []edit{{
+			`func \(s \*segment\) own\(r \*mailer\.Recipient\) \(string, bool\) \{`,
+			"func (s *segment) own(r *mailer.Recipient) (string, bool) {\n\tif true {\n\t\treturn \"\", false\n\t}",
+		}},
+	},
 }
 
 // withoutTricks measures each trick in turn with its plainer way.
