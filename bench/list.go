@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 
 	"golang.org/x/text/encoding/japanese"
 )
@@ -25,16 +26,10 @@ var (
 	}
 	// Given names are put together of two parts, as many real ones are: what is looked
 	// up by reading must not come to a few dozen values.
-	givenFirst = [][2]string{
-		{"健", "ケン"}, {"由", "ユ"}, {"明", "アキ"}, {"大", "ダイ"}, {"真", "マ"}, {"直", "ナオ"}, {"和", "カズ"}, {"雅", "マサ"},
-		{"裕", "ヒロ"}, {"智", "トモ"}, {"恵", "ケイ"}, {"佳", "ヨシ"}, {"亜", "ア"}, {"幸", "ユキ"}, {"美", "ミ"}, {"義", "ヨシ"},
-		{"貴", "タカ"}, {"春", "ハル"}, {"夏", "ナツ"}, {"千", "チ"}, {"沙", "サ"}, {"光", "ミツ"}, {"正", "マサ"},
-	}
-	givenSecond = [][2]string{
-		{"太", "タ"}, {"子", "コ"}, {"一", "イチ"}, {"美", "ミ"}, {"輔", "スケ"}, {"香", "カ"}, {"也", "ヤ"}, {"代", "ヨ"}, {"彦", "ヒコ"},
-		{"恵", "エ"}, {"樹", "キ"}, {"里", "リ"}, {"人", "ト"}, {"江", "エ"}, {"平", "ヘイ"}, {"奈", "ナ"}, {"司", "ジ"},
-	}
-	domains = []string{"mail.example", "post.example", "keitai.example", "tayori.example", "people.example"}
+	givenFirst = strings.Fields(`健 ケン 由 ユ 明 アキ 大 ダイ 真 マ 直 ナオ 和 カズ 雅 マサ 裕 ヒロ 智 トモ 恵 ケイ 佳 ヨシ
+		亜 ア 幸 ユキ 美 ミ 義 ヨシ 貴 タカ 春 ハル 夏 ナツ 千 チ 沙 サ 光 ミツ 正 マサ`)
+	givenSecond = strings.Fields(`太 タ 子 コ 一 イチ 美 ミ 輔 スケ 香 カ 也 ヤ 代 ヨ 彦 ヒコ 恵 エ 樹 キ 里 リ 人 ト 江 エ 平 ヘイ 奈 ナ 司 ジ`)
+	domains     = []string{"mail.example", "post.example", "keitai.example", "tayori.example", "people.example"}
 )
 
 const listColumns = "会員番号,氏名,フリガナ,メールアドレス,郵便番号,住所,電話番号"
@@ -63,7 +58,8 @@ func writeList(path string, n int) (err error) {
 		if _, werr := w.Write(line); werr != nil {
 			return werr
 		}
-		s, g, h := surnames[i%len(surnames)], givenFirst[i/3%len(givenFirst)], givenSecond[i/5%len(givenSecond)]
+		s := surnames[i%len(surnames)]
+		g, h := givenFirst[i/3*2%len(givenFirst):], givenSecond[i/5*2%len(givenSecond):]
 		line = fmt.Appendf(line[:0], "%08d,", i+1)
 		line = append(line, text(s[0]+" "+g[0]+h[0])...)
 		line = append(line, ',')

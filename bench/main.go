@@ -103,7 +103,7 @@ func flags() (*bench, *options, error) {
 	flag.IntVar(&o.readSize, "read-messages", 0, "messages of a run beside which something reads (default 200000; full 500000)")
 	flag.IntVar(&b.rounds, "rounds", 0, "number of such runs, and of turns with base (default 2; with base, and of tricks, 5)")
 	flag.IntVar(&b.turns.campaigns, "campaigns", 100, "campaigns under one pace, for fair")
-	flag.DurationVar(&b.turns.whole, "pace-time", 30*time.Second, "how long they take at their pace")
+	flag.DurationVar(&b.turns.tenth, "pace-time", 30*time.Second, "how long they are sent: a tenth of what all would take")
 	flag.IntVar(&b.near, "connections", 50, "connections on the loopback")
 	flag.IntVar(&b.away, "far-connections", 10, "connections with a round trip")
 	flag.DurationVar(&b.trip, "round-trip", 20*time.Millisecond, "the round trip")
