@@ -66,6 +66,8 @@ func TestExpect(t *testing.T) {
 }
 
 // TestWriteList: the list is CP932 with seven columns, and nobody is in it twice.
+// Numbers, addresses and phones are all different, and of readings there are many:
+// what is looked up by them is as costly to keep as with real people.
 func TestWriteList(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "list.csv")
 	if err := writeList(path, 1000); err != nil {
@@ -86,12 +88,15 @@ func TestWriteList(t *testing.T) {
 	if len(rows) != 1001 || strings.Join(rows[0], ",") != listColumns {
 		t.Fatalf("%d rows, %q", len(rows), rows[0])
 	}
-	seen := make(map[string]bool)
+	seen, readings := make(map[string]bool), make(map[string]bool)
 	for _, row := range rows[1:] {
-		if seen[row[0]] || seen[row[3]] {
+		if seen[row[0]] || seen[row[3]] || seen[row[6]] {
 			t.Fatalf("twice: %q", row)
 		}
-		seen[row[0]], seen[row[3]] = true, true
+		seen[row[0]], seen[row[3]], seen[row[6]], readings[row[2]] = true, true, true, true
+	}
+	if len(readings) < 500 {
+		t.Errorf("%d different readings of %d", len(readings), len(rows)-1)
 	}
 	if !bytes.Contains(text, []byte("髙橋")) || !bytes.Contains(text, []byte("山﨑")) {
 		t.Error("rare names are lost")

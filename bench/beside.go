@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -40,7 +41,7 @@ const (
 // besides compares stretches of a run beside which something reads with those
 // before and behind, which are alone: both see the same machine.
 func (b *bench) besides(ctx context.Context) error {
-	n := b.read
+	n, rounds := b.read, cmp.Or(b.rounds, 2)
 	f, id, err := b.prepare(ctx, setup{relay: "127.0.0.1:2525", connections: b.near, durability: "full", people: n}, &steps{})
 	if err != nil {
 		return err
@@ -65,13 +66,13 @@ func (b *bench) besides(ctx context.Context) error {
 			r.readers = append(r.readers, reader)
 		}
 	}
-	for range b.rounds {
+	for range rounds {
 		if err := r.run(ctx, b, f, id, n, &export); err != nil {
 			return err
 		}
 	}
 	t := &table{title: fmt.Sprintf("beside a run: loopback, %d connections, durability full, %d runs of %d messages in stretches of %s, each with the ones before and behind it, which are alone; medians",
-		b.near, b.rounds, n, stretchFor)}
+		b.near, rounds, n, stretchFor)}
 	t.add("beside", "stretches", "messages/s", "to alone", "quartiles", "calls", "CPU ms a call", "wall ms a call", "share of all CPUs")
 	for _, reader := range r.readers {
 		t.add(append([]string{reader.name}, r.cells(r.with[reader.name], r.ratios[reader.name])...)...)
@@ -100,7 +101,7 @@ func (s *besideRuns) run(ctx context.Context, b *bench, from *folder, id string,
 		return err
 	}
 	defer os.RemoveAll(parent)
-	f := &folder{b, filepath.Join(parent, "w")}
+	f := &folder{from.program, filepath.Join(parent, "w")}
 	if out, err := exec.CommandContext(ctx, "cp", "-a", from.dir, f.dir).CombinedOutput(); err != nil {
 		return fmt.Errorf("copy the folder: %w: %s", err, out)
 	}

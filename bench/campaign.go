@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/ed25519"
@@ -16,6 +17,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -26,10 +28,10 @@ const (
 	stage = "first-warning"
 )
 
-// folder is a working folder of the program, made by init.
+// folder is a working folder of a program, made by its init.
 type folder struct {
-	b   *bench
-	dir string
+	program string
+	dir     string
 }
 
 // setup is what differs between folders.
@@ -41,6 +43,7 @@ type setup struct {
 	intents     int    // 0 is the default of the program
 	dkim        string // rsa, ed25519 or empty
 	people      int
+	program     string // empty: the one that is measured
 }
 
 // makeFolder makes a folder in which a campaign to so many people is right.
@@ -49,8 +52,8 @@ func (b *bench) makeFolder(ctx context.Context, s setup) (*folder, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &folder{b, filepath.Join(parent, "w")}
-	if _, err := watchedIn(ctx, "", b.program, nil, "init", f.dir, "--relay", s.relay, "--relay-tls", "none"); err != nil {
+	f := &folder{cmp.Or(s.program, b.program), filepath.Join(parent, "w")}
+	if _, err := watchedIn(ctx, "", f.program, nil, "init", f.dir, "--relay", s.relay, "--relay-tls", "none"); err != nil {
 		return nil, err
 	}
 	config := []edit{
@@ -138,7 +141,14 @@ func watchedIn(ctx context.Context, dir, program string, result any, args ...str
 }
 
 func (f *folder) do(ctx context.Context, result any, args ...string) (cost, error) {
-	return watchedIn(ctx, f.dir, f.b.program, result, args...)
+	return watchedIn(ctx, f.dir, f.program, result, args...)
+}
+
+// measured is do behind what others have written and the disk may still be busy
+// with.
+func (f *folder) measured(ctx context.Context, result any, args ...string) (cost, error) {
+	syscall.Sync()
+	return f.do(ctx, result, args...)
 }
 
 // steps are the costs of a campaign from list to ledger.
@@ -167,7 +177,7 @@ func (b *bench) campaign(ctx context.Context, s setup, sinkArgs ...string) (st s
 	}
 	defer f.remove()
 	var sum struct{ Accepted, Remaining, Unknown int }
-	if st.sent, err = f.do(ctx, &sum, "run", "--campaign", id); err != nil {
+	if st.sent, err = f.measured(ctx, &sum, "run", "--campaign", id); err != nil {
 		return st, err
 	}
 	running = false
@@ -192,41 +202,73 @@ func (b *bench) prepare(ctx context.Context, s setup, st *steps) (f *folder, id 
 			f.remove()
 		}
 	}()
-	list := filepath.Join(f.dir, "list.csv")
-	if err := writeList(list, s.people); err != nil {
+	list, err := b.list(s.people)
+	if err != nil {
 		return nil, "", err
 	}
-	var imported struct{ Imported int }
-	if st.imported, err = f.do(ctx, &imported, "import", "--incident", incident, "--merchant", merchant, "--exposure", "A", list); err != nil {
+	if st.imported, err = f.load(ctx, list, s.people); err != nil {
 		return nil, "", err
-	}
-	if imported.Imported != s.people {
-		return nil, "", fmt.Errorf("%d of %d people were imported", imported.Imported, s.people)
 	}
 	id, err = f.start(ctx, s.people, st)
 	return f, id, err
+}
+
+// list has a list of n people, written once.
+func (b *bench) list(n int) (path string, err error) {
+	path = filepath.Join(b.dir, fmt.Sprintf("list-%d.csv", n))
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
+	return path, writeList(path, n)
+}
+
+// load imports a list of new people.
+func (f *folder) load(ctx context.Context, list string, people int) (cost, error) {
+	var got struct{ Imported int }
+	c, err := f.importList(ctx, &got, merchant, list)
+	if err == nil && got.Imported != people {
+		err = fmt.Errorf("%d of %d people were imported", got.Imported, people)
+	}
+	return c, err
+}
+
+func (f *folder) importList(ctx context.Context, result any, merchant, list string) (cost, error) {
+	return f.measured(ctx, result, "import", "--incident", incident, "--merchant", merchant, "--exposure", "A", list)
 }
 
 func (f *folder) remove() { _ = os.RemoveAll(filepath.Dir(f.dir)) }
 
 // start has a campaign made, checked, approved by two and started.
 func (f *folder) start(ctx context.Context, people int, st *steps) (id string, err error) {
-	var created struct{ ID string }
-	if _, err = f.do(ctx, &created, "campaign", "create", "--incident", incident, "--merchant", merchant, "--stage", stage, "--exposure", "A"); err != nil {
+	if id, st.checked, err = f.check(ctx, merchant, people); err != nil {
 		return "", err
-	}
-	var checked struct{ Sendable int }
-	if st.checked, err = f.do(ctx, &checked, "campaign", "check", created.ID); err != nil {
-		return "", err
-	}
-	if checked.Sendable != people {
-		return "", fmt.Errorf("%d of %d people can be told", checked.Sendable, people)
 	}
 	for _, by := range []string{"suzuki", "tanaka"} {
-		if _, err = f.do(ctx, nil, "campaign", "approve", created.ID, "--by", by, "--count", fmt.Sprint(people)); err != nil {
+		if err = f.approve(ctx, id, by, people); err != nil {
 			return "", err
 		}
 	}
-	_, err = f.do(ctx, nil, "campaign", "start", created.ID)
-	return created.ID, err
+	_, err = f.do(ctx, nil, "campaign", "start", id)
+	return id, err
+}
+
+// check has a campaign to a merchant's people made and checked.
+func (f *folder) check(ctx context.Context, merchant string, people int) (id string, c cost, err error) {
+	var created struct{ ID string }
+	if _, err = f.do(ctx, &created, "campaign", "create", "--incident", incident, "--merchant", merchant, "--stage", stage, "--exposure", "A"); err != nil {
+		return "", c, err
+	}
+	var checked struct{ Sendable int }
+	if c, err = f.measured(ctx, &checked, "campaign", "check", created.ID); err != nil {
+		return "", c, err
+	}
+	if checked.Sendable != people {
+		return "", c, fmt.Errorf("%d of %d people can be told", checked.Sendable, people)
+	}
+	return created.ID, c, nil
+}
+
+func (f *folder) approve(ctx context.Context, id, by string, people int) error {
+	_, err := f.do(ctx, nil, "campaign", "approve", id, "--by", by, "--count", fmt.Sprint(people))
+	return err
 }

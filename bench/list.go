@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 
 	"golang.org/x/text/encoding/japanese"
 )
@@ -23,10 +24,12 @@ var (
 		{"中村", "ナカムラ", "nakamura"},
 		{"小林", "コバヤシ", "kobayashi"},
 	}
-	givenNames = [][2]string{
-		{"太郎", "タロウ"}, {"花子", "ハナコ"}, {"健一", "ケンイチ"}, {"由美", "ユミ"}, {"誠", "マコト"}, {"明日香", "アスカ"}, {"大輔", "ダイスケ"},
-	}
-	domains = []string{"mail.example", "post.example", "keitai.example", "tayori.example", "people.example"}
+	// Given names are put together of two parts, as many real ones are: what is looked
+	// up by reading must not come to a few dozen values.
+	givenFirst = strings.Fields(`健 ケン 由 ユ 明 アキ 大 ダイ 真 マ 直 ナオ 和 カズ 雅 マサ 裕 ヒロ 智 トモ 恵 ケイ 佳 ヨシ
+		亜 ア 幸 ユキ 美 ミ 義 ヨシ 貴 タカ 春 ハル 夏 ナツ 千 チ 沙 サ 光 ミツ 正 マサ`)
+	givenSecond = strings.Fields(`太 タ 子 コ 一 イチ 美 ミ 輔 スケ 香 カ 也 ヤ 代 ヨ 彦 ヒコ 恵 エ 樹 キ 里 リ 人 ト 江 エ 平 ヘイ 奈 ナ 司 ジ`)
+	domains     = []string{"mail.example", "post.example", "keitai.example", "tayori.example", "people.example"}
 )
 
 const listColumns = "会員番号,氏名,フリガナ,メールアドレス,郵便番号,住所,電話番号"
@@ -55,11 +58,12 @@ func writeList(path string, n int) (err error) {
 		if _, werr := w.Write(line); werr != nil {
 			return werr
 		}
-		s, g := surnames[i%len(surnames)], givenNames[i/3%len(givenNames)]
+		s := surnames[i%len(surnames)]
+		g, h := givenFirst[i/3*2%len(givenFirst):], givenSecond[i/5*2%len(givenSecond):]
 		line = fmt.Appendf(line[:0], "%08d,", i+1)
-		line = append(line, text(s[0]+" "+g[0])...)
+		line = append(line, text(s[0]+" "+g[0]+h[0])...)
 		line = append(line, ',')
-		line = append(line, text(s[1]+" "+g[1])...)
+		line = append(line, text(s[1]+" "+g[1]+h[1])...)
 		line = append(line, ',')
 		line = append(line, s[2]...)
 		line = strconv.AppendInt(line, int64(i), 10)
@@ -68,7 +72,7 @@ func writeList(path string, n int) (err error) {
 		line = fmt.Appendf(line, ",000-%04d,", i%10000)
 		line = append(line, text("星見県青葉市中央一丁目")...)
 		line = fmt.Appendf(line, "%d-%d", i%30+1, i%17+1)
-		line = fmt.Appendf(line, ",090-0000-%04d\r\n", i%10000)
+		line = fmt.Appendf(line, ",090-0%03d-%04d\r\n", i/10000%1000, i%10000) // no number of 090-0 is given to anybody
 	}
 	if _, werr := w.Write(line); werr != nil {
 		return werr

@@ -5,6 +5,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -50,49 +51,78 @@ var (
 type bench struct {
 	sizes
 	program string // the binary
+	base    string // that of an earlier edition; empty: none
 	dir     string // all files of the run
 	near    int    // connections on the loopback
 	away    int    // connections with a round trip
 	trip    time.Duration
-	rounds  int            // number of runs beside which something reads
-	variant *regexp.Regexp // of the ways to send, and of what reads beside a run
+	rounds  int            // number of runs beside which something reads, and of turns with base
+	turns   turns          // of campaigns under one pace
+	variant *regexp.Regexp // of the ways to send, of what reads beside a run, of the tricks
 }
 
-func run(ctx context.Context) error {
-	b := &bench{sizes: short}
-	isFull := flag.Bool("full", os.Getenv("BENCH") == "full", "the large sizes (about 30 minutes); BENCH=full says the same")
-	only := flag.String("only", "send,scale,import", "what to measure: some of send, scale, import, beside")
-	variants := flag.String("variants", "", "of send and beside, only the variants that this `REGEXP` finds")
-	keep := flag.Bool("keep", false, "keep the working folders")
-	dir := flag.String("dir", "", "folder on the disk to be measured `DIR` (default: the one for temporary files)")
+// part is one thing that can be measured.
+type part struct {
+	name string
+	do   func(*bench, context.Context) error
+}
+
+// parts stand in the order in which they are measured.
+var parts = []part{
+	{"send", (*bench).send},
+	{"scale", (*bench).scales},
+	{"import", (*bench).imports},
+	{"base", (*bench).besideBase},
+	{"fair", (*bench).fairTurns},
+	{"beside", (*bench).besides},
+	{"tricks", (*bench).withoutTricks},
+}
+
+// options are the flags that are not taken as they are.
+type options struct {
+	full                     bool
+	only, variants, scale    string
+	keep                     bool
+	dir                      string
+	loopback, rows, readSize int
+}
+
+// flags reads the command line.
+func flags() (*bench, *options, error) {
+	b, o := &bench{}, &options{}
+	flag.BoolVar(&o.full, "full", os.Getenv("BENCH") == "full", "the large sizes (about 30 minutes); BENCH=full says the same")
+	flag.StringVar(&o.only, "only", "", "what to measure: some of send, scale, import, base, fair, beside, tricks\n(default send,scale,import,fair; with -base base,fair)")
+	flag.StringVar(&o.variants, "variants", "", "of send, beside and tricks, only what this `REGEXP` finds")
+	flag.BoolVar(&o.keep, "keep", false, "keep the working folders")
+	flag.StringVar(&o.dir, "dir", "", "folder on the disk to be measured `DIR` (default: the one for temporary files)")
 	flag.StringVar(&b.program, "program", "", "measure this `BINARY` (default: build ./cmd/oshirase)")
-	loopback := flag.Int("messages", 0, "messages of each variant on the loopback (default 50000; full 200000)")
-	rows := flag.Int("rows", 0, "rows for the comparison with sqlite3 (default 300000; full 2415750)")
-	scale := flag.String("scale", "", "recipients of the campaigns that are compared (default 10000,100000; full adds 1000000)")
-	beside := flag.Int("read-messages", 0, "messages of a run beside which something reads (default 200000; full 500000)")
-	flag.IntVar(&b.rounds, "rounds", 2, "number of such runs")
+	flag.StringVar(&b.base, "base", "", "measure this `BINARY` of an earlier edition in turn with the program, and print their ratios")
+	flag.IntVar(&o.loopback, "messages", 0, "messages of each variant on the loopback (default 50000; full 200000)")
+	flag.IntVar(&o.rows, "rows", 0, "rows for the comparisons of import with sqlite3 and of import and check with base (default 300000; full 2415750)")
+	flag.StringVar(&o.scale, "scale", "", "recipients of the campaigns that are compared (default 10000,100000; full adds 1000000)")
+	flag.IntVar(&o.readSize, "read-messages", 0, "messages of a run beside which something reads (default 200000; full 500000)")
+	flag.IntVar(&b.rounds, "rounds", 0, "number of such runs, and of turns with base (default 2; with base, and of tricks, 5)")
+	flag.IntVar(&b.turns.campaigns, "campaigns", 100, "campaigns under one pace, for fair")
+	flag.DurationVar(&b.turns.tenth, "pace-time", 30*time.Second, "how long they are sent: a tenth of what all would take")
 	flag.IntVar(&b.near, "connections", 50, "connections on the loopback")
 	flag.IntVar(&b.away, "far-connections", 10, "connections with a round trip")
 	flag.DurationVar(&b.trip, "round-trip", 20*time.Millisecond, "the round trip")
 	flag.Parse()
 	if flag.NArg() > 0 {
-		return fmt.Errorf("unknown argument %q", flag.Arg(0))
+		return nil, nil, fmt.Errorf("unknown argument %q", flag.Arg(0))
 	}
-	if *isFull {
+	return b, o, b.take(o)
+}
+
+// take makes of the options what is measured.
+func (b *bench) take(o *options) (err error) {
+	if b.sizes = short; o.full {
 		b.sizes = full
 	}
-	if *loopback > 0 {
-		b.loopback = *loopback
-	}
-	if *beside > 0 {
-		b.read = *beside
-	}
-	if *rows > 0 {
-		b.imported = *rows
-	}
-	if *scale != "" {
+	b.loopback, b.read, b.imported = cmp.Or(o.loopback, b.loopback), cmp.Or(o.readSize, b.read), cmp.Or(o.rows, b.imported)
+	if o.scale != "" {
 		b.scale = nil
-		for s := range strings.SplitSeq(*scale, ",") {
+		for s := range strings.SplitSeq(o.scale, ",") {
 			n, err := strconv.Atoi(s)
 			if err != nil || n < 1 {
 				return fmt.Errorf("-scale: %q is no number of recipients", s)
@@ -100,32 +130,70 @@ func run(ctx context.Context) error {
 			b.scale = append(b.scale, n)
 		}
 	}
-	parts := strings.Split(*only, ",")
-	for _, p := range parts {
-		if !slices.Contains([]string{"send", "scale", "import", "beside"}, p) {
-			return fmt.Errorf("-only: %q is none of send, scale, import, beside", p)
+	if o.only == "" {
+		if o.only = "send,scale,import,fair"; b.base != "" {
+			o.only = "base,fair"
 		}
 	}
-	var err error
-	if b.variant, err = regexp.Compile(*variants); err != nil {
+	for name := range strings.SplitSeq(o.only, ",") {
+		if !slices.ContainsFunc(parts, func(p part) bool { return p.name == name }) {
+			return fmt.Errorf("-only: %q is no part of the benchmark", name)
+		}
+	}
+	if o.measures("base") && b.base == "" {
+		return errors.New("-only base: say with -base which binary")
+	}
+	if b.variant, err = regexp.Compile(o.variants); err != nil {
 		return fmt.Errorf("-variants: %w", err)
 	}
-	if b.dir, err = os.MkdirTemp(*dir, "oshirase-bench-"); err != nil {
+	return nil
+}
+
+func (o *options) measures(part string) bool {
+	return slices.Contains(strings.Split(o.only, ","), part)
+}
+
+// programs makes sure of the binaries.
+func (b *bench) programs(ctx context.Context) (err error) {
+	if b.base != "" {
+		if b.base, err = filepath.Abs(b.base); err != nil {
+			return err
+		}
+	}
+	if b.program != "" {
+		b.program, err = filepath.Abs(b.program)
 		return err
 	}
-	if *keep {
+	b.program, err = b.build(ctx, "oshirase")
+	return err
+}
+
+// build makes a binary of the program as it is here; with flags, otherwise.
+func (b *bench) build(ctx context.Context, name string, flags ...string) (string, error) {
+	program := filepath.Join(b.dir, name)
+	args := append([]string{"build", "-o", program}, flags...)
+	build := exec.CommandContext(ctx, "go", append(args, "oshirase/cmd/oshirase")...)
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
+		return "", fmt.Errorf("build the program: %w", err)
+	}
+	return program, nil
+}
+
+func run(ctx context.Context) error {
+	b, o, err := flags()
+	if err != nil {
+		return err
+	}
+	if b.dir, err = os.MkdirTemp(o.dir, "oshirase-bench-"); err != nil {
+		return err
+	}
+	if o.keep {
 		fmt.Println("working folders:", b.dir)
 	} else {
 		defer os.RemoveAll(b.dir)
 	}
-	if b.program == "" {
-		b.program = filepath.Join(b.dir, "oshirase")
-		build := exec.CommandContext(ctx, "go", "build", "-o", b.program, "oshirase/cmd/oshirase")
-		build.Stderr = os.Stderr
-		if err := build.Run(); err != nil {
-			return fmt.Errorf("build the program: %w", err)
-		}
-	} else if b.program, err = filepath.Abs(b.program); err != nil {
+	if err := b.programs(ctx); err != nil {
 		return err
 	}
 	sync, err := syncTime(filepath.Join(b.dir, "sync"))
@@ -135,14 +203,11 @@ func run(ctx context.Context) error {
 	fmt.Printf("%s, %d CPUs, %s, %s; an fsync takes %d µs\n", cpuModel(), runtime.NumCPU(), runtime.Version(),
 		time.Now().UTC().Format("2006-01-02"), sync.Microseconds())
 	began := time.Now()
-	for _, part := range []struct {
-		name string
-		do   func(context.Context) error
-	}{{"send", b.send}, {"scale", b.scales}, {"import", b.imports}, {"beside", b.besides}} {
-		if !slices.Contains(parts, part.name) {
+	for _, part := range parts {
+		if !o.measures(part.name) {
 			continue
 		}
-		if err := part.do(ctx); err != nil {
+		if err := part.do(b, ctx); err != nil {
 			return errors.Join(fmt.Errorf("%s: %w", part.name, err), ctx.Err())
 		}
 	}

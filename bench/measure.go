@@ -148,18 +148,14 @@ func (b *bench) imports(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(filepath.Dir(f.dir))
-	list := filepath.Join(f.dir, "list.csv")
-	if err := writeList(list, n); err != nil {
-		return err
-	}
-	var imported struct{ Imported int }
-	ours, err := f.do(ctx, &imported, "import", "--incident", incident, "--merchant", merchant, "--exposure", "A", list)
+	defer f.remove()
+	list, err := b.list(n)
 	if err != nil {
 		return err
 	}
-	if imported.Imported != n {
-		return fmt.Errorf("%d of %d rows were imported", imported.Imported, n)
+	ours, err := f.load(ctx, list, n)
+	if err != nil {
+		return err
 	}
 	t := &table{title: fmt.Sprintf("import: %d rows of 7 columns in CP932; sqlite3 .import into one table, unique on the number, indexed on the address", n)}
 	t.add("", "rows/s", "wall s", "CPU s", "peak MiB")

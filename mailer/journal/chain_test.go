@@ -204,7 +204,9 @@ func TestEntryIsHashedAsDescribed(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		e := Entry{
 			rapid.StringN(0, 400, -1).Draw(t, "chain"), rapid.Int64Min(0).Draw(t, "n"), rapid.Int64Min(0).Draw(t, "at"),
-			Hash{rapid.Byte().Draw(t, "prev")}, rapid.Int64Min(0).Draw(t, "leaves"), Hash{rapid.Byte().Draw(t, "root")},
+			Hash{rapid.Byte().Draw(t, "prev")},
+			rapid.Int64Min(0).Draw(t, "leaves"),
+			Hash{rapid.Byte().Draw(t, "root")},
 		}
 		octets, err := hex.DecodeString(entryOctets(&e))
 		if err != nil {

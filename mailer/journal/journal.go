@@ -17,9 +17,10 @@
 // jump; an order between chains. Numbers that the ledger counts by itself (which
 // attempt it was) are in no leaf: they can be counted again.
 //
-// Leaves, entries and checkpoints hold no names, addresses or replies: texts are
+// Of the people who are told they hold no names, addresses or replies: texts are
 // masked before they come here, and of what is sealed stands only the hash of its
-// sealed form, which nobody can guess. So they may outlive the people in them.
+// sealed form, which nobody can guess. So a chain may outlive the people in it. Who
+// acted is named.
 //
 // The package is pure: no clock, no I/O, nothing of the house; plain types only.
 package journal
