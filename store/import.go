@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"oshirase/mailer"
+	"oshirase/store/internal/engine"
 	"oshirase/store/seal"
 )
 
@@ -38,6 +39,7 @@ func (db *DB) Import(ctx context.Context, by mailer.Actor, o mailer.Import, rows
 		if err != nil {
 			return err
 		}
+		defer im.close()
 		if err := im.run(ctx, rows); err != nil {
 			return err
 		}
@@ -114,16 +116,25 @@ func (c *change) newImporter(ctx context.Context, by mailer.Actor, o *mailer.Imp
 	return im, err
 }
 
+// close gives back what an import that failed holds.
+func (im *importer) close() {
+	if im.bulk != nil {
+		if err := im.bulk.filter.close(); err != nil {
+			im.db.log.Warn("memory of an import not given back", "error", err)
+		}
+	}
+}
+
 // part is some rows with what the stages make of them.
 type part struct {
 	rows   []mailer.Row
-	person [][]byte   // keys; nil: nothing identifies the row
-	blind  [][3]int64 // email, phone, kana; 0: none
+	person [][]byte // keys; nil: nothing identifies the row
+	blind  []engine.Blind
 	sealed [][]byte
 
 	// of the SQL stage
 	fresh []int // rows not rejected outright; then those that made a recipient
-	args  []any
+	toAdd []engine.Recipient
 
 	rejects []reject
 	ready   chan struct{} // sealed
@@ -270,8 +281,8 @@ func (c *part) seal(s *seal.Sealer) error {
 }
 
 // blindKeys are the keys by which a person is found, beside the one of the row.
-func blindKeys(s *seal.Sealer, p *mailer.Person) [3]int64 {
-	return [3]int64{s.EmailKey(p.Email), s.PhoneKey(p.Phone), s.KanaKey(p.NameKana)}
+func blindKeys(s *seal.Sealer, p *mailer.Person) engine.Blind {
+	return engine.Blind{Email: s.EmailKey(p.Email), Phone: s.PhoneKey(p.Phone), Kana: s.KanaKey(p.NameKana)}
 }
 
 // orNull is a blind key as the database has it.

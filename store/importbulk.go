@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"syscall"
 
 	"oshirase/mailer"
 )
@@ -39,7 +40,12 @@ func (im *importer) startBulk(ctx context.Context) error {
 	if im.bulk != nil || im.sorted || im.nextID-im.firstID < max(im.db.bulkRows, im.firstID) {
 		return nil
 	}
-	b := &bulk{random: newBuffered(im.db.random), filter: make(personFilter, filterBlocks*32)}
+	b := &bulk{random: newBuffered(im.db.random)}
+	var err error
+	if b.filter, err = newPersonFilter(); err != nil {
+		return err
+	}
+	im.bulk = b
 	rows, err := im.QueryContext(ctx, im.Rebind(`SELECT person_key FROM recipient WHERE incident = ? AND merchant = ?`), im.incident, im.merchant)
 	if err != nil {
 		return err
@@ -55,7 +61,6 @@ func (im *importer) startBulk(ctx context.Context) error {
 	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 		return err
 	}
-	im.bulk = b
 	return im.db.eng.BeginBulk(ctx, im.Tx)
 }
 
@@ -120,6 +125,9 @@ func (im *importer) endBulk(ctx context.Context) error {
 		return err
 	}
 	im.bulk, im.sorted = nil, true
+	if err := b.filter.close(); err != nil {
+		return err
+	}
 	if err := im.db.eng.EndBulk(ctx, im.Tx); err != nil {
 		return err
 	}
@@ -161,11 +169,30 @@ func (im *importer) readWaiting(ctx context.Context, c *part, after int64) error
 
 // personFilter is a split-block Bloom filter of person keys, which are uniformly
 // random by themselves: of 2.4 million about one in fifty thousand is held for
-// known though it is new, of 10 million one in sixteen.
+// known though it is new, of 10 million one in sixteen. It is no part of the Go
+// heap: a third of what the process may have, it would keep the collector at work.
 type personFilter []byte
 
 // filterBlocks times 32 bytes is the filter's size: 8 MiB.
 const filterBlocks = 1 << 18
+
+func newPersonFilter() (personFilter, error) {
+	b, err := syscall.Mmap(-1, 0, filterBlocks*32, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	if err != nil {
+		return nil, fmt.Errorf("memory for the filter of persons: %w", err)
+	}
+	return b, nil
+}
+
+// close gives the memory back; the filter may be closed already.
+func (f *personFilter) close() error {
+	if *f == nil {
+		return nil
+	}
+	b := *f
+	*f = nil
+	return syscall.Munmap(b)
+}
 
 // add reports whether the key was certainly absent: in a block of 32 bytes, which
 // its first bytes choose, it sets one bit of each four bytes.

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"oshirase/mailer"
+	"oshirase/store/internal/engine"
 	"oshirase/store/seal"
 )
 
@@ -82,15 +83,11 @@ func (im *importer) refusal(c *part, i int) (column string, reason error) {
 // the database's to give, one after another: with ids of ours the statement would
 // need a journal of its own.
 func (im *importer) insert(ctx context.Context, c *part, rows []int) (int, error) {
-	args := c.args[:0]
+	c.toAdd = c.toAdd[:0]
 	for _, i := range rows {
-		b := &c.blind[i]
-		args = append(args, im.incident, im.merchant, c.person[i], orNull(b[0]), orNull(b[1]), orNull(b[2]), c.sealed[i])
+		c.toAdd = append(c.toAdd, engine.Recipient{PersonKey: c.person[i], Blind: c.blind[i], Sealed: c.sealed[i]})
 	}
-	c.args = args
-	n, err := do(ctx, im, `INSERT INTO recipient (incident, merchant, person_key, email_key, phone_key, kana_key, sealed) VALUES `+
-		values(`(?,?,?,?,?,?,?)`, len(rows))+` ON CONFLICT DO NOTHING`, args...)
-	return int(n), err
+	return im.db.eng.AddRecipients(ctx, im.Tx, im.incident, im.merchant, c.toAdd)
 }
 
 // split leaves in c.fresh the rows that made a recipient, and returns those that
@@ -138,9 +135,9 @@ func (im *importer) exposeFresh(ctx context.Context, c *part) error {
 	}
 	for _, e := range first {
 		if _, err := do(ctx, im, `
-			INSERT INTO recipient_exposure (recipient, exposure, list) SELECT id, ?, ? FROM recipient WHERE id BETWEEN ? AND ?
-			ON CONFLICT DO NOTHING`,
-			im.exposures[e], im.list, im.nextID, im.nextID+int64(len(c.fresh))-1); err != nil {
+			WITH RECURSIVE made (id) AS (SELECT CAST(? AS INTEGER) UNION ALL SELECT id + 1 FROM made WHERE id < ?)
+			INSERT INTO recipient_exposure (recipient, exposure, list) SELECT id, ?, ? FROM made`,
+			im.nextID, im.nextID+int64(len(c.fresh))-1, im.exposures[e], im.list); err != nil {
 			return err
 		}
 	}
@@ -272,7 +269,7 @@ func (im *importer) update(ctx context.Context, id int64, p mailer.Person, perso
 	}
 	b := blindKeys(im.sealer, &p)
 	_, err = do(ctx, im, `UPDATE recipient SET sealed = ?, email_key = ?, phone_key = ?, kana_key = ? WHERE id = ?`,
-		sealed, orNull(b[0]), orNull(b[1]), orNull(b[2]), id)
+		sealed, orNull(b.Email), orNull(b.Phone), orNull(b.Kana), id)
 	return err
 }
 

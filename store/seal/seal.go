@@ -8,12 +8,10 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"slices"
 	"strings"
@@ -72,7 +70,7 @@ func newGCM(key []byte) (cipher.AEAD, error) {
 // destroyed, neither the sealed persons nor the blind indexes say anything.
 type Keys struct {
 	aead  cipher.AEAD
-	blind []byte // HMAC key of the blind indexes
+	blind []byte // AES-CMAC key of the blind indexes
 }
 
 // Derive makes the keys of an incident from its random key of 32 bytes.
@@ -127,14 +125,17 @@ type Sealer struct {
 	keys               *Keys
 	incident, merchant int64
 	random             io.Reader
-	mac                hash.Hash
-	sum                []byte
+	mac                *cmac
 	plain, aad         []byte
 }
 
 // NewSealer makes the sealer of a population.
 func NewSealer(k *Keys, incident, merchant int64, random io.Reader) *Sealer {
-	return &Sealer{keys: k, incident: incident, merchant: merchant, random: random, mac: hmac.New(sha256.New, k.blind)}
+	mac, err := newCMAC(k.blind)
+	if err != nil {
+		panic(err) // the key has the length that Derive gave it
+	}
+	return &Sealer{keys: k, incident: incident, merchant: merchant, random: random, mac: mac}
 }
 
 // Seal seals a person, bound to the population and the person key of its row.
@@ -148,24 +149,21 @@ func (s *Sealer) Seal(p *mailer.Person, personKey []byte) ([]byte, error) {
 	return s.keys.aead.Seal(out, out, s.plain, s.aad), nil
 }
 
-// blindKey is the truncated HMAC of a tag, the merchant and values; 16 bytes.
+// blindKey is the MAC of a tag, the merchant and values; 16 bytes.
 func (s *Sealer) blindKey(tag string, values ...string) []byte {
-	s.blind(tag, values...)
-	return slices.Clone(s.sum[:16])
+	return slices.Clone(s.blind(tag, values...))
 }
 
-// blind leaves the HMAC in s.sum. The merchant in it keeps one person's keys at two
-// merchants from being equal.
-func (s *Sealer) blind(tag string, values ...string) {
-	s.mac.Reset()
+// blind is the MAC, valid until the next one. The merchant in it keeps one person's
+// keys at two merchants from being equal.
+func (s *Sealer) blind(tag string, values ...string) []byte {
 	s.plain = append(s.plain[:0], tag...)
 	s.plain = binary.AppendVarint(s.plain, s.merchant)
 	for _, v := range values {
 		s.plain = binary.AppendUvarint(s.plain, uint64(len(v)))
 		s.plain = append(s.plain, v...)
 	}
-	s.mac.Write(s.plain)
-	s.sum = s.mac.Sum(s.sum[:0])
+	return s.mac.of(s.plain)
 }
 
 // PersonKey says who a row is: the customer id, else the e-mail address, else
@@ -215,11 +213,11 @@ func (s *Sealer) KanaKey(kana string) int64 {
 // SumKey leads to a list by the checksum of its file and by how it was read.
 func (s *Sealer) SumKey(sha256, how string) []byte { return s.blindKey("s", sha256, how) }
 
-// shortKey is the first 8 bytes of a blind key, never 0. Candidates that it leads to
-// are to be compared: of millions, two may share one.
+// shortKey is 32 bits of a blind key, never 0. It only leads to candidates, which are
+// to be compared: of ten million people, a few share one by chance. Short ones make
+// small indexes, and say less to whoever counts them.
 func (s *Sealer) shortKey(tag string, values ...string) int64 {
-	s.blind(tag, values...)
-	k := int64(binary.BigEndian.Uint64(s.sum))
+	k := int64(int32(binary.BigEndian.Uint32(s.blind(tag, values...))))
 	if k == 0 {
 		k = 1
 	}
@@ -240,6 +238,9 @@ func emailForm(email string) string {
 // PhoneForm is a telephone number by which it is found: its digits, in the national
 // form (+81 90-1234-5678 is 09012345678).
 func PhoneForm(phone string) string {
+	if phone == "" {
+		return ""
+	}
 	ascii := true
 	for i := range len(phone) {
 		ascii = ascii && phone[i] < 0x80
@@ -262,11 +263,28 @@ func PhoneForm(phone string) string {
 	return string(digits)
 }
 
+// folded is NFKC; a blank between names of full width, which is most of what is not
+// plain, needs none of it.
+func folded(kana string) string {
+	for _, r := range kana {
+		if !(r >= 'ァ' && r <= 'ヶ' || r == 'ー' || r == ' ' || r == '　') {
+			return norm.NFKC.String(kana)
+		}
+	}
+	return kana
+}
+
 // KanaForm is a name in kana by which it is found: katakana of full width, without
 // blanks.
 func KanaForm(kana string) string {
-	if kana == "" {
-		return ""
+	plain := true // katakana of full width already, as most lists have it
+	for _, r := range kana {
+		if plain = r >= 'ァ' && r <= 'ヶ' || r == 'ー'; !plain {
+			break
+		}
+	}
+	if plain {
+		return kana
 	}
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -276,7 +294,7 @@ func KanaForm(kana string) string {
 			return -1
 		}
 		return r
-	}, norm.NFKC.String(kana))
+	}, folded(kana))
 }
 
 // Fold is the form under which two spellings of one value are the same: NFKC,

@@ -45,6 +45,10 @@ type Engine interface {
 	// between, the indexes of blind keys need not be kept.
 	BeginBulk(ctx context.Context, tx *sqlx.Tx) error
 	EndBulk(ctx context.Context, tx *sqlx.Tx) error
+	// AddRecipients adds the recipients of a population whose person it does not have,
+	// numbers them in the order of the rows, one after another, and returns how many
+	// were new.
+	AddRecipients(ctx context.Context, tx *sqlx.Tx, incident, merchant int64, rows []Recipient) (int, error)
 	// Settle brackets a large import: begin before its transaction, and the result
 	// after it.
 	Settle(ctx context.Context) (after func(), err error)
@@ -117,3 +121,13 @@ var (
 	ErrIO          = &mailer.Error{Code: "ledger.io"}
 	ErrNoFile      = &mailer.Error{Code: "ledger.no-file"}
 )
+
+// Recipient is one row of recipient.
+type Recipient struct {
+	PersonKey []byte // 16 bytes
+	Blind     Blind
+	Sealed    []byte
+}
+
+// Blind are the short blind keys of a person; 0: none.
+type Blind struct{ Email, Phone, Kana int64 }

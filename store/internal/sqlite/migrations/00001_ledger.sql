@@ -89,7 +89,7 @@ CREATE TABLE mention (
 
 -- One person of one merchant in one incident. What the list says of the person
 -- is sealed; the keys are blind indexes under the incident's key, and bound to the
--- merchant. Those of 8 bytes only lead to candidates, which are opened and compared.
+-- merchant. Those of 32 bits only lead to candidates, which are opened and compared.
 -- The reference number is a permutation of the id and needs no column. Purging a
 -- person blanks the row and keeps it: nothing is ever numbered anew.
 CREATE TABLE recipient (
@@ -97,7 +97,7 @@ CREATE TABLE recipient (
   incident   INTEGER NOT NULL REFERENCES incident DEFERRABLE INITIALLY DEFERRED,
   merchant   INTEGER NOT NULL REFERENCES merchant DEFERRABLE INITIALLY DEFERRED,
   person_key BLOB    NOT NULL, -- 16 bytes
-  email_key  INTEGER,          -- 8 bytes, as the next two
+  email_key  INTEGER,          -- 32 bits, as the next two
   phone_key  INTEGER,
   kana_key   INTEGER,
   sealed     BLOB    NOT NULL
