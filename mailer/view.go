@@ -77,6 +77,38 @@ type DeliveryFilter struct {
 	Limit    int   // 0: no limit
 }
 
+// RecipientQuery says whose notice somebody reads, and what for.
+type RecipientQuery struct {
+	Campaign string
+	Ref      string // reference number; empty: the first of the campaign
+	For      Action // ActPreview or ActTest
+	Domain   string // of the address that a test goes to; empty otherwise
+}
+
+// Detail is what the audit says of it. It holds no personal data: an address of the
+// operator's stands there with its domain alone.
+func (q *RecipientQuery) Detail() string {
+	detail := "ref " + q.Ref
+	if q.Ref == "" {
+		detail = "ref the first"
+	}
+	if q.Domain != "" {
+		detail += ", to " + q.Domain
+	}
+	return detail
+}
+
+// CampaignDetail is one campaign with all that is known of it but its recipients.
+type CampaignDetail struct {
+	Campaign
+	Approvals []Approval `json:"approvals"`
+	Counts    Counts     `json:"counts"`
+	Total     int64      `json:"total"`
+	Wait      Wait       `json:"-"`                 // why nothing is sent now; zero where it is
+	Waiting   string     `json:"waiting,omitempty"` // Wait in words; put by cmd and web
+	Findings  []Finding  `json:"findings"`
+}
+
 // Query is what a person on the phone can be found by; exactly one is set.
 type Query struct {
 	Ref, Email, CustomerID, Phone, Kana string

@@ -179,9 +179,10 @@ func (db *DB) FindToken(ctx context.Context, token string) (mailer.DeliveryView,
 // FindRecipient finds one recipient of a campaign by reference number, for
 // previews and tests; with an empty one the first. Where the campaign was
 // checked it is as its notice was rendered, else as the check would take it.
-func (db *DB) FindRecipient(ctx context.Context, by mailer.Actor, act mailer.Action, campaign, ref string) (mailer.Recipient, error) {
+func (db *DB) FindRecipient(ctx context.Context, by mailer.Actor, of mailer.RecipientQuery) (mailer.Recipient, error) {
+	campaign, ref := of.Campaign, of.Ref
 	op := "find recipient of " + campaign
-	if err := db.seen(ctx, by, act, campaign, "ref "+cmp.Or(ref, "the first")); err != nil {
+	if err := db.seen(ctx, by, of.For, campaign, of.Detail()); err != nil {
 		return mailer.Recipient{}, wrap(op, err)
 	}
 	s, err := db.selection(ctx, campaign)

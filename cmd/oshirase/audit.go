@@ -15,11 +15,11 @@ first. Lines are only ever added. Personal search terms stand there as keyed has
 		Example: "  oshirase audit --json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			db, err := a.store(cmd.Context())
+			r, err := a.register(cmd.Context())
 			if err != nil {
 				return err
 			}
-			each := func(fn func(mailer.Act) error) error { return db.EachAct(cmd.Context(), fn) }
+			each := func(fn func(mailer.Act) error) error { return r.Audit(cmd.Context(), a.actor(), fn) }
 			if a.json {
 				return streamJSON(a.stdout, "audit", each)
 			}

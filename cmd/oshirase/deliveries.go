@@ -2,10 +2,8 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"encoding/csv"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -16,8 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"oshirase/mailer"
-	"oshirase/mailer/envelope"
-	"oshirase/store"
 )
 
 func newDeliveriesCommand(a *app) *cobra.Command {
@@ -39,27 +35,12 @@ the sending.`,
 			if state != "" && !slices.Contains(mailer.States, mailer.State(state)) {
 				return usagef("--state %q: no such state (see docs/states.md)", state)
 			}
-			db, err := a.store(cmd.Context())
+			r, err := a.register(cmd.Context())
 			if err != nil {
 				return err
 			}
-			sender, err := senderOf(cmd.Context(), db, id)
-			if err != nil {
-				return err
-			}
-			way := newGiveWay(db.Rate)
-			each := func(fn func(*mailer.DeliveryView) error) error {
-				return db.EachDelivery(cmd.Context(), a.actor(), mailer.DeliveryFilter{Campaign: id, State: mailer.State(state)}, func(d mailer.DeliveryView) error {
-					var err error
-					if d.MessageID, err = envelope.MessageID(sender, d.Token); err != nil {
-						return err
-					}
-					if err := fn(&d); err != nil {
-						return err
-					}
-					return way.step(cmd.Context())
-				})
-			}
+			of := mailer.DeliveryFilter{Campaign: id, State: mailer.State(state)}
+			each := func(fn func(*mailer.DeliveryView) error) error { return r.Deliveries(cmd.Context(), a.actor(), of, fn) }
 			if file != "" {
 				n, err := writeDeliveries(file, each)
 				if err != nil {
@@ -83,23 +64,6 @@ the sending.`,
 	f.StringVar(&file, "csv", "", "write them to this `FILE`")
 	required(c, "campaign")
 	return c
-}
-
-// senderOf is the merchant as the campaign was checked with it, or as it is.
-func senderOf(ctx context.Context, db *store.DB, id string) (*mailer.Merchant, error) {
-	snap, err := db.Snapshot(ctx, id)
-	if err == nil {
-		return &snap.Merchant, nil
-	}
-	if !errors.Is(err, mailer.ErrConflict) { // not checked yet
-		return nil, err
-	}
-	c, err := db.Campaign(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	m, err := db.Merchant(ctx, c.Merchant)
-	return &m, err
 }
 
 type eachDelivery func(func(*mailer.DeliveryView) error) error

@@ -3,8 +3,19 @@ package main
 import (
 	"context"
 
+	"oshirase/mailer/campaign"
 	"oshirase/store"
 )
+
+// reader is a handle of the ledger for commands that change nothing, apart from the
+// acts that showing personal data is.
+type reader interface {
+	campaign.Records
+	campaign.Notices
+}
+
+// reader opens the ledger to read it.
+func (a *app) reader(ctx context.Context) (reader, error) { return a.store(ctx) }
 
 // store opens the ledger of the config on first use; it is closed when the
 // command is over.

@@ -63,6 +63,9 @@ type Check struct {
 	AllowRepeat bool
 	// Grouping finds the domain group of an address; nil knows none.
 	Grouping *mailer.Grouping
+	// Words puts into a finding what is wrong with a template or a sender; nil has
+	// the codes alone.
+	Words func(error) string
 }
 
 // Run checks one campaign. Memory does not grow with the number of recipients:
@@ -72,7 +75,7 @@ func (c *Check) Run(ctx context.Context, by mailer.Actor, id string) (mailer.Che
 	if err != nil {
 		return mailer.CheckResult{}, err
 	}
-	snap, err := c.Snapshot(ctx, camp)
+	snap, err := Snapshot(ctx, c.Store, c.Notices, camp, c.Now())
 	if err != nil {
 		return mailer.CheckResult{}, err
 	}
@@ -87,18 +90,18 @@ func (c *Check) Run(ctx context.Context, by mailer.Actor, id string) (mailer.Che
 	tally := newTally()
 	env, err := envelope.New(&snap.Merchant)
 	if err != nil {
-		tally.find(mailer.Finding{Severity: mailer.SeverityError, Rule: "sender-address", Message: err.Error()})
+		tally.find(mailer.Finding{Severity: mailer.SeverityError, Rule: "sender-address", Message: c.say(err)})
 	}
 	tmpl, err := c.Notices.Compile(&snap)
 	if err != nil {
-		tally.find(mailer.Finding{Severity: mailer.SeverityError, Rule: "template", Message: err.Error()})
+		tally.find(mailer.Finding{Severity: mailer.SeverityError, Rule: "template", Message: c.say(err)})
 	}
 	if tally.errors == 0 {
 		tally.find(tmpl.CheckFacts()...)
 		if err := tally.digestSnapshot(&snap); err != nil {
 			return mailer.CheckResult{}, err
 		}
-		r := &renderer{tmpl: tmpl, env: &env, stage: camp.Stage, repeat: c.AllowRepeat, grouping: grouping}
+		r := &renderer{tmpl: tmpl, env: &env, stage: camp.Stage, repeat: c.AllowRepeat, grouping: grouping, say: c.say}
 		if err := c.freeze(ctx, id, r, tally); err != nil {
 			return mailer.CheckResult{}, err
 		}
@@ -115,20 +118,28 @@ func (c *Check) Run(ctx context.Context, by mailer.Actor, id string) (mailer.Che
 }
 
 // Snapshot is what the notices of a campaign are rendered from, by the facts as
-// they are now.
-func (c *Check) Snapshot(ctx context.Context, camp mailer.Campaign) (mailer.Snapshot, error) {
-	in, err := c.Store.Incident(ctx, camp.Incident)
+// they are at a time.
+func Snapshot(ctx context.Context, facts Facts, notices mailer.Templates, camp mailer.Campaign, at time.Time) (mailer.Snapshot, error) {
+	in, err := facts.Incident(ctx, camp.Incident)
 	if err != nil {
 		return mailer.Snapshot{}, err
 	}
-	m, err := c.Store.Merchant(ctx, camp.Merchant)
+	m, err := facts.Merchant(ctx, camp.Merchant)
 	if err != nil {
 		return mailer.Snapshot{}, err
 	}
 	return mailer.Snapshot{
 		Incident: in, Merchant: m, Stage: camp.Stage, Certainty: camp.Certainty, Exposures: camp.Exposures,
-		NoticeOn: mailer.DateOf(c.Now()), Templates: c.Notices.Digest(),
+		NoticeOn: mailer.DateOf(at), Templates: notices.Digest(),
 	}, nil
+}
+
+// say is an error as a finding has it.
+func (c *Check) say(err error) string {
+	if c.Words == nil {
+		return err.Error()
+	}
+	return c.Words(err)
 }
 
 // overlaps warns of people whom two campaigns that are still to be sent would
@@ -213,6 +224,7 @@ type renderer struct {
 	repeat bool
 
 	grouping *mailer.Grouping
+	say      func(error) string
 }
 
 // rendered is what the check knows of one recipient.
@@ -250,7 +262,7 @@ func (r *renderer) one(rec *mailer.Recipient) (out rendered) {
 		return out
 	}
 	if err != nil {
-		out.findings = []mailer.Finding{{Severity: mailer.SeverityError, Rule: "template", Message: err.Error(), Ref: rec.Ref}}
+		out.findings = []mailer.Finding{{Severity: mailer.SeverityError, Rule: "template", Message: r.say(err), Ref: rec.Ref}}
 		return out
 	}
 	out.findings = r.tmpl.CheckNotice(rec, &n)

@@ -156,8 +156,10 @@ func (w *World) take(incident, merchant string, persons []mailer.Person) {
 	next := 0
 	_, err := w.DB.Import(context.Background(), Tester, mailer.Import{
 		Incident: incident, Merchant: merchant,
-		Info:   func() mailer.ListInfo { return mailer.ListInfo{Name: "list.csv", SHA256: name, Encoding: "utf-8"} },
-		Reject: func(r mailer.Row, column string, reason error) { w.T.Errorf("row %d, %s: %s", r.Number, column, reason) },
+		Info: func() mailer.ListInfo { return mailer.ListInfo{Name: "list.csv", SHA256: name, Encoding: "utf-8"} },
+		Reject: func(r mailer.Row, column string, reason error) {
+			w.T.Errorf("row %d, %s: %s", r.Number, column, reason)
+		},
 	}, func() (mailer.Row, error) {
 		if next == len(persons) {
 			return mailer.Row{}, io.EOF
