@@ -312,6 +312,7 @@ func (im *importer) finish(ctx context.Context) (mailer.ImportResult, error) {
 		info = im.o.Info()
 	}
 	res := &im.res
+	detail := fmt.Sprintf("incident %s, merchant %s, %d rows, %d imported, %d updated", im.o.Incident, im.o.Merchant, res.Rows, res.Imported, res.Updated)
 	if res.Imported+res.Updated == 0 {
 		var earlier string
 		err := tx.GetContext(ctx, &earlier, `
@@ -319,8 +320,10 @@ func (im *importer) finish(ctx context.Context) (mailer.ImportResult, error) {
 			im.incident, im.merchant, info.SHA256, im.list)
 		if err == nil {
 			res.List = earlier
-			_, err := tx.ExecContext(ctx, `DELETE FROM list WHERE num = ?`, im.list)
-			return *res, err
+			if _, err := tx.ExecContext(ctx, `DELETE FROM list WHERE num = ?`, im.list); err != nil {
+				return *res, err
+			}
+			return *res, db.act(ctx, tx, im.by, mailer.ActImport, res.List, detail)
 		}
 	}
 	if _, err := tx.ExecContext(ctx, `
@@ -328,7 +331,6 @@ func (im *importer) finish(ctx context.Context) (mailer.ImportResult, error) {
 		info.Name, info.SHA256, info.Encoding, res.Rows, res.Imported, res.Updated, res.Duplicates, res.Rejected, im.list); err != nil {
 		return *res, err
 	}
-	detail := fmt.Sprintf("incident %s, merchant %s, %d rows, %d imported, %d updated", im.o.Incident, im.o.Merchant, res.Rows, res.Imported, res.Updated)
 	if err := db.act(ctx, tx, im.by, mailer.ActImport, res.List, detail); err != nil {
 		return *res, err
 	}

@@ -130,3 +130,9 @@ func (db *DB) act(ctx context.Context, tx *sqlx.Tx, by mailer.Actor, action mail
 func (db *DB) seen(ctx context.Context, by mailer.Actor, action mailer.Action, subject, detail string) error {
 	return db.write(ctx, "record "+string(action), func(tx *sqlx.Tx) error { return db.act(ctx, tx, by, action, subject, detail) })
 }
+
+// RecordAct records what somebody does who is shown what the ledger says without
+// changing it.
+func (db *DB) RecordAct(ctx context.Context, by mailer.Actor, action mailer.Action, subject, detail string) error {
+	return db.seen(ctx, by, action, subject, detail)
+}

@@ -14,7 +14,7 @@ var english = map[mailer.Code]phrase{
 
 func init() {
 	for _, area := range []map[mailer.Code]phrase{
-		enCampaign,
+		enCampaign, enIntake,
 	} {
 		maps.Copy(english, area)
 	}
