@@ -262,7 +262,9 @@ func TestAnotherReadingOfTheList(t *testing.T) {
 		func() { o.Encoding = list.UTF8 },
 		func() { o.Exposures = []string{"A"} },
 		func() { o.Columns = map[string]string{"customer_id": "会員番号"} },
-		func() { o.Path = file(t, header, "D1,佐藤 花子,hanako@mail.example,A", "D3,鈴木 三郎,saburo@mail.example,A") },
+		func() {
+			o.Path = file(t, header, "D1,佐藤 花子,hanako@mail.example,A", "D3,鈴木 三郎,saburo@mail.example,A")
+		},
 		func() { m.known.Rejected = 1 },
 	} {
 		other()
