@@ -36,6 +36,16 @@ type CampaignProgress struct {
 	Groups []GroupProgress `json:"groups,omitempty"`
 }
 
+// Waiting is how many deliveries are neither with a relay nor refused for now: queued
+// ones, and those that a worker has in hand.
+func (c Counts) Waiting() int64 { return c[StateQueued] + c[StateClaimed] + c[StateSending] }
+
+// Rest is how many deliveries are in none of the states that tables have a column
+// for: suppressed, cancelled, expired, and what came back.
+func (c Counts) Rest() int64 {
+	return c.Total() - c.Waiting() - c[StateAccepted] - c[StateDeferred] - c[StateRejected] - c[StateUnknown]
+}
+
 // GroupProgress is what waits of a campaign for a domain group.
 type GroupProgress struct {
 	Name   string `json:"name"`

@@ -48,7 +48,7 @@ var mayImport = map[string][]string{
 	"web":     {"mailer", "mailer/campaign", "mailer/intake", "mailer/words"},
 	"bench":   {"mailer", "mailer/smtp", "mailer/sink"},
 	"cmd/oshirase": {
-		"mailer", "mailer/words", "mailer/envelope", "mailer/list", "mailer/intake", "mailer/check", "mailer/send", "mailer/campaign",
+		"mailer", "mailer/words", "mailer/list", "mailer/intake", "mailer/send", "mailer/campaign",
 		"mailer/smtp", "mailer/sink", "mailer/bounce", "mailer/letter", "mailer/journal", "mailer/evidence",
 		"templates", "store", "config", "web",
 	},

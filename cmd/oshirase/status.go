@@ -84,14 +84,12 @@ func (a *app) printStatus(st *mailer.Status) error {
 	t.alignRight(4, 5, 6, 7, 8, 9, 10, 11)
 	for _, c := range st.Campaigns {
 		n := c.Counts
-		queued := n[mailer.StateQueued] + n[mailer.StateClaimed] + n[mailer.StateSending]
-		known := n[mailer.StateAccepted] + queued + n[mailer.StateDeferred] + n[mailer.StateRejected] + n[mailer.StateUnknown]
 		why := words.Wait(c.Wait, words.Japanese)
 		if why == "" {
 			why = c.Reason
 		}
-		t.add(c.ID, c.Merchant, c.Stage.Japanese(), c.Phase.Japanese(), number(c.Total), number(n[mailer.StateAccepted]), number(queued),
-			number(n[mailer.StateDeferred]), number(n[mailer.StateRejected]), number(n[mailer.StateUnknown]), number(c.Total-known),
+		t.add(c.ID, c.Merchant, c.Stage.Japanese(), c.Phase.Japanese(), number(c.Total), number(n[mailer.StateAccepted]), number(n.Waiting()),
+			number(n[mailer.StateDeferred]), number(n[mailer.StateRejected]), number(n[mailer.StateUnknown]), number(n.Rest()),
 			number(c.PerMinute), jst(c.Ends), why)
 	}
 	a.printTable(t)
