@@ -20,7 +20,7 @@ follows within a second.`,
   oshirase campaign set c-20261201-7f3a --window 09:00-18:00 --days weekdays`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var change campaign.Change
+			var change campaign.Settings
 			f := cmd.Flags()
 			if f.Changed("per-hour") {
 				change.PerHour = &perHour

@@ -8,6 +8,7 @@ import (
 	"oshirase/mailer"
 )
 
+// newCampaignTestCommand is in no file of the command's name: that would be a test.
 func newCampaignTestCommand(a *app) *cobra.Command {
 	var ref, to string
 	c := &cobra.Command{

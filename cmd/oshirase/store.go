@@ -11,7 +11,7 @@ import (
 // acts that showing personal data is.
 type reader interface {
 	campaign.Records
-	campaign.Notices
+	campaign.Previews
 }
 
 // reader opens the ledger to read it.

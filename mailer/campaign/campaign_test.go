@@ -121,10 +121,10 @@ func TestDraftIsRefused(t *testing.T) {
 	if err := (&campaign.Draft{Stage: mailer.StageFormal, Window: mailer.WindowSpec{Hours: "21:00-09:00"}}).Validate(); !errors.Is(err, mailer.ErrInvalid) {
 		t.Errorf("a night: %v", err)
 	}
-	if err := (&campaign.Change{Days: ptr("sundays")}).Validate(); !errors.Is(err, mailer.ErrInvalid) {
+	if err := (&campaign.Settings{Days: ptr("sundays")}).Validate(); !errors.Is(err, mailer.ErrInvalid) {
 		t.Errorf("other days: %v", err)
 	}
-	if err := (&campaign.Change{PerHour: ptr(-1)}).Validate(); mailer.CodeOf(err) != "campaign.per-hour" {
+	if err := (&campaign.Settings{PerHour: ptr(-1)}).Validate(); mailer.CodeOf(err) != "campaign.per-hour" {
 		t.Errorf("less than nothing: %v", err)
 	}
 	w := mailertest.New(t, 0)
@@ -140,21 +140,21 @@ func TestSetMergesTheWindow(t *testing.T) {
 	w := mailertest.New(t, 1)
 	id := w.Created(mailer.Campaign{Window: mailer.WindowSpec{Hours: "09:00-18:00", Days: "weekdays"}, PerHour: 100})
 	p := preparation(w)
-	c, err := p.Set(t.Context(), by, id, campaign.Change{Hours: ptr("10:00-12:00")})
+	c, err := p.Set(t.Context(), by, id, campaign.Settings{Hours: ptr("10:00-12:00")})
 	must(t, err)
 	if c.Window != (mailer.WindowSpec{Hours: "10:00-12:00", Days: "weekdays"}) || c.PerHour != 100 {
 		t.Errorf("%+v", c)
 	}
-	c, err = p.Set(t.Context(), by, id, campaign.Change{Days: ptr("every-day"), PerHour: ptr(0)})
+	c, err = p.Set(t.Context(), by, id, campaign.Settings{Days: ptr("every-day"), PerHour: ptr(0)})
 	must(t, err)
 	if c.Window != (mailer.WindowSpec{Hours: "10:00-12:00", Days: "every-day"}) || c.PerHour != 0 {
 		t.Errorf("%+v", c)
 	}
 	at := mailertest.Noon.Add(time.Hour)
-	if c, err = p.Set(t.Context(), by, id, campaign.Change{At: &at}); err != nil || !c.At.Equal(at) {
+	if c, err = p.Set(t.Context(), by, id, campaign.Settings{At: &at}); err != nil || !c.At.Equal(at) {
 		t.Errorf("%+v, %v", c, err)
 	}
-	if c, err = p.Set(t.Context(), by, id, campaign.Change{At: &time.Time{}}); err != nil || !c.At.IsZero() {
+	if c, err = p.Set(t.Context(), by, id, campaign.Settings{At: &time.Time{}}); err != nil || !c.At.IsZero() {
 		t.Errorf("%+v, %v", c, err)
 	}
 	for _, a := range w.Acts(mailer.ActSet) {
@@ -331,6 +331,19 @@ func TestPreview(t *testing.T) {
 	}
 	if _, err := p.Preview(t.Context(), by, id, "33333-33333"); mailer.CodeOf(err) != "campaign.no-recipient" || !errors.Is(err, mailer.ErrNotFound) {
 		t.Errorf("nobody's number: %v", err)
+	}
+}
+
+// TestPreviewOfNoCampaign is no act.
+func TestPreviewOfNoCampaign(t *testing.T) {
+	t.Parallel()
+	w := mailertest.New(t, 1)
+	_, err := previewer(w).Preview(t.Context(), by, "c-20200101-0000", "")
+	if !errors.Is(err, mailer.ErrNotFound) || mailer.CodeOf(err) == "campaign.no-recipient" {
+		t.Error(err)
+	}
+	if acts := w.Acts(mailer.ActPreview); len(acts) > 0 {
+		t.Errorf("%+v", acts)
 	}
 }
 

@@ -93,36 +93,37 @@ func (p *Preparation) Create(ctx context.Context, by mailer.Actor, d Draft) (id 
 	return p.Ledger.CreateCampaign(ctx, by, c)
 }
 
-// Change is what of a campaign is to be another way; nil leaves as it is.
-type Change struct {
+// Settings are what of a campaign may change under its approvals; nil leaves as it
+// is.
+type Settings struct {
 	PerHour     *int // 0 is no limit
 	Hours, Days *string
 	At          *time.Time // zero: started by hand
 }
 
-// Validate says what is wrong with a change whatever the ledger holds.
-func (c *Change) Validate() error {
-	if c.PerHour != nil && *c.PerHour < 0 {
-		return mailer.Invalid("campaign.per-hour", "per_hour", *c.PerHour)
+// Validate says what is wrong with settings whatever the ledger holds.
+func (s *Settings) Validate() error {
+	if s.PerHour != nil && *s.PerHour < 0 {
+		return mailer.Invalid("campaign.per-hour", "per_hour", *s.PerHour)
 	}
-	_, err := mailer.ParseWindow(c.window(mailer.WindowSpec{}))
+	_, err := mailer.ParseWindow(s.window(mailer.WindowSpec{}))
 	return err
 }
 
-func (c *Change) window(of mailer.WindowSpec) mailer.WindowSpec {
-	if c.Hours != nil {
-		of.Hours = *c.Hours
+func (s *Settings) window(of mailer.WindowSpec) mailer.WindowSpec {
+	if s.Hours != nil {
+		of.Hours = *s.Hours
 	}
-	if c.Days != nil {
-		of.Days = *c.Days
+	if s.Days != nil {
+		of.Days = *s.Days
 	}
 	return of
 }
 
 // Set changes how a campaign is sent, not what: its approvals stay. It returns the
 // campaign as it is then.
-func (p *Preparation) Set(ctx context.Context, by mailer.Actor, id string, change Change) (mailer.Campaign, error) {
-	if err := change.Validate(); err != nil {
+func (p *Preparation) Set(ctx context.Context, by mailer.Actor, id string, to Settings) (mailer.Campaign, error) {
+	if err := to.Validate(); err != nil {
 		return mailer.Campaign{}, err
 	}
 	c, err := p.Ledger.Campaign(ctx, id)
@@ -130,11 +131,11 @@ func (p *Preparation) Set(ctx context.Context, by mailer.Actor, id string, chang
 		return mailer.Campaign{}, err
 	}
 	var window *mailer.WindowSpec
-	if change.Hours != nil || change.Days != nil {
-		w := change.window(c.Window)
+	if to.Hours != nil || to.Days != nil {
+		w := to.window(c.Window)
 		window = &w
 	}
-	if err := p.Ledger.Set(ctx, by, id, change.PerHour, window, change.At); err != nil {
+	if err := p.Ledger.Set(ctx, by, id, to.PerHour, window, to.At); err != nil {
 		return mailer.Campaign{}, err
 	}
 	return p.Ledger.Campaign(ctx, id)

@@ -18,9 +18,9 @@ type Drafts interface {
 	Set(ctx context.Context, by mailer.Actor, campaign string, perHour *int, window *mailer.WindowSpec, at *time.Time) error
 }
 
-// Notices is what showing single notices needs of the ledger.
-type Notices interface {
-	check.Facts
+// Previews is what showing single notices needs of the ledger.
+type Previews interface {
+	check.Applied
 	Snapshots
 	Campaign(ctx context.Context, id string) (mailer.Campaign, error)
 	// FindRecipient finds whose notice is asked for. The act is committed before

@@ -15,7 +15,7 @@ import (
 
 // Previewer shows single notices as their readers see them. It touches no delivery.
 type Previewer struct {
-	Ledger    Notices
+	Ledger    Previews
 	Templates mailer.Templates
 	// Composer returns what composes the messages of a merchant.
 	Composer func(*mailer.Merchant) (mailer.Composer, error)
@@ -46,6 +46,9 @@ func (p *Previewer) preview(ctx context.Context, by mailer.Actor, q mailer.Recip
 		if q.Ref, err = mailer.ParseRef(q.Ref); err != nil {
 			return nil, err
 		}
+	}
+	if _, err := p.Ledger.Campaign(ctx, q.Campaign); err != nil {
+		return nil, err
 	}
 	v := &Preview{}
 	v.Recipient, err = p.Ledger.FindRecipient(ctx, by, q)

@@ -119,7 +119,7 @@ func (c *Check) Run(ctx context.Context, by mailer.Actor, id string) (mailer.Che
 
 // Snapshot is what the notices of a campaign are rendered from, by the facts as
 // they are at a time.
-func Snapshot(ctx context.Context, facts Facts, notices mailer.Templates, camp mailer.Campaign, at time.Time) (mailer.Snapshot, error) {
+func Snapshot(ctx context.Context, facts Applied, notices mailer.Templates, camp mailer.Campaign, at time.Time) (mailer.Snapshot, error) {
 	in, err := facts.Incident(ctx, camp.Incident)
 	if err != nil {
 		return mailer.Snapshot{}, err

@@ -184,7 +184,6 @@ type memory struct {
 	known         mailer.ImportedList
 	asked, looked int // how often for the size, for the digest
 	imported      int
-	given         mailer.Import
 }
 
 func (m *memory) KnownSize(_ context.Context, incident, merchant string, size int64) (bool, error) {
