@@ -53,3 +53,18 @@ const (
 	SuppressedAlreadyNotified Suppression = "already-notified" // an earlier campaign of this stage said the same
 	SuppressedNotConcerned    Suppression = "not-concerned"    // a correction that the list names others for
 )
+
+// Japanese returns the word for tables and reports.
+func (s Suppression) Japanese() string {
+	switch s {
+	case SuppressedNoEmail:
+		return "メールアドレスなし"
+	case SuppressedBadAddress:
+		return "メールアドレス不備"
+	case SuppressedAlreadyNotified:
+		return "通知済み"
+	case SuppressedNotConcerned:
+		return "訂正の対象外"
+	}
+	return string(s)
+}

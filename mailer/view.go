@@ -1,6 +1,10 @@
 package mailer
 
-import "time"
+import (
+	"strconv"
+	"strings"
+	"time"
+)
 
 // What cmd and web show. The store fills these, so that both show the same
 // things; JSON keys are a contract.
@@ -66,6 +70,32 @@ type DeliveryView struct {
 func (d *DeliveryView) Reply() string {
 	o := Outcome{Code: d.Code, Enhanced: d.Enhanced, Text: d.Text}
 	return o.Reply()
+}
+
+// DeliveryColumns are the columns of a table of deliveries; see Cells.
+var DeliveryColumns = []string{
+	"ref", "customer_id", "email", "state", "suppressed", "exposures", "attempts", "first_at",
+	"next_at", "last_at", "relay", "point", "code", "enhanced", "text", "message_id",
+}
+
+// Cells is one row under DeliveryColumns: times in RFC 3339 and UTC, what is absent
+// empty.
+func (d *DeliveryView) Cells() []string {
+	code := ""
+	if d.Code != 0 {
+		code = strconv.Itoa(d.Code)
+	}
+	return []string{
+		d.Ref, d.CustomerID, d.Email, string(d.State), string(d.Suppressed), strings.Join(d.Exposures, " "), strconv.Itoa(d.Attempts),
+		rfc3339(d.FirstAt), rfc3339(d.NextAt), rfc3339(d.LastAt), d.Relay, string(d.Point), code, d.Enhanced, d.Text, d.MessageID,
+	}
+}
+
+func rfc3339(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
 }
 
 // DeliveryFilter says which deliveries of one campaign, and where a page begins:

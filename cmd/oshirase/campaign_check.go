@@ -58,7 +58,7 @@ func (a *app) printCheck(r *mailer.CheckReport) {
 	t.add("対象者", number(r.Recipients))
 	t.add("送信対象", number(r.Sendable))
 	for _, reason := range sortedKeys(r.Suppressed) {
-		t.add("対象外（"+suppressedJapanese(reason)+"）", number(r.Suppressed[reason]))
+		t.add("対象外（"+reason.Japanese()+"）", number(r.Suppressed[reason]))
 	}
 	declared := "申告なし"
 	if r.Declared != nil {
@@ -69,19 +69,4 @@ func (a *app) printCheck(r *mailer.CheckReport) {
 	a.printf("照合値 %s\n", r.Digest)
 	a.printf("所要時間 %.1f秒（毎秒%s件）\n", r.Seconds, number(int64(r.PerSecond)))
 	a.printFindings(r.Findings)
-}
-
-// suppressedJapanese says why somebody is passed over.
-func suppressedJapanese(reason mailer.Suppression) string {
-	switch reason {
-	case mailer.SuppressedNoEmail:
-		return "メールアドレスなし"
-	case mailer.SuppressedBadAddress:
-		return "メールアドレス不備"
-	case mailer.SuppressedAlreadyNotified:
-		return "通知済み"
-	case mailer.SuppressedNotConcerned:
-		return "訂正の対象外"
-	}
-	return string(reason)
 }

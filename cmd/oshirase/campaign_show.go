@@ -96,11 +96,10 @@ func (a *app) printFindings(findings []mailer.Finding) {
 	if len(findings) == 0 {
 		return
 	}
-	severity := map[mailer.Severity]string{mailer.SeverityError: "誤り", mailer.SeverityWarning: "注意", mailer.SeverityInfo: "参考"}
 	a.printf("\n")
 	t := newTable("程度", "規則", "お問い合わせ番号", "内容")
 	for _, f := range findings {
-		t.add(severity[f.Severity], f.Rule, f.Ref, f.Message)
+		t.add(f.Severity.Japanese(), f.Rule, f.Ref, f.Message)
 	}
 	a.printTable(t)
 }

@@ -8,8 +8,6 @@ import (
 	"io"
 	"slices"
 	"strconv"
-	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -104,22 +102,12 @@ func writeDeliveries(path string, each eachDelivery) (n int64, err error) {
 		buf := bufio.NewWriterSize(f, 1<<16)
 		w := csv.NewWriter(buf)
 		w.UseCRLF = true
-		if err := w.Write([]string{
-			"ref", "customer_id", "email", "state", "suppressed", "exposures", "attempts", "first_at",
-			"next_at", "last_at", "relay", "point", "code", "enhanced", "text", "message_id",
-		}); err != nil {
+		if err := w.Write(mailer.DeliveryColumns); err != nil {
 			return err
 		}
 		if err := each(func(v *mailer.DeliveryView) error {
 			n++
-			code := ""
-			if v.Code != 0 {
-				code = strconv.Itoa(v.Code)
-			}
-			return w.Write([]string{
-				v.Ref, v.CustomerID, v.Email, string(v.State), string(v.Suppressed), strings.Join(v.Exposures, " "), strconv.Itoa(v.Attempts),
-				rfc3339(v.FirstAt), rfc3339(v.NextAt), rfc3339(v.LastAt), v.Relay, string(v.Point), code, v.Enhanced, v.Text, v.MessageID,
-			})
+			return w.Write(v.Cells())
 		}); err != nil {
 			return err
 		}
@@ -130,13 +118,6 @@ func writeDeliveries(path string, each eachDelivery) (n int64, err error) {
 		return buf.Flush()
 	}()
 	return n, f.finish(err)
-}
-
-func rfc3339(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format(time.RFC3339)
 }
 
 // tableRows is how many deliveries are aligned as one table on a terminal:
@@ -161,7 +142,7 @@ func (a *app) printDeliveries(each eachDelivery) error {
 		}
 		st := v.State.Japanese()
 		if v.Suppressed != "" {
-			st += "（" + suppressedJapanese(v.Suppressed) + "）"
+			st += "（" + v.Suppressed.Japanese() + "）"
 		}
 		t.add(v.Ref, to, st, strconv.Itoa(v.Attempts), jst(v.LastAt), v.Reply())
 		if len(t.rows) == tableRows {

@@ -70,7 +70,7 @@ func (a *app) printMatch(m *mailer.Match) {
 	for _, n := range m.Notices {
 		state := n.State.Japanese()
 		if n.Suppressed != "" {
-			state += "（" + suppressedJapanese(n.Suppressed) + "）"
+			state += "（" + n.Suppressed.Japanese() + "）"
 		}
 		t.add("現在", n.Campaign, n.Stage.Japanese(), state, "")
 		for _, e := range n.Events {
