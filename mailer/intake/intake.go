@@ -134,6 +134,7 @@ func (in *Intake) known(ctx context.Context, o *Order, opt *list.Options) (maile
 	if known.Rejected > 0 {
 		found = false // which rows, only reading says
 	}
+	known.Info.SHA256 = sum
 	return known, found && err == nil, err
 }
 
