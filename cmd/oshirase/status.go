@@ -20,7 +20,8 @@ func newStatusCommand(a *app) *cobra.Command {
 		Long: `status counts the deliveries of each campaign by state, with the rate of the last
 minute, an estimate of the end, and why nothing is sent where that is so. Domain groups
 that are not sent to now, and relays that are set aside, follow with the reason, as the
-working processes see it: a group of a campaign is counted up to 100,000.
+working processes see it: those of a group that were refused for now are counted up to
+100,000.
 
 受付済み (accepted) means that a relay took custody of the message. It does not mean that
 the message arrived.`,
