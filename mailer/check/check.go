@@ -63,9 +63,16 @@ type Check struct {
 	AllowRepeat bool
 	// Grouping finds the domain group of an address; nil knows none.
 	Grouping *mailer.Grouping
-	// Words puts into a finding what is wrong with a template or a sender; nil has
-	// the codes alone.
+	// Words puts what a part or an address has wrong into words, for a finding; nil
+	// leaves its codes.
 	Words func(error) string
+}
+
+func (c *Check) say(err error) string {
+	if c.Words == nil {
+		return err.Error()
+	}
+	return c.Words(err)
 }
 
 // Run checks one campaign. Memory does not grow with the number of recipients:
@@ -101,7 +108,7 @@ func (c *Check) Run(ctx context.Context, by mailer.Actor, id string) (mailer.Che
 		if err := tally.digestSnapshot(&snap); err != nil {
 			return mailer.CheckResult{}, err
 		}
-		r := &renderer{tmpl: tmpl, env: &env, stage: camp.Stage, repeat: c.AllowRepeat, grouping: grouping, say: c.say}
+		r := &renderer{tmpl: tmpl, env: &env, say: c.say, stage: camp.Stage, repeat: c.AllowRepeat, grouping: grouping}
 		if err := c.freeze(ctx, id, r, tally); err != nil {
 			return mailer.CheckResult{}, err
 		}
@@ -132,14 +139,6 @@ func Snapshot(ctx context.Context, facts Applied, notices mailer.Templates, camp
 		Incident: in, Merchant: m, Stage: camp.Stage, Certainty: camp.Certainty, Exposures: camp.Exposures,
 		NoticeOn: mailer.DateOf(at), Templates: notices.Digest(),
 	}, nil
-}
-
-// say is an error as a finding has it.
-func (c *Check) say(err error) string {
-	if c.Words == nil {
-		return err.Error()
-	}
-	return c.Words(err)
 }
 
 // overlaps warns of people whom two campaigns that are still to be sent would
@@ -222,9 +221,9 @@ type renderer struct {
 	env    *envelope.Envelope
 	stage  mailer.Stage
 	repeat bool
+	say    func(error) string
 
 	grouping *mailer.Grouping
-	say      func(error) string
 }
 
 // rendered is what the check knows of one recipient.
