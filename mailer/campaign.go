@@ -143,6 +143,19 @@ const (
 	SeverityInfo    Severity = "info"
 )
 
+// Japanese returns the word for tables and reports.
+func (s Severity) Japanese() string {
+	switch s {
+	case SeverityError:
+		return "誤り"
+	case SeverityWarning:
+		return "注意"
+	case SeverityInfo:
+		return "参考"
+	}
+	return string(s)
+}
+
 // Notice is one rendered notice.
 type Notice struct {
 	Subject string

@@ -1,6 +1,6 @@
 package mailer
 
-// CheckResult is what a check came to. JSON keys are the contract of `campaign check`.
+// CheckResult is what a check came to. JSON keys are a contract; see CheckReport.
 type CheckResult struct {
 	Recipients int64                 `json:"recipients"`
 	Sendable   int64                 `json:"sendable"`
@@ -10,6 +10,15 @@ type CheckResult struct {
 	Declared *int64    `json:"declared"`
 	Digest   string    `json:"digest"`
 	Findings []Finding `json:"findings"`
+}
+
+// CheckReport is a check with how fast it was. JSON keys are the contract of
+// `campaign check`.
+type CheckReport struct {
+	CheckResult
+	Seconds float64 `json:"seconds"`
+	// PerSecond is how many recipients were read, rendered, checked and frozen a second.
+	PerSecond float64 `json:"per_second"`
 }
 
 // Errors counts the findings that forbid approval.
@@ -44,3 +53,18 @@ const (
 	SuppressedAlreadyNotified Suppression = "already-notified" // an earlier campaign of this stage said the same
 	SuppressedNotConcerned    Suppression = "not-concerned"    // a correction that the list names others for
 )
+
+// Japanese returns the word for tables and reports.
+func (s Suppression) Japanese() string {
+	switch s {
+	case SuppressedNoEmail:
+		return "メールアドレスなし"
+	case SuppressedBadAddress:
+		return "メールアドレス不備"
+	case SuppressedAlreadyNotified:
+		return "通知済み"
+	case SuppressedNotConcerned:
+		return "訂正の対象外"
+	}
+	return string(s)
+}

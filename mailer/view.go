@@ -1,6 +1,10 @@
 package mailer
 
-import "time"
+import (
+	"strconv"
+	"strings"
+	"time"
+)
 
 // What cmd and web show. The store fills these, so that both show the same
 // things; JSON keys are a contract.
@@ -68,6 +72,32 @@ func (d *DeliveryView) Reply() string {
 	return o.Reply()
 }
 
+// DeliveryColumns are the columns of a table of deliveries; see Cells.
+var DeliveryColumns = []string{
+	"ref", "customer_id", "email", "state", "suppressed", "exposures", "attempts", "first_at",
+	"next_at", "last_at", "relay", "point", "code", "enhanced", "text", "message_id",
+}
+
+// Cells is one row under DeliveryColumns: times in RFC 3339 and UTC, what is absent
+// empty.
+func (d *DeliveryView) Cells() []string {
+	code := ""
+	if d.Code != 0 {
+		code = strconv.Itoa(d.Code)
+	}
+	return []string{
+		d.Ref, d.CustomerID, d.Email, string(d.State), string(d.Suppressed), strings.Join(d.Exposures, " "), strconv.Itoa(d.Attempts),
+		rfc3339(d.FirstAt), rfc3339(d.NextAt), rfc3339(d.LastAt), d.Relay, string(d.Point), code, d.Enhanced, d.Text, d.MessageID,
+	}
+}
+
+func rfc3339(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
 // DeliveryFilter says which deliveries of one campaign, and where a page begins:
 // pages are by key, so that they stay right while rows change.
 type DeliveryFilter struct {
@@ -75,6 +105,38 @@ type DeliveryFilter struct {
 	State    State // empty: any
 	After    int64 // only IDs beyond this
 	Limit    int   // 0: no limit
+}
+
+// RecipientQuery says whose notice somebody reads, and what for.
+type RecipientQuery struct {
+	Campaign string
+	Ref      string // reference number; empty: the first of the campaign
+	For      Action // ActPreview or ActTest
+	Domain   string // of the address that a test goes to; empty otherwise
+}
+
+// Detail is what the audit says of it. It holds no personal data: an address of the
+// operator's stands there with its domain alone.
+func (q *RecipientQuery) Detail() string {
+	detail := "ref " + q.Ref
+	if q.Ref == "" {
+		detail = "ref the first"
+	}
+	if q.Domain != "" {
+		detail += ", to " + q.Domain
+	}
+	return detail
+}
+
+// CampaignDetail is one campaign with all that is known of it but its recipients.
+type CampaignDetail struct {
+	Campaign
+	Approvals []Approval `json:"approvals"`
+	Counts    Counts     `json:"counts"`
+	Total     int64      `json:"total"`
+	Wait      Wait       `json:"-"`                 // why nothing is sent now; zero where it is
+	Waiting   string     `json:"waiting,omitempty"` // Wait in words; put by cmd and web
+	Findings  []Finding  `json:"findings"`
 }
 
 // Query is what a person on the phone can be found by; exactly one is set.

@@ -167,10 +167,11 @@ func (r *Reader) FindToken(ctx context.Context, token string) (d mailer.Delivery
 // FindRecipient finds one recipient of a campaign by reference number, for
 // previews and tests; with an empty one the first. Where the campaign was
 // checked it is as its notice was rendered, else as the check would take it. That
-// somebody is shown it is recorded first, as the action says.
-func (r *Reader) FindRecipient(ctx context.Context, by mailer.Actor, action mailer.Action, campaign, ref string) (rec mailer.Recipient, err error) {
+// somebody is shown it is recorded first, as the query says.
+func (r *Reader) FindRecipient(ctx context.Context, by mailer.Actor, of mailer.RecipientQuery) (rec mailer.Recipient, err error) {
+	campaign, ref := of.Campaign, of.Ref
 	defer r.explain(&err, "find recipient of %s", campaign)
-	if err := r.witness(ctx, by, action, campaign, "ref "+cmp.Or(ref, "the first")); err != nil {
+	if err := r.witness(ctx, by, of.For, campaign, of.Detail()); err != nil {
 		return mailer.Recipient{}, err
 	}
 	s, err := r.selection(ctx, campaign)

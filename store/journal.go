@@ -134,9 +134,9 @@ func (db *DB) actAlone(ctx context.Context, by mailer.Actor, action mailer.Actio
 	return db.write(ctx, func(c *change) error { return c.act(ctx, by, action, subject, detail) })
 }
 
-// Act records who is about to be shown personal data, or to send it to themselves: it
-// is committed before they are.
-func (r *Reader) Act(ctx context.Context, by mailer.Actor, action mailer.Action, subject, detail string) error {
+// RecordAct records what somebody does who is shown what the ledger says without
+// changing it; it is committed before they are.
+func (r *Reader) RecordAct(ctx context.Context, by mailer.Actor, action mailer.Action, subject, detail string) error {
 	return r.witness(ctx, by, action, subject, detail)
 }
 

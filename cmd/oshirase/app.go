@@ -1,12 +1,12 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,7 +38,8 @@ type app struct {
 	by         string // --by; see actor
 
 	cfg     *config.Config
-	db      *store.DB // see store
+	db      *store.DB     // see store
+	read    *store.Reader // see reader
 	log     *slog.Logger
 	closers []func() error
 }
@@ -182,18 +183,21 @@ func (a *app) printError(err error) {
 // errors that say nothing themselves have theirs from what they are.
 func hints(err error) []string {
 	var found []string
-	add := func(hint string) {
-		for _, h := range found {
-			if h == hint {
-				return
+	add := func(more ...string) {
+		for _, hint := range more {
+			if hint != "" && !slices.Contains(found, hint) {
+				found = append(found, hint)
 			}
-		}
-		if hint != "" {
-			found = append(found, hint)
 		}
 	}
 	var walk func(error)
 	walk = func(err error) {
+		if e, ok := err.(*mailer.Error); ok {
+			if advice := words.Hints(e); len(advice) > 0 {
+				add(advice...)
+				return
+			}
+		}
 		if h, ok := err.(interface{ Hint() string }); ok && h.Hint() != "" {
 			add(h.Hint())
 			return
@@ -208,25 +212,8 @@ func hints(err error) []string {
 		}
 	}
 	walk(err)
-	for _, hint := range words.Hints(err) {
-		add(hint)
-	}
-	if len(found) > 0 {
-		return found
-	}
-	if _, ok := errors.AsType[*mailer.RelayDown](err); ok {
-		add("look at the relay and at [[relay]] in the config; nothing is lost, and the next run sends what is left")
-		return found
-	}
-	switch {
-	case errors.Is(err, mailer.ErrWrongKey):
-		add("the database was made with another master key: look at [key] in the config, or restore the key from its copy")
-	case errors.Is(err, mailer.ErrKeyDestroyed):
-		add("the personal data of this incident was destroyed and cannot be read again; counts and references remain")
-	case errors.Is(err, context.Canceled):
-		add("it was stopped; what was recorded stays recorded")
-	case errors.Is(err, os.ErrPermission):
-		add("look at the owner and mode of the file and its folder")
+	if len(found) == 0 {
+		add(words.HintByKind(err))
 	}
 	return found
 }

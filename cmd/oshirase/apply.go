@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -37,13 +36,13 @@ takes all its campaigns back to draft, a changed merchant takes back its own.`,
 			if err != nil {
 				return err
 			}
-			db, err := a.store(cmd.Context())
+			f, err := a.facts(cmd.Context())
 			if err != nil {
 				return err
 			}
-			result, err := db.Apply(cmd.Context(), a.actor(), ins, ms)
+			result, err := f.Apply(cmd.Context(), a.actor(), ins, ms)
 			if err != nil {
-				return fmt.Errorf("apply: %w", err)
+				return err
 			}
 			if a.json {
 				return a.printJSON(result)

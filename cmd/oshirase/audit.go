@@ -11,15 +11,17 @@ func newAuditCommand(a *app) *cobra.Command {
 		Use:   "audit",
 		Short: "Show who did what",
 		Long: `audit lists who imported, approved, started, decided, looked up and destroyed, oldest
-first. Lines are only ever added. Personal search terms stand there as keyed hashes.`,
+first, and how it was proved who they are: none is a name that was typed (--by,
+OSHIRASE_BY), os-user the user of the operating system, program nobody but the program.
+Lines are only ever added. Personal search terms stand there as keyed hashes.`,
 		Example: "  oshirase audit --json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			db, err := a.store(cmd.Context())
+			r, err := a.register(cmd.Context())
 			if err != nil {
 				return err
 			}
-			each := func(fn func(mailer.Act) error) error { return db.EachAct(cmd.Context(), fn) }
+			each := func(fn func(mailer.Act) error) error { return r.Audit(cmd.Context(), a.actor(), fn) }
 			if a.json {
 				return streamJSON(a.stdout, "audit", each)
 			}

@@ -1,15 +1,9 @@
 package main
 
 import (
-	"encoding/hex"
-	"errors"
 	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
-
-	"oshirase/mailer"
-	"oshirase/mailer/campaign"
 )
 
 func newCampaignPreviewCommand(a *app) *cobra.Command {
@@ -25,7 +19,14 @@ handed to a relay.`,
   oshirase campaign preview c-20261201-7f3a --ref 3F7KQ-9XTW4 --raw > notice.eml`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			p, err := a.preview(cmd, mailer.ActPreview, args[0], ref)
+			if err := checkRef(ref); err != nil {
+				return err
+			}
+			pv, err := a.previewer(cmd.Context())
+			if err != nil {
+				return err
+			}
+			p, err := pv.Preview(cmd.Context(), a.actor(), args[0], ref)
 			if err != nil {
 				return err
 			}
@@ -52,85 +53,5 @@ handed to a relay.`,
 	}
 	c.Flags().StringVar(&ref, "ref", "", "reference `NUMBER` of the recipient (default: the first)")
 	c.Flags().BoolVar(&raw, "raw", false, "print the message's bytes")
-	return c
-}
-
-// preview composes the message of one recipient of a campaign.
-func (a *app) preview(cmd *cobra.Command, act mailer.Action, id, ref string) (*campaign.Preview, error) {
-	db, err := a.store(cmd.Context())
-	if err != nil {
-		return nil, err
-	}
-	if ref != "" {
-		if ref, err = mailer.ParseRef(ref); err != nil {
-			return nil, usageError{err: err}
-		}
-	}
-	r, err := db.FindRecipient(cmd.Context(), a.actor(), act, id, ref)
-	if err != nil {
-		if errors.Is(err, mailer.ErrNotFound) {
-			return nil, withHint(err, "import a list for the campaign's incident and merchant, or look at --ref")
-		}
-		return nil, err
-	}
-	notices, err := a.notices()
-	if err != nil {
-		return nil, err
-	}
-	pv := campaign.Previewer{Store: db, Notices: notices, Composer: a.composer, Now: a.now}
-	token := make([]byte, 16)
-	if _, err := io.ReadFull(a.random, token); err != nil {
-		return nil, fmt.Errorf("make token: %w", err)
-	}
-	return pv.Preview(cmd.Context(), id, &r, hex.EncodeToString(token))
-}
-
-func newCampaignTestCommand(a *app) *cobra.Command {
-	var ref, to string
-	c := &cobra.Command{
-		Use:   "test ID --to ADDRESS",
-		Short: "Send one real notice to an address of your own",
-		Long: `test sends the notice of one recipient, as it would be sent, to another address: to
-your own, to look at it in a mail program. No delivery is touched. Remember that the
-notice holds that recipient's personal data.`,
-		Example: "  oshirase campaign test c-20261201-7f3a --to reviewer@minato-jutaku.example",
-		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			addr, err := mailer.ParseAddress(to)
-			if err != nil {
-				return usageError{err: fmt.Errorf("--to: %w", err)}
-			}
-			p, err := a.preview(cmd, mailer.ActTest, args[0], ref)
-			if err != nil {
-				return err
-			}
-			if err := p.Readdress(addr); err != nil {
-				return err
-			}
-			runner, err := a.runner(cmd.Context())
-			if err != nil {
-				return err
-			}
-			out, err := runner.SendOne(cmd.Context(), &p.Message)
-			if err != nil {
-				return err
-			}
-			if a.json {
-				err = a.printJSON(map[string]any{
-					"state": out.State, "code": out.Code, "enhanced": out.Enhanced, "text": out.Text, "relay": out.Relay,
-					"message_id": p.Header.MessageID, "ref": p.Recipient.Ref,
-				})
-			} else {
-				a.printf("%s: %d %s %s（%s）\n", out.State.Japanese(), out.Code, out.Enhanced, out.Text, out.Relay)
-			}
-			if err == nil && out.State != mailer.StateAccepted {
-				err = fmt.Errorf("the relay %s did not accept the test message: %d %s", out.Relay, out.Code, out.Text)
-			}
-			return err
-		},
-	}
-	c.Flags().StringVar(&ref, "ref", "", "reference `NUMBER` of the recipient whose notice it is (default: the first)")
-	c.Flags().StringVar(&to, "to", "", "the `ADDRESS` that gets it")
-	required(c, "to")
 	return c
 }

@@ -2,22 +2,16 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"encoding/csv"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strconv"
-	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"oshirase/mailer"
-	"oshirase/mailer/envelope"
-	"oshirase/store"
 )
 
 func newDeliveriesCommand(a *app) *cobra.Command {
@@ -39,27 +33,12 @@ the sending.`,
 			if state != "" && !slices.Contains(mailer.States, mailer.State(state)) {
 				return usagef("--state %q: no such state (see docs/states.md)", state)
 			}
-			db, err := a.store(cmd.Context())
+			r, err := a.register(cmd.Context())
 			if err != nil {
 				return err
 			}
-			sender, err := senderOf(cmd.Context(), db, id)
-			if err != nil {
-				return err
-			}
-			way := newGiveWay(db.Rate)
-			each := func(fn func(*mailer.DeliveryView) error) error {
-				return db.EachDelivery(cmd.Context(), a.actor(), mailer.DeliveryFilter{Campaign: id, State: mailer.State(state)}, func(d mailer.DeliveryView) error {
-					var err error
-					if d.MessageID, err = envelope.MessageID(sender, d.Token); err != nil {
-						return err
-					}
-					if err := fn(&d); err != nil {
-						return err
-					}
-					return way.step(cmd.Context())
-				})
-			}
+			of := mailer.DeliveryFilter{Campaign: id, State: mailer.State(state)}
+			each := func(fn func(*mailer.DeliveryView) error) error { return r.Deliveries(cmd.Context(), a.actor(), of, fn) }
 			if file != "" {
 				n, err := writeDeliveries(file, each)
 				if err != nil {
@@ -83,23 +62,6 @@ the sending.`,
 	f.StringVar(&file, "csv", "", "write them to this `FILE`")
 	required(c, "campaign")
 	return c
-}
-
-// senderOf is the merchant as the campaign was checked with it, or as it is.
-func senderOf(ctx context.Context, db *store.DB, id string) (*mailer.Merchant, error) {
-	snap, err := db.Snapshot(ctx, id)
-	if err == nil {
-		return &snap.Merchant, nil
-	}
-	if !errors.Is(err, mailer.ErrConflict) { // not checked yet
-		return nil, err
-	}
-	c, err := db.Campaign(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	m, err := db.Merchant(ctx, c.Merchant)
-	return &m, err
 }
 
 type eachDelivery func(func(*mailer.DeliveryView) error) error
@@ -140,22 +102,12 @@ func writeDeliveries(path string, each eachDelivery) (n int64, err error) {
 		buf := bufio.NewWriterSize(f, 1<<16)
 		w := csv.NewWriter(buf)
 		w.UseCRLF = true
-		if err := w.Write([]string{
-			"ref", "customer_id", "email", "state", "suppressed", "exposures", "attempts", "first_at",
-			"next_at", "last_at", "relay", "point", "code", "enhanced", "text", "message_id",
-		}); err != nil {
+		if err := w.Write(mailer.DeliveryColumns); err != nil {
 			return err
 		}
 		if err := each(func(v *mailer.DeliveryView) error {
 			n++
-			code := ""
-			if v.Code != 0 {
-				code = strconv.Itoa(v.Code)
-			}
-			return w.Write([]string{
-				v.Ref, v.CustomerID, v.Email, string(v.State), string(v.Suppressed), strings.Join(v.Exposures, " "), strconv.Itoa(v.Attempts),
-				rfc3339(v.FirstAt), rfc3339(v.NextAt), rfc3339(v.LastAt), v.Relay, string(v.Point), code, v.Enhanced, v.Text, v.MessageID,
-			})
+			return w.Write(v.Cells())
 		}); err != nil {
 			return err
 		}
@@ -166,13 +118,6 @@ func writeDeliveries(path string, each eachDelivery) (n int64, err error) {
 		return buf.Flush()
 	}()
 	return n, f.finish(err)
-}
-
-func rfc3339(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format(time.RFC3339)
 }
 
 // tableRows is how many deliveries are aligned as one table on a terminal:
@@ -197,7 +142,7 @@ func (a *app) printDeliveries(each eachDelivery) error {
 		}
 		st := v.State.Japanese()
 		if v.Suppressed != "" {
-			st += "（" + suppressedJapanese(v.Suppressed) + "）"
+			st += "（" + v.Suppressed.Japanese() + "）"
 		}
 		t.add(v.Ref, to, st, strconv.Itoa(v.Attempts), jst(v.LastAt), v.Reply())
 		if len(t.rows) == tableRows {

@@ -1,6 +1,11 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"github.com/spf13/cobra"
+
+	"oshirase/mailer"
+	"oshirase/mailer/campaign"
+)
 
 func newDestroyCommand(a *app) *cobra.Command {
 	var incident, confirm string
@@ -15,18 +20,20 @@ The incident is named twice, so that nobody destroys the wrong one by a slip.`,
 		Example: "  oshirase destroy --incident pay --confirm pay --by 情報管理責任者",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if confirm != incident {
-				return usagef("--confirm %q is not the incident %q: nothing was destroyed", confirm, incident)
-			}
-			db, err := a.store(cmd.Context())
+			facts, err := a.facts(cmd.Context())
 			if err != nil {
 				return err
 			}
-			if err := db.DestroyKey(cmd.Context(), a.actor(), incident); err != nil {
+			by := a.actor()
+			err = facts.Destroy(cmd.Context(), by, incident, confirm)
+			if mailer.CodeOf(err) == campaign.NotConfirmed {
+				return usageError{err: err}
+			}
+			if err != nil {
 				return err
 			}
 			if a.json {
-				return a.printJSON(map[string]string{"incident": incident, "destroyed_by": a.actor().Name})
+				return a.printJSON(map[string]string{"incident": incident, "destroyed_by": by.Name})
 			}
 			a.printf("事案 %s の個人データを読み取れないようにしました。\n", incident)
 			return nil

@@ -3,41 +3,18 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"oshirase/mailer"
+	"oshirase/mailer/intake"
 	"oshirase/mailer/list"
 	"oshirase/mailer/words"
-	"oshirase/store"
 )
 
-// importResult is the JSON of `import`.
-type importResult struct {
-	List       string             `json:"list"`
-	SHA256     string             `json:"sha256"`
-	Encoding   string             `json:"encoding"`
-	Rows       int64              `json:"rows"`
-	Imported   int64              `json:"imported"`
-	Updated    int64              `json:"updated"`
-	Duplicates int64              `json:"duplicates"`
-	Rejected   int64              `json:"rejected"`
-	Errors     []*mailer.RowError `json:"errors"`
-	// ErrorsOmitted counts refused rows beyond those in errors; all of them are in
-	// the file of --errors.
-	ErrorsOmitted int64         `json:"errors_omitted,omitempty"`
-	DryRun        bool          `json:"dry_run,omitempty"`
-	Shift         *mailer.Shift `json:"shift,omitempty"`
-}
-
-// maxErrors bounds how many refused rows a result lists, and so the memory.
-const maxErrors = 1000
-
 func newImportCommand(a *app) *cobra.Command {
-	im := importer{app: a}
+	var o intake.Order
 	var columns []string
 	c := &cobra.Command{
 		Use:   "import LIST",
@@ -57,209 +34,62 @@ list again changes nothing.`,
   oshirase import --incident pay --merchant housing --dry-run list.csv`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			im.columns = map[string]string{}
+			o.Columns = map[string]string{}
 			for _, c := range columns {
 				field, header, ok := strings.Cut(c, "=")
 				if !ok || header == "" || !slices.Contains(list.Fields, field) {
 					return usagef("--column %q: write field=header, the field being one of %s", c, strings.Join(list.Fields, ", "))
 				}
-				if _, twice := im.columns[field]; twice {
+				if _, twice := o.Columns[field]; twice {
 					return usagef("--column: %s is given twice", field)
 				}
-				im.columns[field] = header
+				o.Columns[field] = header
 			}
-			switch im.encoding {
+			switch o.Encoding {
 			case list.Auto, list.UTF8, list.CP932:
 			default:
-				return usagef("--encoding %q: use auto, utf-8 or cp932", im.encoding)
+				return usagef("--encoding %q: use auto, utf-8 or cp932", o.Encoding)
 			}
-			return im.run(cmd.Context(), args[0])
+			o.Path = args[0]
+			return a.importList(cmd.Context(), o)
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&im.incident, "incident", "", "`ID` of the incident")
-	f.StringVar(&im.merchant, "merchant", "", "`ID` of the merchant")
-	f.StringSliceVar(&im.exposures, "exposure", nil, "`EXPOSURE` of every row; may be repeated")
+	f.StringVar(&o.Incident, "incident", "", "`ID` of the incident")
+	f.StringVar(&o.Merchant, "merchant", "", "`ID` of the merchant")
+	f.StringSliceVar(&o.Exposures, "exposure", nil, "`EXPOSURE` of every row; may be repeated")
 	f.StringArrayVar(&columns, "column", nil, "take `FIELD=HEADER` for a field; may be repeated")
-	f.StringVar(&im.encoding, "encoding", list.Auto, "auto, utf-8 or cp932")
-	f.BoolVar(&im.strict, "strict", false, "take nothing if any row is refused")
-	f.BoolVar(&im.dryRun, "dry-run", false, "read and report, and change nothing")
-	f.StringVar(&im.errorsFile, "errors", "", "write refused rows to this `FILE`")
+	f.StringVar(&o.Encoding, "encoding", list.Auto, "auto, utf-8 or cp932")
+	f.BoolVar(&o.Strict, "strict", false, "take nothing if any row is refused")
+	f.BoolVar(&o.DryRun, "dry-run", false, "read and report, and change nothing")
+	f.StringVar(&o.ErrorsFile, "errors", "", "write refused rows to this `FILE`")
 	required(c, "incident", "merchant")
 	return c
 }
 
-// importer reads one list into the ledger.
-type importer struct {
-	*app
-	incident, merchant string
-	exposures          []string
-	columns            map[string]string
-	encoding           string
-	strict, dryRun     bool
-	errorsFile         string
-
-	result  importResult
-	refused *list.ErrorWriter // nil without --errors
-	// late are the rows that the ledger refused: they were read and gone by then,
-	// and are read again for the errors file.
-	late map[int64]*mailer.RowError
-}
-
-var errStrict = errors.New("rows were refused, and --strict takes all or nothing")
-
-func (im *importer) run(ctx context.Context, path string) (err error) {
-	db, err := im.store(ctx)
+// importList takes one list in and prints what came of it, also where strictness
+// took nothing.
+func (a *app) importList(ctx context.Context, o intake.Order) error {
+	db, err := a.store(ctx)
 	if err != nil {
 		return err
 	}
-	in, err := db.Incident(ctx, im.incident)
-	if err != nil {
-		return withHint(err, "load the incident with `oshirase apply`")
-	}
-	opt := list.Options{Encoding: im.encoding, Columns: im.columns, Exposures: in.ExposureIDs(), Default: im.exposures}
-	r, err := list.Open(path, opt)
-	if err != nil {
+	bar := a.newProgress("importing", "bytes", 0)
+	in := intake.Intake{Ledger: db, Words: words.Error, Progress: bar.set}
+	res, err := in.Import(ctx, a.actor(), o)
+	bar.end()
+	if err != nil && !errors.Is(err, intake.ErrStrict) {
 		return err
 	}
-	defer r.Close()
-	im.late = map[int64]*mailer.RowError{}
-	im.result = importResult{Errors: []*mailer.RowError{}, DryRun: im.dryRun}
-	if im.errorsFile != "" {
-		if im.refused, err = list.NewErrorWriter(im.errorsFile, r); err != nil {
-			return err
-		}
-		defer im.refused.Abort()
+	if printErr := a.printImport(&res, o.ErrorsFile); printErr != nil {
+		return printErr
 	}
-	failed := im.read(ctx, db, r)
-	im.fill(r)
-	if failed != nil && !errors.Is(failed, errStrict) {
-		return failed
-	}
-	if im.refused != nil {
-		if err := im.writeLate(path, opt); err != nil {
-			return err
-		}
-		if err := im.refused.Close(); err != nil {
-			return err
-		}
-	}
-	if err := im.report(); err != nil {
-		return err
-	}
-	if failed != nil {
-		return withHint(failed, "mend the rows, or leave --strict out to take the good ones; nothing was imported")
-	}
-	return nil
-}
-
-// read feeds the rows to the ledger, in one transaction.
-func (im *importer) read(ctx context.Context, db *store.DB, r *list.Reader) error {
-	bar := im.newProgress("importing", "bytes", 0)
-	defer bar.end()
-	res, err := db.Import(ctx, im.actor(), mailer.Import{
-		Incident: im.incident, Merchant: im.merchant, DryRun: im.dryRun, Info: r.Info,
-		Accept: im.allOrNothing,
-		Reject: func(row mailer.Row, column string, err error) {
-			reason := words.Error(err)
-			e := &mailer.RowError{Row: row.Number, Column: im.header(r, column), Reason: reason}
-			im.refuse(e)
-			if im.refused != nil {
-				im.late[row.Number] = &mailer.RowError{Row: row.Number, Column: column, Reason: reason}
-			}
-		},
-		Progress: func(int64) { bar.set(r.Progress()) },
-	}, func() (mailer.Row, error) {
-		for {
-			row, err := r.Next()
-			var refused *list.Rejected
-			if !errors.As(err, &refused) {
-				return row, err
-			}
-			im.refuse(refused.Err)
-			if im.refused != nil {
-				if err := im.refused.Write(refused); err != nil {
-					return mailer.Row{}, err
-				}
-			}
-		}
-	})
-	im.result.List, im.result.Imported, im.result.Updated, im.result.Duplicates = res.List, res.Imported, res.Updated, res.Duplicates
 	return err
 }
 
-// allOrNothing is asked before the transaction is committed.
-func (im *importer) allOrNothing() error {
-	if im.strict && im.result.Rejected > 0 {
-		return errStrict
-	}
-	return nil
-}
-
-// header is the list's own header of a field, or the field where it has none.
-func (im *importer) header(r *list.Reader, field string) string {
-	for header, f := range r.Mapping() {
-		if f == field {
-			return header
-		}
-	}
-	return field
-}
-
-func (im *importer) refuse(e *mailer.RowError) {
-	im.result.Rejected++
-	if len(im.result.Errors) < maxErrors {
-		im.result.Errors = append(im.result.Errors, e)
-	} else {
-		im.result.ErrorsOmitted++
-	}
-}
-
-func (im *importer) fill(r *list.Reader) {
-	info, shift := r.Info(), r.Shift()
-	im.result.SHA256, im.result.Encoding, im.result.Rows = info.SHA256, info.Encoding, info.Rows
-	if shift.Voting > 0 {
-		im.result.Shift = &shift
-	}
-	if im.dryRun {
-		im.result.List = ""
-	}
-}
-
-// writeLate reads the list once more for the rows that the ledger refused.
-func (im *importer) writeLate(path string, opt list.Options) error {
-	if len(im.late) == 0 {
-		return nil
-	}
-	r, err := list.Open(path, opt)
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	for found := 0; found < len(im.late); {
-		row, err := r.Next()
-		var refused *list.Rejected
-		if errors.As(err, &refused) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("read refused rows again: %w", err)
-		}
-		if e := im.late[row.Number]; e != nil {
-			found++
-			if err := im.refused.Write(r.Refuse(e.Column, e.Reason)); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (im *importer) report() error {
-	res := &im.result
-	slices.SortStableFunc(res.Errors, func(a, b *mailer.RowError) int { return int(a.Row - b.Row) })
-	if im.json {
-		return im.printJSON(res)
+func (a *app) printImport(res *intake.Result, errorsFile string) error {
+	if a.json {
+		return a.printJSON(res)
 	}
 	t := newTable("項目", "内容").alignRight(1)
 	t.add("文字コード", res.Encoding)
@@ -268,28 +98,28 @@ func (im *importer) report() error {
 	t.add("更新", number(res.Updated))
 	t.add("重複", number(res.Duplicates))
 	t.add("受け付けなかった行", number(res.Rejected))
-	im.printTable(t)
-	if im.dryRun {
-		im.printf("試しに読み込んだだけで、何も変更していません。\n")
+	a.printTable(t)
+	if res.DryRun {
+		a.printf("試しに読み込んだだけで、何も変更していません。\n")
 	}
 	if s := res.Shift; s != nil && s.Shifted > 0 {
-		im.printf("氏名とメールアドレスの行ずれの疑い: %s行（比較できた行の%.1f%%）\n", number(s.Shifted), 100*s.Share)
+		a.printf("氏名とメールアドレスの行ずれの疑い: %s行（比較できた行の%.1f%%）\n", number(s.Shifted), 100*s.Share)
 	}
 	if len(res.Errors) == 0 {
 		return nil
 	}
 	const shown = 20
-	im.printf("\n")
+	a.printf("\n")
 	t = newTable("行", "列", "理由").alignRight(0)
 	for _, e := range res.Errors[:min(shown, len(res.Errors))] {
 		t.add(number(e.Row), e.Column, e.Reason)
 	}
-	im.printTable(t)
+	a.printTable(t)
 	if more := res.Rejected - shown; more > 0 {
-		im.printf("ほか%s行（すべては --errors FILE または --json で確認できます）\n", number(more))
+		a.printf("ほか%s行（すべては --errors FILE または --json で確認できます）\n", number(more))
 	}
-	if im.errorsFile != "" {
-		im.printf("受け付けなかった行を %s に書き出しました。修正して、もう一度読み込んでください。\n", im.errorsFile)
+	if errorsFile != "" {
+		a.printf("受け付けなかった行を %s に書き出しました。修正して、もう一度読み込んでください。\n", errorsFile)
 	}
 	return nil
 }

@@ -10,7 +10,7 @@ import (
 )
 
 func newLookupCommand(a *app) *cobra.Command {
-	var ref, email, customer string
+	var q mailer.Query
 	c := &cobra.Command{
 		Use:   "lookup --ref REF | --email ADDRESS | --customer-id ID --by NAME",
 		Short: "Find a person who calls, and what was sent to them",
@@ -21,18 +21,14 @@ Every look-up is logged with the name of the person who made it.`,
   oshirase lookup --email taro@example.jp --by 窓口担当 --json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			q := mailer.Query{Email: email, CustomerID: customer}
-			if ref != "" {
-				var err error
-				if q.Ref, err = mailer.ParseRef(ref); err != nil {
-					return usageError{err: err}
-				}
+			if err := checkRef(q.Ref); err != nil {
+				return err
 			}
-			db, err := a.store(cmd.Context())
+			r, err := a.register(cmd.Context())
 			if err != nil {
 				return err
 			}
-			matches, err := db.Lookup(cmd.Context(), a.actor(), q)
+			matches, err := r.LookUp(cmd.Context(), a.actor(), q)
 			if err != nil {
 				return err
 			}
@@ -49,9 +45,9 @@ Every look-up is logged with the name of the person who made it.`,
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&ref, "ref", "", "reference `NUMBER`, as read out: any case, blanks and hyphens anywhere")
-	f.StringVar(&email, "email", "", "e-mail `ADDRESS`")
-	f.StringVar(&customer, "customer-id", "", "the merchant's customer `NUMBER`")
+	f.StringVar(&q.Ref, "ref", "", "reference `NUMBER`, as read out: any case, blanks and hyphens anywhere")
+	f.StringVar(&q.Email, "email", "", "e-mail `ADDRESS`")
+	f.StringVar(&q.CustomerID, "customer-id", "", "the merchant's customer `NUMBER`")
 	c.MarkFlagsMutuallyExclusive("ref", "email", "customer-id")
 	c.MarkFlagsOneRequired("ref", "email", "customer-id")
 	return c
@@ -74,7 +70,7 @@ func (a *app) printMatch(m *mailer.Match) {
 	for _, n := range m.Notices {
 		state := n.State.Japanese()
 		if n.Suppressed != "" {
-			state += "（" + suppressedJapanese(n.Suppressed) + "）"
+			state += "（" + n.Suppressed.Japanese() + "）"
 		}
 		t.add("現在", n.Campaign, n.Stage.Japanese(), state, "")
 		for _, e := range n.Events {

@@ -188,3 +188,15 @@ func TestVersion(t *testing.T) {
 		t.Errorf("got %q", out)
 	}
 }
+
+// TestErrorsAreInWords: codes are for programs; people read words, and the advice
+// of the catalogue.
+func TestErrorsAreInWords(t *testing.T) {
+	var b bytes.Buffer
+	a := &app{stderr: &b}
+	a.printError(fmt.Errorf("import list: %w", mailer.NotFound("intake.no-incident", "cause", errors.New(`not found: incident "x"`))))
+	want := "oshirase: import list: not found: incident \"x\"\n  hint: load the incident with `oshirase apply`\n"
+	if b.String() != want {
+		t.Errorf("got\n%swant\n%s", b.String(), want)
+	}
+}

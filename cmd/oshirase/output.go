@@ -16,6 +16,8 @@ import (
 	"github.com/rivo/uniseg"
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
+
+	"oshirase/mailer"
 )
 
 // printJSON writes a result as JSON, alone on standard output.
@@ -56,6 +58,14 @@ func number(n int64) string {
 		b.WriteRune(digit)
 	}
 	return b.String()
+}
+
+// jst writes a time for people; no time is "".
+func jst(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.In(mailer.JST).Format("2006-01-02 15:04:05")
 }
 
 // sortedKeys are the keys of a map in order.

@@ -23,21 +23,15 @@ has it), or queued (it does not: the notice is sent again, with the same Message
 			if state != mailer.StateAccepted && state != mailer.StateQueued {
 				return usagef("--as %q: use accepted or queued", as)
 			}
-			if ref != "" {
-				var err error
-				if ref, err = mailer.ParseRef(ref); err != nil {
-					return usageError{err: err}
-				}
+			if err := checkRef(ref); err != nil {
+				return err
 			}
-			db, err := a.store(cmd.Context())
+			s, err := a.steering(cmd.Context())
 			if err != nil {
 				return err
 			}
-			n, err := db.Resolve(cmd.Context(), a.actor(), id, state, ref)
+			n, err := s.Resolve(cmd.Context(), a.actor(), id, state, ref)
 			if err != nil {
-				return err
-			}
-			if err := db.Settle(cmd.Context(), id); err != nil { // it may have been the last open one
 				return err
 			}
 			if a.json {

@@ -25,18 +25,12 @@ run again, or serve, to send it. unknown deliveries wait for oshirase resolve.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
-			db, err := a.store(ctx)
+			reg, err := a.register(ctx)
 			if err != nil {
 				return err
 			}
-			var total int64
-			if id != "" {
-				counts, err := db.Counts(ctx, id)
-				if err != nil {
-					return err
-				}
-				total = counts.Pending()
-			} else if total, err = pending(ctx, db); err != nil {
+			total, err := reg.Pending(ctx, a.actor(), id)
+			if err != nil {
 				return err
 			}
 			runner, err := a.runner(ctx)
@@ -48,8 +42,8 @@ run again, or serve, to send it. unknown deliveries wait for oshirase resolve.`,
 			sum, err := runner.Run(ctx, id)
 			bar.end()
 			if id != "" && sum.Remaining > 0 && sum.Waits[id].IsZero() {
-				if c, cerr := db.Campaign(ctx, id); cerr == nil && c.Phase != mailer.PhaseRunning {
-					sum.Waits[id] = mailer.Wait{Scope: mailer.WaitCampaign, Name: id, Reason: mailer.WaitPhase, Phase: c.Phase}
+				if w, werr := reg.NotRunning(ctx, a.actor(), id); werr == nil && !w.IsZero() {
+					sum.Waits[id] = w
 				}
 			}
 			if a.json {

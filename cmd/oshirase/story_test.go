@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"oshirase/mailer"
+	"oshirase/mailer/intake"
 	"oshirase/mailer/sink"
 )
 
@@ -131,7 +132,7 @@ func (s *story) load(incident, merchant string, lists ...string) {
 		if strings.HasPrefix(name, "testdata/") {
 			file = name
 		}
-		var res importResult
+		var res intake.Result
 		s.ask(&res, "import", "--incident", incident, "--merchant", merchant, file)
 		if res.Rejected > 0 || res.Imported+res.Updated == 0 {
 			s.t.Fatalf("import %s: %+v", name, res)

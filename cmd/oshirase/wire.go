@@ -6,7 +6,6 @@ import (
 
 	"oshirase/config"
 	"oshirase/mailer"
-	"oshirase/mailer/check"
 	"oshirase/mailer/send"
 	"oshirase/mailer/smtp"
 	"oshirase/store"
@@ -17,7 +16,6 @@ import (
 // identical result types, so parts that hand out others are wrapped here.
 var (
 	_ send.Ledger     = (*store.DB)(nil)
-	_ check.Freezer   = (*store.DB)(nil)
 	_ send.Conn       = (*smtp.Conn)(nil)
 	_ mailer.Composer = (*smtp.Composer)(nil)
 	_ send.Relays     = relays{}

@@ -63,6 +63,16 @@ type Check struct {
 	AllowRepeat bool
 	// Grouping finds the domain group of an address; nil knows none.
 	Grouping *mailer.Grouping
+	// Words puts what a part or an address has wrong into words, for a finding; nil
+	// leaves its codes.
+	Words func(error) string
+}
+
+func (c *Check) say(err error) string {
+	if c.Words == nil {
+		return err.Error()
+	}
+	return c.Words(err)
 }
 
 // Run checks one campaign. Memory does not grow with the number of recipients:
@@ -72,7 +82,7 @@ func (c *Check) Run(ctx context.Context, by mailer.Actor, id string) (mailer.Che
 	if err != nil {
 		return mailer.CheckResult{}, err
 	}
-	snap, err := c.Snapshot(ctx, camp)
+	snap, err := Snapshot(ctx, c.Store, c.Notices, camp, c.Now())
 	if err != nil {
 		return mailer.CheckResult{}, err
 	}
@@ -87,18 +97,18 @@ func (c *Check) Run(ctx context.Context, by mailer.Actor, id string) (mailer.Che
 	tally := newTally()
 	env, err := envelope.New(&snap.Merchant)
 	if err != nil {
-		tally.find(mailer.Finding{Severity: mailer.SeverityError, Rule: "sender-address", Message: err.Error()})
+		tally.find(mailer.Finding{Severity: mailer.SeverityError, Rule: "sender-address", Message: c.say(err)})
 	}
 	tmpl, err := c.Notices.Compile(&snap)
 	if err != nil {
-		tally.find(mailer.Finding{Severity: mailer.SeverityError, Rule: "template", Message: err.Error()})
+		tally.find(mailer.Finding{Severity: mailer.SeverityError, Rule: "template", Message: c.say(err)})
 	}
 	if tally.errors == 0 {
 		tally.find(tmpl.CheckFacts()...)
 		if err := tally.digestSnapshot(&snap); err != nil {
 			return mailer.CheckResult{}, err
 		}
-		r := &renderer{tmpl: tmpl, env: &env, stage: camp.Stage, repeat: c.AllowRepeat, grouping: grouping}
+		r := &renderer{tmpl: tmpl, env: &env, say: c.say, stage: camp.Stage, repeat: c.AllowRepeat, grouping: grouping}
 		if err := c.freeze(ctx, id, r, tally); err != nil {
 			return mailer.CheckResult{}, err
 		}
@@ -115,19 +125,19 @@ func (c *Check) Run(ctx context.Context, by mailer.Actor, id string) (mailer.Che
 }
 
 // Snapshot is what the notices of a campaign are rendered from, by the facts as
-// they are now.
-func (c *Check) Snapshot(ctx context.Context, camp mailer.Campaign) (mailer.Snapshot, error) {
-	in, err := c.Store.Incident(ctx, camp.Incident)
+// they are at a time.
+func Snapshot(ctx context.Context, facts Applied, notices mailer.Templates, camp mailer.Campaign, at time.Time) (mailer.Snapshot, error) {
+	in, err := facts.Incident(ctx, camp.Incident)
 	if err != nil {
 		return mailer.Snapshot{}, err
 	}
-	m, err := c.Store.Merchant(ctx, camp.Merchant)
+	m, err := facts.Merchant(ctx, camp.Merchant)
 	if err != nil {
 		return mailer.Snapshot{}, err
 	}
 	return mailer.Snapshot{
 		Incident: in, Merchant: m, Stage: camp.Stage, Certainty: camp.Certainty, Exposures: camp.Exposures,
-		NoticeOn: mailer.DateOf(c.Now()), Templates: c.Notices.Digest(),
+		NoticeOn: mailer.DateOf(at), Templates: notices.Digest(),
 	}, nil
 }
 
@@ -211,6 +221,7 @@ type renderer struct {
 	env    *envelope.Envelope
 	stage  mailer.Stage
 	repeat bool
+	say    func(error) string
 
 	grouping *mailer.Grouping
 }
@@ -250,7 +261,7 @@ func (r *renderer) one(rec *mailer.Recipient) (out rendered) {
 		return out
 	}
 	if err != nil {
-		out.findings = []mailer.Finding{{Severity: mailer.SeverityError, Rule: "template", Message: err.Error(), Ref: rec.Ref}}
+		out.findings = []mailer.Finding{{Severity: mailer.SeverityError, Rule: "template", Message: r.say(err), Ref: rec.Ref}}
 		return out
 	}
 	out.findings = r.tmpl.CheckNotice(rec, &n)

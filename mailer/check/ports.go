@@ -9,11 +9,16 @@ import (
 	"oshirase/mailer"
 )
 
-// Freezer is what the check needs of the store.
-type Freezer interface {
-	Campaign(ctx context.Context, id string) (mailer.Campaign, error)
+// Applied has the facts as they are now.
+type Applied interface {
 	Incident(ctx context.Context, id string) (mailer.Incident, error)
 	Merchant(ctx context.Context, id string) (mailer.Merchant, error)
+}
+
+// Freezer is what the check needs of the store.
+type Freezer interface {
+	Applied
+	Campaign(ctx context.Context, id string) (mailer.Campaign, error)
 	// BeginCheck takes the campaign to draft, drops its approvals, findings and
 	// the deliveries that were never tried, and returns the revision of
 	// everything the check depends on. A delivery that was tried (or is held)

@@ -7,7 +7,6 @@ package envelope
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"fmt"
 	"sync"
 	"time"
 
@@ -26,7 +25,7 @@ type Envelope struct {
 func New(m *mailer.Merchant) (Envelope, error) {
 	from, err := mailer.ParseAddress(m.From)
 	if err != nil {
-		return Envelope{}, fmt.Errorf("merchant %s: from: %w", m.ID, err)
+		return Envelope{}, mailer.Invalid("envelope.from", "merchant", m.ID, "cause", err)
 	}
 	e := Envelope{
 		from: from.Mailbox(), fromName: m.FromName, fromDomain: from.Domain,
@@ -44,7 +43,7 @@ func New(m *mailer.Merchant) (Envelope, error) {
 	if m.ReplyTo != "" {
 		r, err := mailer.ParseAddress(m.ReplyTo)
 		if err != nil {
-			return Envelope{}, fmt.Errorf("merchant %s: reply_to: %w", m.ID, err)
+			return Envelope{}, mailer.Invalid("envelope.reply-to", "merchant", m.ID, "cause", err)
 		}
 		e.replyTo = r.Mailbox()
 	}

@@ -29,26 +29,44 @@ func (e *Rejected) Unwrap() error { return e.Err }
 
 // rejected keeps what the source is about to overwrite.
 func (r *Reader) rejected(rec record, err *mailer.RowError) *Rejected {
-	e := &Rejected{Err: err, column: -1, fields: make([][]byte, len(rec.fields))}
-	for i, f := range rec.fields {
-		e.fields[i] = slices.Clone(f)
-	}
+	return r.refusal(cloneFields(rec.fields), err)
+}
+
+func (r *Reader) refusal(fields [][]byte, err *mailer.RowError) *Rejected {
+	e := &Rejected{Err: err, column: -1, fields: fields}
 	if err.Column != "" {
 		e.column = slices.Index(r.columns.headers, err.Column)
 	}
 	return e
 }
 
-// Refuse makes a Rejected of the row that Next returned last, for reasons that
-// the list alone does not show. field is one of Fields, or empty for the whole row.
-func (r *Reader) Refuse(field, reason string) *Rejected {
-	err := &mailer.RowError{Row: r.last.number, Reason: reason}
+// cloneFields copies the cells of a row into memory of their own.
+func cloneFields(fields [][]byte) [][]byte {
+	n := 0
+	for _, f := range fields {
+		n += len(f)
+	}
+	all := make([]byte, 0, n)
+	out := make([][]byte, len(fields))
+	for i, f := range fields {
+		from := len(all)
+		all = append(all, f...)
+		out[i] = all[from:len(all):len(all)]
+	}
+	return out
+}
+
+// Refuse makes a Rejected of a row that Next returned, for reasons that the list
+// alone does not show. field is one of Fields, or empty for the whole row. Only
+// with Options.KeepRaw it holds what stood in the row.
+func (r *Reader) Refuse(row mailer.Row, field string, reason error) *Rejected {
+	err := &mailer.RowError{Row: row.Number, Reason: reason.Error()}
 	for i, k := range r.columns.kinds {
 		if k.field >= 0 && Fields[k.field] == field {
 			err.Column = r.columns.headers[i]
 		}
 	}
-	return r.rejected(r.last, err)
+	return r.refusal(row.Raw, err)
 }
 
 // ErrorWriter writes the rows that were refused to a file that can be mended and

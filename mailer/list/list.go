@@ -47,6 +47,9 @@ type Options struct {
 	// ShiftThreshold is the share of shifted rows above which the list is
 	// refused at its end; 0 is DefaultShiftThreshold, a negative one never refuses.
 	ShiftThreshold float64
+	// KeepRaw has each good row carry its cells as the file has them, so that it can
+	// still be refused by what is known elsewhere; see Refuse.
+	KeepRaw bool
 }
 
 // Reader reads one list. Only Progress may be called by other goroutines.
@@ -64,8 +67,7 @@ type Reader struct {
 	delim     byte
 	size      int64
 	read      atomic.Int64
-	err       error  // what Next returns from now on
-	last      record // of the row that Next returned last
+	err       error // what Next returns from now on
 
 	text []byte // the decoded values of the current row
 	span [][2]int
@@ -217,7 +219,9 @@ func (r *Reader) Next() (mailer.Row, error) {
 			return mailer.Row{}, r.rejected(rec, rowErr)
 		}
 		r.shift.add(&row)
-		r.last = rec
+		if r.opt.KeepRaw {
+			row.Raw = cloneFields(rec.fields)
+		}
 		return row, nil
 	}
 	return mailer.Row{}, r.err

@@ -2,10 +2,7 @@ package send_test
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
-	"io"
-	"path/filepath"
 	"sync"
 	"syscall"
 	"testing"
@@ -13,9 +10,8 @@ import (
 
 	"go.uber.org/goleak"
 
-	"oshirase/config"
 	"oshirase/mailer"
-	"oshirase/mailer/check"
+	"oshirase/mailer/mailertest"
 	"oshirase/mailer/send"
 	"oshirase/mailer/sink"
 	"oshirase/mailer/smtp"
@@ -27,49 +23,25 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func must(t testing.TB, err error) {
 	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
+	mailertest.Must(t, err)
 }
 
-// clock is a clock that tests move.
-type clock struct {
-	mu    sync.Mutex
-	t     time.Time
-	going time.Time // since when it goes by itself; zero: it stands
-}
+// clock is the world's clock, by the names that these tests have for it.
+type clock struct{ *mailertest.Clock }
 
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.going.IsZero() {
-		return c.t
-	}
-	return c.t.Add(time.Since(c.going))
-}
-
-// run lets the clock go.
-func (c *clock) run() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.going = time.Now()
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.t = c.t.Add(d)
-}
+func (c clock) now() time.Time          { return c.Now() }
+func (c clock) run()                    { c.Run() }
+func (c clock) advance(d time.Duration) { c.Advance(d) }
 
 // noon is a Tuesday, in no holiday.
-var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, mailer.JST)
+var noon = mailertest.Noon
 
 // world is a real ledger with the sample facts, a real receiver and real
 // connections between the two; only the clock is the test's.
 type world struct {
+	*mailertest.World
 	t     *testing.T
-	path  string
-	clock *clock
+	clock clock
 	db    *store.DB
 	set   *templates.Set
 	inbox *inbox
@@ -131,19 +103,8 @@ func (in *inbox) count() int { return len(in.arrivals()) }
 // newWorld has a merchant with people recipients: p001@mail.example and so on.
 func newWorld(t *testing.T, people int, faults ...string) *world {
 	t.Helper()
-	w := &world{t: t, path: filepath.Join(t.TempDir(), "ledger.db"), clock: &clock{t: noon}}
-	var err error
-	w.set, err = templates.New()
-	must(t, err)
-	w.db = w.open()
-	incidents, merchants, err := config.LoadFacts(samples("incidents"), samples("merchants"))
-	must(t, err)
-	for i := range merchants {
-		merchants[i].Declared = nil
-	}
-	_, err = w.db.Apply(t.Context(), tester, incidents, merchants)
-	must(t, err)
-	w.load("shop", people)
+	base := mailertest.New(t, people)
+	w := &world{World: base, t: t, clock: clock{base.Clock}, db: base.DB, set: base.Set}
 	w.inbox = &inbox{addr: "127.0.0.1:0"}
 	w.inbox.came = sync.NewCond(&w.inbox.mu)
 	w.listen(sink.Options{}, faults...)
@@ -151,55 +112,18 @@ func newWorld(t *testing.T, people int, faults ...string) *world {
 	return w
 }
 
-func samples(dir string) string { return filepath.Join("..", "..", "cmd", "oshirase", "samples", dir) }
+func (w *world) open() *store.DB { return w.Open() }
 
-// open opens a handle of its own, as another process would.
-func (w *world) open() *store.DB {
-	w.t.Helper()
-	db, err := store.Open(w.t.Context(), store.Options{
-		Path: w.path, MasterKey: make([]byte, 32), Durability: "normal", Now: w.clock.now,
-	})
-	must(w.t, err)
-	w.t.Cleanup(func() { db.Close() })
-	return db
-}
-
-// sql does something to the database behind the program's back.
 func (w *world) sql(statement string) {
 	w.t.Helper()
-	db, err := sql.Open("sqlite3", w.path+"?_busy_timeout=10000")
-	must(w.t, err)
-	defer db.Close()
-	_, err = db.Exec(statement)
-	must(w.t, err)
+	w.SQL(statement)
 }
 
-func address(i int) string { return fmt.Sprintf("p%03d@mail.example", i) }
+func address(i int) string { return mailertest.Address(i) }
 
-// load imports people of a merchant with exposure A.
 func (w *world) load(merchant string, people int) {
 	w.t.Helper()
-	i := 0
-	incident := "pay"
-	if merchant == "shop" {
-		incident = "shop"
-	}
-	_, err := w.db.Import(w.t.Context(), tester, mailer.Import{
-		Incident: incident, Merchant: merchant,
-		Info:   func() mailer.ListInfo { return mailer.ListInfo{Name: "list.csv", SHA256: merchant, Encoding: "utf-8"} },
-		Reject: func(r mailer.Row, column string, reason error) { w.t.Errorf("row %d, %s: %s", r.Number, column, reason) },
-	}, func() (mailer.Row, error) {
-		if i == people {
-			return mailer.Row{}, io.EOF
-		}
-		i++
-		return mailer.Row{
-			Number:    int64(i + 1),
-			Person:    mailer.Person{CustomerID: fmt.Sprintf("C%03d", i), Name: "山田 花子", Email: address(i)},
-			Exposures: []string{"A"},
-		}, nil
-	})
-	must(w.t, err)
+	w.Load(merchant, people)
 }
 
 // listen starts the receiver, or another one in its place.
@@ -235,39 +159,19 @@ func (w *world) at(n int, f func()) {
 	}
 }
 
-// checked makes a campaign and checks it.
 func (w *world) checked(c mailer.Campaign) (string, mailer.CheckResult) {
 	w.t.Helper()
-	c.Incident, c.Stage = "pay", mailer.StageFormal
-	if c.Merchant == "" {
-		c.Merchant, c.Incident = "shop", "shop"
-	}
-	id, err := w.db.CreateCampaign(w.t.Context(), tester, c)
-	must(w.t, err)
-	return id, w.check(id)
+	return w.Checked(c)
 }
 
 func (w *world) check(id string) mailer.CheckResult {
 	w.t.Helper()
-	res, err := (&check.Check{Store: w.db, Notices: w.set, Now: w.clock.now}).Run(w.t.Context(), tester, id)
-	must(w.t, err)
-	return res
+	return w.Check(id)
 }
 
-// started is a running campaign to everybody.
 func (w *world) started(c mailer.Campaign) string {
 	w.t.Helper()
-	id, res := w.checked(c)
-	if res.Errors() > 0 {
-		w.t.Fatal(res.Findings)
-	}
-	_, ok, err := w.db.Approve(w.t.Context(), actor("佐藤"), id, res.Sendable, 1)
-	must(w.t, err)
-	if !ok {
-		w.t.Fatal("not approved")
-	}
-	must(w.t, w.db.Start(w.t.Context(), tester, id, true))
-	return id
+	return w.Started(c)
 }
 
 // connections is how many a runner of these tests opens.
@@ -300,26 +204,14 @@ func (w *world) run(r *send.Runner) send.Summary {
 	return sum
 }
 
-// counts wants exactly these deliveries, and no others.
 func (w *world) counts(id string, want mailer.Counts) {
 	w.t.Helper()
-	got, err := w.db.Counts(w.t.Context(), id)
-	must(w.t, err)
-	for _, s := range mailer.States {
-		if got[s] != want[s] {
-			w.t.Errorf("%d deliveries are %s, want %d", got[s], s, want[s])
-		}
-	}
+	w.Counts(id, want)
 }
 
 func (w *world) phase(id string, want mailer.Phase) mailer.Campaign {
 	w.t.Helper()
-	c, err := w.db.Campaign(w.t.Context(), id)
-	must(w.t, err)
-	if c.Phase != want {
-		w.t.Errorf("campaign is %s (%s), want %s", c.Phase, c.Reason, want)
-	}
-	return c
+	return w.Phase(id, want)
 }
 
 // onceEach wants one message for each of n people, and for nobody two.
@@ -380,6 +272,6 @@ func (r relays) Get(ctx context.Context) (send.Conn, error) {
 func (r relays) Put(c send.Conn) { r.Pool.Put(c.(*smtp.Conn)) }
 
 // tester is who acts in tests.
-var tester = actor("試験")
+var tester = mailertest.Tester
 
-func actor(name string) mailer.Actor { return mailer.Actor{Name: name, Proof: mailer.ProofNone} }
+func actor(name string) mailer.Actor { return mailertest.Actor(name) }

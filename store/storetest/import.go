@@ -358,18 +358,18 @@ func (s suite) TestImportInTurns(t *testing.T) {
 		}
 		id := e.create(mailer.Campaign{Merchant: merchant, Stage: mailer.StageFollowUp})
 		for _, ref := range []string{"", got[want-1].Ref} {
-			r, err := e.FindRecipient(context.Background(), tester, mailer.ActPreview, id, ref)
+			r, err := e.FindRecipient(context.Background(), tester, mailer.RecipientQuery{Campaign: id, Ref: ref, For: mailer.ActPreview})
 			if err != nil || ref == "" && r.ID != got[0].ID || ref != "" && r.ID != got[want-1].ID {
 				t.Errorf("%s: FindRecipient(%q) = %d, %v", merchant, ref, r.ID, err)
 			}
 		}
 	}
 	shop, club := e.recipients("shop"), e.create(mailer.Campaign{Merchant: "club"})
-	if r, err := e.FindRecipient(context.Background(), tester, mailer.ActPreview, club, shop[0].Ref); !errors.Is(err, mailer.ErrNotFound) {
+	if r, err := e.FindRecipient(context.Background(), tester, mailer.RecipientQuery{Campaign: club, Ref: shop[0].Ref, For: mailer.ActPreview}); !errors.Is(err, mailer.ErrNotFound) {
 		t.Errorf("another merchant's recipient: %+v, %v", r, err)
 	}
 	none := e.create(mailer.Campaign{Exposures: []string{"B2"}})
-	if r, err := e.FindRecipient(context.Background(), tester, mailer.ActPreview, none, ""); !errors.Is(err, mailer.ErrNotFound) {
+	if r, err := e.FindRecipient(context.Background(), tester, mailer.RecipientQuery{Campaign: none, Ref: "", For: mailer.ActPreview}); !errors.Is(err, mailer.ErrNotFound) {
 		t.Errorf("nobody is selected: %+v, %v", r, err)
 	}
 }

@@ -283,7 +283,7 @@ func (s suite) TestTold(t *testing.T) {
 	if got := l[0].Recipient.Told[0]; got.Stage != mailer.StageFormal || got.On != mailer.DateOf(t0) || len(got.Exposures) != 1 {
 		t.Errorf("told %+v", got)
 	}
-	r, err := e.FindRecipient(ctx, tester, mailer.ActPreview, next, l[0].Recipient.Ref)
+	r, err := e.FindRecipient(ctx, tester, mailer.RecipientQuery{Campaign: next, Ref: l[0].Recipient.Ref, For: mailer.ActPreview})
 	if err != nil || len(r.Told) != 1 {
 		t.Errorf("found %+v %v", r, err)
 	}
@@ -294,11 +294,11 @@ func (s suite) TestTold(t *testing.T) {
 	}
 	// In a draft the recipient is as the check would take it.
 	draft := e.create(mailer.Campaign{Stage: mailer.StageCorrection})
-	if r, err = e.FindRecipient(ctx, tester, mailer.ActPreview, draft, ""); err != nil || len(r.Told) != 1 || r.CustomerID != "C000000" {
+	if r, err = e.FindRecipient(ctx, tester, mailer.RecipientQuery{Campaign: draft, Ref: "", For: mailer.ActPreview}); err != nil || len(r.Told) != 1 || r.CustomerID != "C000000" {
 		t.Errorf("first of a draft: %+v %v", r, err)
 	}
 	club := e.create(mailer.Campaign{Merchant: "club"})
-	_, err = e.FindRecipient(ctx, tester, mailer.ActPreview, club, l[0].Recipient.Ref)
+	_, err = e.FindRecipient(ctx, tester, mailer.RecipientQuery{Campaign: club, Ref: l[0].Recipient.Ref, For: mailer.ActPreview})
 	wantErr(t, err, mailer.ErrNotFound, "campaign.no-recipient")
 }
 

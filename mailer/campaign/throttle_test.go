@@ -1,4 +1,4 @@
-package main
+package campaign
 
 import (
 	"context"
@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// TestGiveWay: an export takes its share of the CPUs while much is being sent,
+// TestThrottle: an export takes its share of the CPUs while much is being sent,
 // and does not wait otherwise.
-func TestGiveWay(t *testing.T) {
+func TestThrottle(t *testing.T) {
 	var cpu, waited time.Duration
-	rate := float64(wayRate)
+	rate := float64(busyRate)
 	var lost error
-	w := &giveWay{
+	w := &throttle{
 		rate:  func(context.Context) (float64, error) { return rate, lost },
 		cpu:   func() time.Duration { return cpu },
 		wait:  func(_ context.Context, d time.Duration) error { waited += d; return nil },
@@ -29,21 +29,21 @@ func TestGiveWay(t *testing.T) {
 		}
 		return waited, nil
 	}
-	if d, err := rows(wayRows-1, 10*time.Microsecond); d != 0 || err != nil {
+	if d, err := rows(throttleRows-1, 10*time.Microsecond); d != 0 || err != nil {
 		t.Errorf("a short one waited %v, %v", d, err)
 	}
-	if d, err := rows(1+9*wayRows, 10*time.Microsecond); d != 9*10*wayRows*10*time.Microsecond || err != nil {
-		t.Errorf("waited %v, %v, want nine times the %v that it took", d, err, 10*wayRows*10*time.Microsecond)
+	if d, err := rows(1+9*throttleRows, 10*time.Microsecond); d != 9*10*throttleRows*10*time.Microsecond || err != nil {
+		t.Errorf("waited %v, %v, want nine times the %v that it took", d, err, 10*throttleRows*10*time.Microsecond)
 	}
-	if d, err := rows(wayRows, time.Millisecond); d != wayLongest || err != nil {
+	if d, err := rows(throttleRows, time.Millisecond); d != longestWait || err != nil {
 		t.Errorf("slow rows waited %v, %v", d, err)
 	}
-	rate = wayRate - 1
-	if d, err := rows(10*wayRows, 10*time.Microsecond); d != 0 || err != nil {
+	rate = busyRate - 1
+	if d, err := rows(10*throttleRows, 10*time.Microsecond); d != 0 || err != nil {
 		t.Errorf("with little being sent it waited %v, %v", d, err)
 	}
 	lost = errors.New("lost")
-	if _, err := rows(wayRows, 0); !errors.Is(err, lost) {
+	if _, err := rows(throttleRows, 0); !errors.Is(err, lost) {
 		t.Errorf("error %v", err)
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"oshirase/mailer"
+	"oshirase/mailer/campaign"
+)
+
+func newCampaignCreateCommand(a *app) *cobra.Command {
+	var d campaign.Draft
+	var stage, certainty, at string
+	perHour := -1
+	c := &cobra.Command{
+		Use:   "create",
+		Short: "Create a campaign; nothing is frozen yet",
+		Long: `create makes a campaign: which notice (stage) goes to whom (the merchant's
+recipients in the incident, narrowed by exposure and certainty). Who that is, is
+frozen by campaign check. Window and pace are the merchant's unless given.
+
+With --certainty confirmed those are selected for whom the leak of some exposure is
+established, with --certainty possible those for whom none is.`,
+		Example: `  oshirase campaign create --incident pay --merchant housing --stage formal
+  oshirase campaign create --incident pay --merchant donation --stage formal --certainty confirmed
+  oshirase campaign create --incident shop --merchant shop --stage formal --at 2026-12-01T10:00:00+09:00 --window 09:00-21:00 --per-hour 3840`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			d.Stage, d.Certainty = mailer.Stage(stage), mailer.Certainty(certainty)
+			if at != "" {
+				var err error
+				if d.At, err = parseTime(at); err != nil {
+					return usageError{err: err}
+				}
+			}
+			if perHour >= 0 {
+				d.PerHour = &perHour
+			}
+			if err := d.Validate(); err != nil {
+				return flagError(err)
+			}
+			p, err := a.preparation(cmd.Context())
+			if err != nil {
+				return err
+			}
+			id, err := p.Create(cmd.Context(), a.actor(), d)
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.printJSON(map[string]string{"id": id})
+			}
+			a.printf("%s\n", id)
+			return nil
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&d.Incident, "incident", "", "`ID` of the incident")
+	f.StringVar(&d.Merchant, "merchant", "", "`ID` of the merchant")
+	f.StringVar(&stage, "stage", "", "first-warning, formal, follow-up or correction")
+	f.StringSliceVar(&d.Exposures, "exposure", nil, "only people with this `EXPOSURE`; may be repeated (default: all)")
+	f.StringVar(&certainty, "certainty", "", "only possible, or only confirmed (default: both)")
+	f.StringVar(&d.Name, "name", "", "name for people (default: made from merchant and stage)")
+	f.StringVar(&at, "at", "", "start by itself at this `TIME` (RFC 3339), once approved")
+	f.StringVar(&d.Window.Hours, "window", "", "always, or HH:MM-HH:MM in Asia/Tokyo (default: the merchant's)")
+	f.StringVar(&d.Window.Days, "days", "", "every-day, or weekdays without Japanese holidays (default: the merchant's)")
+	f.IntVar(&perHour, "per-hour", -1, "messages an hour, 0 is no limit (default: the merchant's)")
+	required(c, "incident", "merchant", "stage")
+	return c
+}

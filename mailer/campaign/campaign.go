@@ -1,0 +1,13 @@
+// Package campaign holds the use cases: what people do to campaigns, from the
+// first draft to the last decision. Each takes the Actor behind it, also where
+// nothing is recorded: what somebody may see may come to depend on who asks.
+//
+//	Preparation  create, set, check: before an approval
+//	Previewer    preview, test: single notices
+//	Steering     approve, start, pause, resume, cancel, resolve
+//	Register     list, show, status, deliveries, look-up, audit: reading
+//	Facts        apply incidents and merchants, destroy an incident's key
+//
+// It knows the ledger only through the interfaces of ports.go, and knows no SQL,
+// no flags and no words; cmd and web call it and decide nothing.
+package campaign

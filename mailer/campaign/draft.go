@@ -1,0 +1,166 @@
+package campaign
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"oshirase/mailer"
+	"oshirase/mailer/check"
+)
+
+// Preparation is what is done to campaigns before they are approved, and to when
+// they are sent.
+type Preparation struct {
+	Ledger    Drafts
+	Templates mailer.Templates
+	Grouping  *mailer.Grouping // nil knows no domain groups
+	Now       func() time.Time
+	// Words puts an error into a finding of a check; see check.Check.
+	Words func(error) string
+}
+
+// Draft is a campaign as somebody asks for it. What is left out is the merchant's
+// default.
+type Draft struct {
+	Incident, Merchant string
+	Stage              mailer.Stage
+	Name               string   // empty: made from merchant and stage
+	Exposures          []string // empty: all
+	// Certainty is possible or confirmed; empty: both.
+	Certainty mailer.Certainty
+	At        time.Time // zero: started by hand
+	// Window has the merchant's hours or days where its own are empty. Hours that are
+	// always, without days, are so on every day.
+	Window  mailer.WindowSpec
+	PerHour *int // nil: the merchant's; 0 is no limit
+}
+
+// Validate says what is wrong with a draft whatever the ledger holds.
+func (d *Draft) Validate() error {
+	if !slices.Contains(mailer.Stages, d.Stage) {
+		return mailer.Invalid("campaign.stage", "stage", d.Stage)
+	}
+	switch d.Certainty {
+	case "", mailer.CertaintyPossible, mailer.CertaintyConfirmed:
+	default:
+		return mailer.Invalid("campaign.certainty", "certainty", d.Certainty)
+	}
+	if d.PerHour != nil && *d.PerHour < 0 {
+		return mailer.Invalid("campaign.per-hour", "per_hour", *d.PerHour)
+	}
+	_, err := mailer.ParseWindow(d.Window)
+	return err
+}
+
+// window fills in what the draft leaves to the merchant.
+func (d *Draft) window(of mailer.WindowSpec) mailer.WindowSpec {
+	if d.Window.Hours != "" {
+		of.Hours = d.Window.Hours
+		if d.Window.Hours == "always" {
+			of.Days = ""
+		}
+	}
+	if d.Window.Days != "" {
+		of.Days = d.Window.Days
+	}
+	return of
+}
+
+// Create makes a campaign and returns its ID; nothing is frozen yet.
+func (p *Preparation) Create(ctx context.Context, by mailer.Actor, d Draft) (id string, err error) {
+	if err := d.Validate(); err != nil {
+		return "", err
+	}
+	m, err := p.Ledger.Merchant(ctx, d.Merchant)
+	if errors.Is(err, mailer.ErrNotFound) {
+		return "", mailer.NotFound("campaign.no-merchant", "cause", err)
+	}
+	if err != nil {
+		return "", err
+	}
+	c := mailer.Campaign{
+		Incident: d.Incident, Merchant: d.Merchant, Stage: d.Stage, Name: d.Name, Exposures: d.Exposures, Certainty: d.Certainty,
+		At: d.At, Window: d.window(m.Window), PerHour: m.PerHour,
+	}
+	if c.Name == "" {
+		c.Name = m.ShortName() + " " + c.Stage.Japanese()
+	}
+	if d.PerHour != nil {
+		c.PerHour = *d.PerHour
+	}
+	return p.Ledger.CreateCampaign(ctx, by, c)
+}
+
+// Settings are what of a campaign may change under its approvals; nil leaves as it
+// is.
+type Settings struct {
+	PerHour     *int // 0 is no limit
+	Hours, Days *string
+	At          *time.Time // zero: started by hand
+}
+
+// Validate says what is wrong with settings whatever the ledger holds.
+func (s *Settings) Validate() error {
+	if s.PerHour != nil && *s.PerHour < 0 {
+		return mailer.Invalid("campaign.per-hour", "per_hour", *s.PerHour)
+	}
+	_, err := mailer.ParseWindow(s.window(mailer.WindowSpec{}))
+	return err
+}
+
+func (s *Settings) window(of mailer.WindowSpec) mailer.WindowSpec {
+	if s.Hours != nil {
+		of.Hours = *s.Hours
+	}
+	if s.Days != nil {
+		of.Days = *s.Days
+	}
+	return of
+}
+
+// Set changes how a campaign is sent, not what: its approvals stay. It returns the
+// campaign as it is then.
+func (p *Preparation) Set(ctx context.Context, by mailer.Actor, id string, to Settings) (mailer.Campaign, error) {
+	if err := to.Validate(); err != nil {
+		return mailer.Campaign{}, err
+	}
+	c, err := p.Ledger.Campaign(ctx, id)
+	if err != nil {
+		return mailer.Campaign{}, err
+	}
+	var window *mailer.WindowSpec
+	if to.Hours != nil || to.Days != nil {
+		w := to.window(c.Window)
+		window = &w
+	}
+	if err := p.Ledger.Set(ctx, by, id, to.PerHour, window, to.At); err != nil {
+		return mailer.Campaign{}, err
+	}
+	return p.Ledger.Campaign(ctx, id)
+}
+
+// CheckOptions say how a campaign is checked.
+type CheckOptions struct {
+	// AllowRepeat also takes people who already got a notice of the stage that said
+	// the same.
+	AllowRepeat bool
+	Progress    func(done int64) // called on one goroutine; may be nil
+}
+
+// Check freezes the recipients of a campaign, renders and lints every notice, and
+// stores its hash. Any approval given before is void.
+func (p *Preparation) Check(ctx context.Context, by mailer.Actor, id string, o CheckOptions) (mailer.CheckReport, error) {
+	c := check.Check{
+		Store: p.Ledger, Notices: p.Templates, Now: p.Now, Grouping: p.Grouping, Words: p.Words,
+		AllowRepeat: o.AllowRepeat, Progress: o.Progress,
+	}
+	began := time.Now() // and not the clock of the ledger: it is the machine's speed
+	result, err := c.Run(ctx, by, id)
+	if err != nil {
+		return mailer.CheckReport{}, err
+	}
+	took := time.Since(began).Seconds()
+	return mailer.CheckReport{CheckResult: result, Seconds: took, PerSecond: float64(result.Recipients) / took}, nil
+}

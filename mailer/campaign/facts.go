@@ -1,0 +1,30 @@
+package campaign
+
+import (
+	"context"
+
+	"oshirase/mailer"
+)
+
+// Facts takes over what is known of incidents and merchants, and ends an incident.
+type Facts struct {
+	Ledger Incidents
+}
+
+// Apply takes facts over: all, or none where one has an error. A change voids what
+// was checked or approved with the facts before.
+func (f *Facts) Apply(ctx context.Context, by mailer.Actor, incidents []mailer.Incident, merchants []mailer.Merchant) (mailer.ApplyResult, error) {
+	return f.Ledger.Apply(ctx, by, incidents, merchants)
+}
+
+// Destroy makes the personal data of an incident unreadable, for good. The incident
+// is named twice, so that nobody destroys the wrong one by a slip.
+func (f *Facts) Destroy(ctx context.Context, by mailer.Actor, incident, confirm string) error {
+	if incident != confirm {
+		return mailer.Invalid(NotConfirmed, "incident", incident, "confirm", confirm)
+	}
+	return f.Ledger.DestroyKey(ctx, by, incident)
+}
+
+// NotConfirmed is the code of an incident that was named in two ways.
+const NotConfirmed mailer.Code = "campaign.not-confirmed"

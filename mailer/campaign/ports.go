@@ -1,0 +1,88 @@
+package campaign
+
+import (
+	"context"
+	"time"
+
+	"oshirase/mailer"
+	"oshirase/mailer/check"
+)
+
+// Drafts is what preparing campaigns needs of the ledger.
+type Drafts interface {
+	check.Freezer
+	// CreateCampaign stores a draft and returns its ID; window and pace are taken as
+	// they are.
+	CreateCampaign(ctx context.Context, by mailer.Actor, c mailer.Campaign) (id string, err error)
+	// Set changes pace, window or time; nil leaves as it is. The zero time is none.
+	Set(ctx context.Context, by mailer.Actor, campaign string, perHour *int, window *mailer.WindowSpec, at *time.Time) error
+}
+
+// Previews is what showing single notices needs of the ledger.
+type Previews interface {
+	check.Applied
+	Snapshots
+	Campaign(ctx context.Context, id string) (mailer.Campaign, error)
+	// FindRecipient finds whose notice is asked for. The act is committed before
+	// anything is returned.
+	FindRecipient(ctx context.Context, by mailer.Actor, q mailer.RecipientQuery) (mailer.Recipient, error)
+}
+
+// Snapshots have what campaigns were checked with.
+type Snapshots interface {
+	// Snapshot is what a campaign was checked with; ErrConflict before it was.
+	Snapshot(ctx context.Context, campaign string) (mailer.Snapshot, error)
+}
+
+// Sender hands one message to a relay outside any campaign.
+type Sender interface {
+	SendOne(ctx context.Context, m *mailer.Message) (mailer.Outcome, error)
+}
+
+// Phases is what steering campaigns needs of the ledger. Each method refuses with
+// ErrConflict what the campaign's phase does not allow.
+type Phases interface {
+	Campaign(ctx context.Context, id string) (mailer.Campaign, error)
+	// Approve records one person's consent to the count that they typed; with people
+	// different ones the campaign is approved.
+	Approve(ctx context.Context, by mailer.Actor, campaign string, count int64, people int) (approvals int, approved bool, err error)
+	// Start lets a campaign be sent: at its time where it has one that is to come,
+	// unless now is true.
+	Start(ctx context.Context, by mailer.Actor, campaign string, now bool) error
+	Pause(ctx context.Context, by mailer.Actor, campaign, reason string) error
+	Resume(ctx context.Context, by mailer.Actor, campaign string) error
+	Cancel(ctx context.Context, by mailer.Actor, campaign string) error
+	// Resolve decides unknown deliveries: that of one reference number, or all with
+	// an empty one.
+	Resolve(ctx context.Context, by mailer.Actor, campaign string, as mailer.State, ref string) (n int64, err error)
+	// Settle moves a running campaign without open deliveries to finished.
+	Settle(ctx context.Context, campaign string) error
+}
+
+// Records is what reading needs of the ledger. What shows personal data takes the
+// Actor, and commits the act before it shows anything.
+type Records interface {
+	Campaign(ctx context.Context, id string) (mailer.Campaign, error)
+	Campaigns(ctx context.Context) ([]mailer.Campaign, error)
+	Merchant(ctx context.Context, id string) (mailer.Merchant, error)
+	Snapshots
+	Approvals(ctx context.Context, campaign string) ([]mailer.Approval, error)
+	Findings(ctx context.Context, campaign string) ([]mailer.Finding, error)
+	// Status is that of one campaign, or of all with an empty ID, oldest first.
+	Status(ctx context.Context, campaign string) ([]mailer.CampaignStatus, error)
+	// RelayWaits are the relays that are set aside, by name.
+	RelayWaits(ctx context.Context) ([]mailer.Wait, error)
+	Counts(ctx context.Context, campaign string) (mailer.Counts, error)
+	// Rate is how many messages a second are being accepted.
+	Rate(ctx context.Context) (float64, error)
+	EachDelivery(ctx context.Context, by mailer.Actor, of mailer.DeliveryFilter, fn func(mailer.DeliveryView) error) error
+	Lookup(ctx context.Context, by mailer.Actor, q mailer.Query) ([]mailer.Match, error)
+	EachAct(ctx context.Context, fn func(mailer.Act) error) error
+}
+
+// Incidents is what taking facts over, and ending an incident, needs of the ledger.
+type Incidents interface {
+	// Apply takes all over, or none where one has an error.
+	Apply(ctx context.Context, by mailer.Actor, incidents []mailer.Incident, merchants []mailer.Merchant) (mailer.ApplyResult, error)
+	DestroyKey(ctx context.Context, by mailer.Actor, incident string) error
+}

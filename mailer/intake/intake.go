@@ -1,0 +1,287 @@
+// Package intake takes a list of affected people into the ledger: good rows are
+// fed, refused ones are reported and written to a file that can be mended, all in
+// one transaction. A list that the ledger knows already is not read again.
+//
+// It parses nothing (mailer/list does) and knows the ledger only through the
+// interface below. Reasons are errors with codes; whoever calls gives the words.
+package intake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	"oshirase/mailer"
+	"oshirase/mailer/list"
+)
+
+// Ledger is what taking a list in needs of the store.
+type Ledger interface {
+	Incident(ctx context.Context, id string) (mailer.Incident, error)
+	// Import takes rows in, in one transaction; see store.DB.Import.
+	Import(ctx context.Context, by mailer.Actor, o mailer.Import, rows func() (mailer.Row, error)) (mailer.ImportResult, error)
+	// KnownSize reports whether a list of that many bytes was taken in for the
+	// merchant. It is cheap: with false, nobody needs the file's digest.
+	KnownSize(ctx context.Context, incident, merchant string, size int64) (bool, error)
+	// FindImported finds a list with that digest that was read in the same way, and
+	// from which nothing would be taken now.
+	FindImported(ctx context.Context, incident, merchant, sha256, how string) (mailer.ImportedList, bool, error)
+	// RecordAct records who did something that changes nothing else.
+	RecordAct(ctx context.Context, by mailer.Actor, action mailer.Action, subject, detail string) error
+}
+
+// Order says which list is taken in, and how.
+type Order struct {
+	Path               string // of the list: a regular file
+	Incident, Merchant string
+	Exposures          []string          // of every row, besides those of its own cell
+	Columns            map[string]string // field to header; see list.Options
+	Encoding           string            // auto, utf-8 or cp932; empty is auto
+	Strict             bool              // take nothing if any row is refused
+	DryRun             bool              // read and report, and change nothing
+	// ErrorsFile is where refused rows go; empty: nowhere. It is there afterwards
+	// also where none was refused.
+	ErrorsFile string
+}
+
+// Intake takes lists in.
+type Intake struct {
+	Ledger Ledger
+	// Words says why a row was refused, for the result and the errors file.
+	Words func(error) string
+	// Progress hears how many bytes of how many were read; may be nil.
+	Progress func(read, total int64)
+}
+
+// Result is what an import came to. JSON keys are the contract of `import`.
+type Result struct {
+	List       string    `json:"list"` // ID; empty after a dry run, or where nothing was kept
+	SHA256     string    `json:"sha256"`
+	Encoding   string    `json:"encoding"`
+	Rows       int64     `json:"rows"`
+	Imported   int64     `json:"imported"`
+	Updated    int64     `json:"updated"`
+	Duplicates int64     `json:"duplicates"`
+	Rejected   int64     `json:"rejected"`
+	Errors     []Refusal `json:"errors"` // in the order of the rows
+	// ErrorsOmitted counts refused rows beyond those in Errors; all of them are in the
+	// errors file.
+	ErrorsOmitted int64         `json:"errors_omitted,omitempty"`
+	DryRun        bool          `json:"dry_run,omitempty"`
+	Shift         *mailer.Shift `json:"shift,omitempty"` // nil: no row could be compared
+}
+
+// Refusal is a row that was not taken.
+type Refusal struct {
+	Row    int64  `json:"row"`    // row in the file, 1 is the header
+	Column string `json:"column"` // header of the column; empty where the whole row is meant
+	Reason string `json:"reason"` // Err in words, without the value itself (it may be personal)
+	Err    error  `json:"-"`
+}
+
+// maxErrors bounds how many refused rows a result lists, and so the memory.
+const maxErrors = 1000
+
+// ErrStrict says that rows were refused and Order.Strict was asked for: nothing was
+// taken, and the Result beside it says which rows.
+var ErrStrict = mailer.Invalid("intake.strict")
+
+// Import takes one list in: all good rows, or none where the list as a whole cannot
+// be taken.
+func (in *Intake) Import(ctx context.Context, by mailer.Actor, o Order) (Result, error) {
+	incident, err := in.Ledger.Incident(ctx, o.Incident)
+	if errors.Is(err, mailer.ErrNotFound) {
+		return Result{}, mailer.NotFound("intake.no-incident", "cause", err)
+	}
+	if err != nil {
+		return Result{}, err
+	}
+	opt := list.Options{
+		Encoding: o.Encoding, Columns: o.Columns, Exposures: incident.ExposureIDs(), Default: o.Exposures, KeepRaw: o.ErrorsFile != "",
+	}
+	if known, found, err := in.known(ctx, &o, &opt); err != nil {
+		return Result{}, err
+	} else if found {
+		return in.again(ctx, by, &o, opt, known)
+	}
+	r, err := list.Open(o.Path, opt)
+	if err != nil {
+		return Result{}, err
+	}
+	defer r.Close()
+	t := &taking{Intake: in, order: &o, how: opt.How(), r: r, result: Result{Errors: []Refusal{}, DryRun: o.DryRun}}
+	return t.run(ctx, by)
+}
+
+// known looks whether the ledger took this very list before and would take nothing
+// from it now. The file is read for its digest only where one of its size is known.
+func (in *Intake) known(ctx context.Context, o *Order, opt *list.Options) (mailer.ImportedList, bool, error) {
+	var none mailer.ImportedList
+	st, err := os.Stat(o.Path)
+	if err != nil || !st.Mode().IsRegular() {
+		return none, false, nil // opening it says what is wrong
+	}
+	if likely, err := in.Ledger.KnownSize(ctx, o.Incident, o.Merchant, st.Size()); err != nil || !likely {
+		return none, false, err
+	}
+	sum, _, err := list.Fingerprint(o.Path)
+	if err != nil {
+		return none, false, err
+	}
+	known, found, err := in.Ledger.FindImported(ctx, o.Incident, o.Merchant, sum, opt.How())
+	if known.Rejected > 0 {
+		found = false // which rows, only reading says
+	}
+	known.Info.SHA256 = sum
+	return known, found && err == nil, err
+}
+
+// again is an import of a list that the ledger knows: all of it is there.
+func (in *Intake) again(ctx context.Context, by mailer.Actor, o *Order, opt list.Options, known mailer.ImportedList) (Result, error) {
+	if o.ErrorsFile != "" {
+		if err := emptyErrors(o, opt); err != nil {
+			return Result{}, err
+		}
+	}
+	res := Result{
+		List: known.ID, SHA256: known.Info.SHA256, Encoding: known.Info.Encoding, Rows: known.Info.Rows, Duplicates: known.Info.Rows,
+		Errors: []Refusal{}, DryRun: o.DryRun, Shift: shiftOf(known.Info.Shift),
+	}
+	if o.DryRun {
+		res.List = ""
+		return res, nil
+	}
+	detail := fmt.Sprintf("incident %s, merchant %s, %d rows, known already", o.Incident, o.Merchant, res.Rows)
+	return res, in.Ledger.RecordAct(ctx, by, mailer.ActImport, res.List, detail)
+}
+
+// emptyErrors replaces an errors file of an earlier import by one without rows.
+func emptyErrors(o *Order, opt list.Options) error {
+	r, err := list.Open(o.Path, opt)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	w, err := list.NewErrorWriter(o.ErrorsFile, r)
+	if err != nil {
+		return err
+	}
+	return w.Close()
+}
+
+func shiftOf(s mailer.Shift) *mailer.Shift {
+	if s.Voting == 0 {
+		return nil
+	}
+	return &s
+}
+
+// taking is one list on its way.
+type taking struct {
+	*Intake
+	order   *Order
+	how     string
+	r       *list.Reader
+	refused *list.ErrorWriter // nil without an errors file
+	failed  error             // of the errors file
+	result  Result
+}
+
+func (t *taking) run(ctx context.Context, by mailer.Actor) (Result, error) {
+	if t.order.ErrorsFile != "" {
+		var err error
+		if t.refused, err = list.NewErrorWriter(t.order.ErrorsFile, t.r); err != nil {
+			return Result{}, err
+		}
+		defer t.refused.Abort() //nolint:errcheck // it does nothing after Close, and there is nothing to be saved
+	}
+	err := t.read(ctx, by)
+	if err != nil && !errors.Is(err, ErrStrict) {
+		return Result{}, err
+	}
+	if t.refused != nil {
+		if closeErr := errors.Join(t.failed, t.refused.Close()); closeErr != nil {
+			return Result{}, closeErr
+		}
+	}
+	t.finish()
+	return t.result, err
+}
+
+// read feeds the rows to the ledger, in one transaction.
+func (t *taking) read(ctx context.Context, by mailer.Actor) error {
+	_, size := t.r.Progress()
+	res, err := t.Ledger.Import(ctx, by, mailer.Import{
+		Incident: t.order.Incident, Merchant: t.order.Merchant, DryRun: t.order.DryRun, Size: size, How: t.how,
+		Info: func() mailer.ListInfo {
+			info := t.r.Info()
+			info.Shift = t.r.Shift()
+			return info
+		},
+		Accept: t.accept,
+		Reject: func(row mailer.Row, field string, reason error) {
+			why := t.Words(reason)
+			rej := t.r.Refuse(row, field, errors.New(why))
+			column := rej.Err.Column
+			if column == "" {
+				column = field // the list has no such column
+			}
+			t.refuse(Refusal{Row: row.Number, Column: column, Reason: why, Err: reason}, rej)
+		},
+		Progress: func(int64) {
+			if t.Progress != nil {
+				t.Progress(t.r.Progress())
+			}
+		},
+	}, t.next)
+	t.result.List, t.result.Imported, t.result.Updated, t.result.Duplicates = res.List, res.Imported, res.Updated, res.Duplicates
+	return err
+}
+
+// next is the next row that the list itself does not refuse.
+func (t *taking) next() (mailer.Row, error) {
+	for {
+		row, err := t.r.Next()
+		var rej *list.Rejected
+		if !errors.As(err, &rej) {
+			return row, err
+		}
+		t.refuse(Refusal{Row: rej.Err.Row, Column: rej.Err.Column, Reason: rej.Err.Reason, Err: rej.Err}, rej)
+		if t.failed != nil {
+			return mailer.Row{}, t.failed
+		}
+	}
+}
+
+// accept is asked before the transaction is committed.
+func (t *taking) accept() error {
+	if t.order.Strict && t.result.Rejected > 0 {
+		return ErrStrict
+	}
+	return t.failed
+}
+
+// refuse counts a row that is not taken, and writes it down.
+func (t *taking) refuse(why Refusal, rej *list.Rejected) {
+	t.result.Rejected++
+	if len(t.result.Errors) < maxErrors {
+		t.result.Errors = append(t.result.Errors, why)
+	} else {
+		t.result.ErrorsOmitted++
+	}
+	if t.refused != nil && t.failed == nil {
+		t.failed = t.refused.Write(rej)
+	}
+}
+
+// finish fills in what is known of the list once it was read.
+func (t *taking) finish() {
+	res, info := &t.result, t.r.Info()
+	res.SHA256, res.Encoding, res.Rows, res.Shift = info.SHA256, info.Encoding, info.Rows, shiftOf(t.r.Shift())
+	if t.order.DryRun {
+		res.List = ""
+	}
+	slices.SortStableFunc(res.Errors, func(a, b Refusal) int { return int(a.Row - b.Row) })
+}
