@@ -15,39 +15,39 @@ import (
 // personRules judge also the lines that are the reader's own.
 var personRules = []Rule{
 	{
-		Name: "salutation", Severity: mailer.SeverityError, personal: salutation,
+		Name: "salutation", Severity: mailer.SeverityError, personal: salutation, needs: needSigns,
 		Doc: "the notice does not address its reader: no line with the name and 様 (or, without a name, the sender's word for its people)",
 	},
 	{
-		Name: "placeholder", Severity: mailer.SeverityError, personal: placeholder,
+		Name: "placeholder", Severity: mailer.SeverityError, personal: placeholder, needs: needSigns,
 		Doc: "something was not filled in: <no value>, {{ }}, an empty 「」, ○○, XX, %s, 様 without a name, a label without a value",
 	},
 	{
-		Name: "foreign-data", Severity: mailer.SeverityError, personal: foreignData,
+		Name: "foreign-data", Severity: mailer.SeverityError, personal: foreignData, needs: needSigns,
 		Doc: "an e-mail address, a reference number or a 〇〇様 line that is neither the reader's nor the sender's",
 	},
 	{
-		Name: "card-digits", Severity: mailer.SeverityError, personal: cardDigits,
+		Name: "card-digits", Severity: mailer.SeverityError, personal: cardDigits, needs: needSigns,
 		Doc: "digits that may be a card number (13 to 19, Luhn), also with separators or full-width",
 	},
 	{
-		Name: "line-octets", Severity: mailer.SeverityError, personal: lineOctets,
+		Name: "line-octets", Severity: mailer.SeverityError, personal: lineOctets, needs: needSigns,
 		Doc: "a line beyond the 998 octets of RFC 5322",
 	},
 	{
-		Name: "line-width", Severity: mailer.SeverityWarning, personal: lineWidth,
+		Name: "line-width", Severity: mailer.SeverityWarning, personal: lineWidth, needs: needSigns,
 		Doc: "a line wider than 36 full-width characters, unless by an address on the web or the reader's own name",
 	},
 	{
-		Name: "charset", Severity: mailer.SeverityWarning, personal: charset,
+		Name: "charset", Severity: mailer.SeverityWarning, personal: charset, needs: needName,
 		Doc: "a character that ISO-2022-JP would lose: this message falls back to UTF-8",
 	},
 	{
-		Name: "broken-text", Severity: mailer.SeverityError, personal: brokenText,
+		Name: "broken-text", Severity: mailer.SeverityError, personal: brokenText, needs: needSigns,
 		Doc: "U+FFFD, a control character or bytes that are not UTF-8: a character was lost on the way here",
 	},
 	{
-		Name: "honorifics", Severity: mailer.SeverityWarning, personal: honorifics,
+		Name: "honorifics", Severity: mailer.SeverityWarning, personal: honorifics, needs: needSigns,
 		Doc: "doubled honorifics: お客さま様, 各位様, ご利用される",
 	},
 }
