@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"oshirase/mailer"
+	"oshirase/mailer/japanese"
 )
 
 // Data is what a part sees. Its fields and methods are documented in
@@ -150,7 +151,7 @@ func (b *base) words() []string {
 	}
 	kept := words[:0]
 	for _, w := range words {
-		if w != "" && width(w) <= columns/2 {
+		if w != "" && japanese.Width(w) <= columns/2 {
 			kept = append(kept, w)
 		}
 	}

@@ -28,6 +28,7 @@ import (
 	"text/template/parse"
 
 	"oshirase/mailer"
+	"oshirase/mailer/japanese"
 )
 
 //go:embed parts/*.tmpl
@@ -72,6 +73,9 @@ func New() (*Set, error) {
 
 // Digest identifies the built-in notices.
 func (s *Set) Digest() string { return s.digest }
+
+// columns is the widest line that a notice has: 36 full-width characters.
+const columns = 72
 
 // Template renders and checks the notices of one snapshot. It is safe for
 // concurrent use.
@@ -236,7 +240,7 @@ func (t *Template) execute(buf *bytes.Buffer, part *template.Template, data *Dat
 	if unwrapped[part.Name()] {
 		limit = 1 << 20
 	}
-	return wrap(buf.String(), limit, t.words), nil
+	return japanese.Wrap(buf.String(), limit, t.words), nil
 }
 
 func oneLine(s string) (string, error) {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"oshirase/mailer"
+	"oshirase/mailer/japanese"
 )
 
 func render(t *testing.T, tmpl *Template, r *mailer.Recipient) mailer.Notice {
@@ -182,7 +183,7 @@ func TestReplacedParts(t *testing.T) {
 		n := render(t, tmpl, recipient("田中 実", "A"))
 		contains(t, n.Body, "弊協会一同、")
 		for _, line := range strings.Split(n.Body, "\n") {
-			if width(line) > columns {
+			if japanese.Width(line) > columns {
 				t.Errorf("line too wide: %q", line)
 			}
 		}
@@ -342,7 +343,7 @@ func TestSlotsSayWhatPartsSay(t *testing.T) {
 func TestSubjectsFit(t *testing.T) {
 	for _, s := range scenes() {
 		n := render(t, compile(t, s.snap), s.to)
-		if w := width(n.Subject); w > 60 || !strings.HasPrefix(n.Subject, "【重要】") {
+		if w := japanese.Width(n.Subject); w > 60 || !strings.HasPrefix(n.Subject, "【重要】") {
 			t.Errorf("%s: %d columns: %s", s.name, w, n.Subject)
 		}
 	}

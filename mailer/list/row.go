@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"oshirase/mailer"
+	"oshirase/mailer/japanese"
 )
 
 const maxValue = 1000 // characters of one value
@@ -199,7 +200,7 @@ func checkValue(s string, field int) string {
 	if len(s) > maxValue && utf8.RuneCountInString(s) > maxValue {
 		return fmt.Sprintf("value longer than %d characters", maxValue)
 	}
-	if cardLike(s) {
+	if japanese.HoldsCard(s) {
 		return reasonCard
 	}
 	if field < 0 {
@@ -239,14 +240,14 @@ func trimSpan(b []byte, from int) (int, int) {
 	to := len(b)
 	for from < to {
 		r, n := utf8.DecodeRune(b[from:to])
-		if !isBlank(r) {
+		if !japanese.IsBlank(r) {
 			break
 		}
 		from += n
 	}
 	for from < to {
 		r, n := utf8.DecodeLastRune(b[from:to])
-		if !isBlank(r) {
+		if !japanese.IsBlank(r) {
 			break
 		}
 		to -= n
@@ -254,6 +255,4 @@ func trimSpan(b []byte, from int) (int, int) {
 	return from, to
 }
 
-func trimBlanks(s string) string { return strings.TrimFunc(s, isBlank) }
-
-func isBlank(r rune) bool { return r == ' ' || r == '\t' || r == '　' || r == 0xA0 }
+func trimBlanks(s string) string { return strings.TrimFunc(s, japanese.IsBlank) }

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"oshirase/mailer"
+	"oshirase/mailer/japanese"
 )
 
 // readEmail checks an address; full-width ASCII is folded, everything else stays
@@ -62,7 +63,7 @@ func readPostalCode(s string) (string, string) {
 		switch {
 		case r >= '0' && r <= '9':
 			digits = append(digits, byte(r))
-		case r == ' ' || isDash(r):
+		case r == ' ' || japanese.IsDash(r):
 		case r == '@' || unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana):
 			return "", "no postal code: are the columns shifted?"
 		default:
@@ -86,27 +87,11 @@ func readPhone(s string) (string, string) {
 	if s == "" {
 		return "", ""
 	}
-	if !ascii(s) {
-		s = strings.Map(func(r rune) rune {
-			if isDash(r) {
-				return '-'
-			}
-			return r
-		}, norm.NFKC.String(s))
-	}
+	s = japanese.FoldPhone(s)
 	if strings.Contains(s, "@") {
 		return "", "no phone number: are the columns shifted?"
 	}
 	return s, ""
-}
-
-// isDash knows the characters that stand for a hyphen between digits.
-func isDash(r rune) bool {
-	switch r {
-	case '-', '‐', '‑', '‒', '–', '—', '―', '−', '－', 'ー', 'ｰ', '─', '﹣':
-		return true
-	}
-	return false
 }
 
 // exposureReader reads exposure cells. Lists have few different cells, so each is

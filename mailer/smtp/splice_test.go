@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"oshirase/mailer"
+	"oshirase/mailer/japanese"
 )
 
 // TestSpliceIsGoMail: a message put together from a ready-made head and a body
@@ -69,7 +70,7 @@ func TestSpliceIsGoMail(t *testing.T) {
 		}
 		body := n.Body
 		if cs.jis {
-			body, _ = normalizeJIS(body)
+			body, _ = japanese.NormalizeJIS(body)
 		}
 		values := [slots]string{slotDate: date(h.Date), slotMessageID: "<" + h.MessageID + ">", slotSubject: subject, slotTo: "<" + h.To + ">"}
 		var want bytes.Buffer
