@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/robfig/cron/v3"
@@ -17,14 +16,14 @@ var cronParser = cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month 
 // which the clock is to be read: Asia/Tokyo.
 func (s Schedule) Times() (cron.Schedule, error) {
 	if strings.Contains(s.Cron, "=") {
-		return nil, fmt.Errorf("%q names a time zone: schedules are always in Asia/Tokyo", s.Cron)
+		return nil, mailer.Invalid("config.cron-zone", "cron", s.Cron)
 	}
 	times, err := cronParser.Parse(s.Cron)
 	if err != nil {
-		return nil, fmt.Errorf("%q: %w", s.Cron, err)
+		return nil, mailer.Invalid("config.cron", "cron", s.Cron, "cause", err)
 	}
 	if times.Next(mailer.Date{Year: 2026, Month: 1, Day: 1}.Time()).IsZero() {
-		return nil, fmt.Errorf("%q never comes", s.Cron)
+		return nil, mailer.Invalid("config.cron-never", "cron", s.Cron)
 	}
 	return times, nil
 }

@@ -22,7 +22,7 @@ func DateOf(t time.Time) Date {
 func ParseDate(s string) (Date, error) {
 	t, err := time.Parse(time.DateOnly, s)
 	if err != nil {
-		return Date{}, invalid("%q is not a date of the form 2021-10-14", s)
+		return Date{}, Invalid("date.form", "value", s)
 	}
 	return DateOf(t), nil
 }

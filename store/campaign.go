@@ -28,7 +28,7 @@ type campaignRow struct {
 	Certainty   string
 	At          sql.NullInt64
 	Hours       string
-	Days        string
+	Days        mailer.Days
 	PerHour     int `db:"per_hour"`
 	Phase       mailer.Phase
 	Reason      string

@@ -78,7 +78,7 @@ func (t *Template) sheet(v *variant, r *mailer.Recipient, subject, body string) 
 
 // wrong is what a content correction quotes as wrong, and no rule holds against it.
 func (b *base) wrong() string {
-	if b.Kind != mailer.Content {
+	if b.Kind != mailer.CorrectionContent {
 		return ""
 	}
 	var all strings.Builder

@@ -258,7 +258,7 @@ func TestBuiltInTextFitsISO2022JP(t *testing.T) {
 func TestCorrectionQuotesTheWrongText(t *testing.T) {
 	in := payIncident()
 	in.Corrections = []mailer.Correction{{
-		Kind: mailer.Content, On: day("2022-02-28"),
+		Kind: mailer.CorrectionContent, On: day("2022-02-28"),
 		Wrong: "「ひかり決済の不正アクセスの件」とお伝えください。2021年10月以降の明細をご確認ください。", Right: "「ひかり決済不正アクセスの件」とお伝えください。",
 	}}
 	tmpl := compile(t, snapshot(in, sports(), mailer.StageCorrection, "2022-03-10"))

@@ -172,7 +172,7 @@ func lineWidth(s *sheet) []string {
 }
 
 func charset(s *sheet) []string {
-	if s.b.Merchant.Charset != "iso-2022-jp" {
+	if s.b.Merchant.Charset != mailer.CharsetISO2022JP {
 		return nil
 	}
 	if lost := japanese.OutsideJIS(s.subject + s.body); len(lost) > 0 {

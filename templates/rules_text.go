@@ -72,7 +72,7 @@ var textRules = []Rule{
 }
 
 func rule10(s *sheet) []string {
-	if s.b.Stage != mailer.StageFormal && s.b.Kind != mailer.Added {
+	if s.b.Stage != mailer.StageFormal && s.b.Kind != mailer.CorrectionAdded {
 		return nil
 	}
 	var out []string
@@ -129,7 +129,7 @@ var (
 func certainty(s *sheet) []string {
 	var out []string
 	b := s.b
-	if b.Kind == mailer.Removed || b.Kind == mailer.Misdirected || b.ToMerchants {
+	if b.Kind == mailer.CorrectionRemoved || b.Kind == mailer.CorrectionMisdirected || b.ToMerchants {
 		return nil
 	}
 	if len(b.Possible) > 0 {
@@ -180,7 +180,7 @@ func certaintyFacts(t *Template) []string {
 
 func statementStart(s *sheet) []string {
 	b := s.b
-	if !b.Card || b.Kind == mailer.Removed || b.Kind == mailer.Misdirected || b.cardSince.IsZero() {
+	if !b.Card || b.Kind == mailer.CorrectionRemoved || b.Kind == mailer.CorrectionMisdirected || b.cardSince.IsZero() {
 		return nil
 	}
 	var out []string
@@ -242,7 +242,7 @@ func misspelt(text, phrase string) []string {
 
 func passphraseNotice(s *sheet) []string {
 	out := misspelt(s.flat, s.b.Incident.Passphrase)
-	if p := s.b.Incident.Passphrase; p != "" && s.b.Card && s.b.Kind != mailer.Removed && s.b.Kind != mailer.Misdirected && !strings.Contains(s.flat, p) {
+	if p := s.b.Incident.Passphrase; p != "" && s.b.Card && s.b.Kind != mailer.CorrectionRemoved && s.b.Kind != mailer.CorrectionMisdirected && !strings.Contains(s.flat, p) {
 		out = append(out, fmt.Sprintf("does not give the pass-phrase 「%s」", p))
 	}
 	return out
@@ -259,7 +259,7 @@ func passphraseFacts(t *Template) []string {
 }
 
 func passwordAdvice(s *sheet) []string {
-	if !s.b.Password || s.b.Kind == mailer.Removed || s.b.Kind == mailer.Misdirected {
+	if !s.b.Password || s.b.Kind == mailer.CorrectionRemoved || s.b.Kind == mailer.CorrectionMisdirected {
 		return nil
 	}
 	for _, x := range s.sentences {
@@ -274,7 +274,7 @@ func passwordAdvice(s *sheet) []string {
 var advice = regexp.MustCompile(`明細|再発行|差し替え|カードの?裏面|カード会社(さま|様)?(へ|に)(ご連絡|お申し出|お問い?合わせ|お問合せ|ご相談)`)
 
 func cardAdvice(s *sheet) []string {
-	if s.b.Card && s.b.Kind != mailer.Removed && s.b.Kind != mailer.Misdirected {
+	if s.b.Card && s.b.Kind != mailer.CorrectionRemoved && s.b.Kind != mailer.CorrectionMisdirected {
 		return nil
 	}
 	if m := advice.FindString(s.flat); m != "" {

@@ -99,7 +99,7 @@ const maxVariants = 4096
 // afterwards. An error names the part and line.
 func (s *Set) Compile(snap *mailer.Snapshot) (mailer.Template, error) {
 	if _, ok := layouts[snap.Stage]; !ok {
-		return nil, fmt.Errorf("%w: stage %q has no notice", mailer.ErrInvalid, snap.Stage)
+		return nil, mailer.Invalid("templates.stage", "stage", snap.Stage)
 	}
 	root, err := s.root.Clone()
 	if err != nil {
@@ -107,18 +107,17 @@ func (s *Set) Compile(snap *mailer.Snapshot) (mailer.Template, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(snap.Merchant.Parts)) {
 		if !slices.Contains(Parts, name) {
-			return nil, fmt.Errorf("%w: merchant %s: there is no part %q; the parts are %s",
-				mailer.ErrInvalid, snap.Merchant.ID, name, strings.Join(Parts, ", "))
+			return nil, mailer.Invalid("templates.no-part", "merchant", snap.Merchant.ID, "part", name, "parts", Parts)
 		}
 		if err := replace(root, name, snap.Merchant.Parts[name]); err != nil {
-			return nil, fmt.Errorf("%w: merchant %s: part %q: %w", mailer.ErrInvalid, snap.Merchant.ID, name, err)
+			return nil, mailer.Invalid("templates.part", "merchant", snap.Merchant.ID, "part", name, "cause", err)
 		}
 	}
 	t := &Template{snap: snap, root: root, facts: newBase(snap)}
 	t.words = t.facts.words()
 	t.variants.Store(&map[string]*variant{})
 	if err := t.probe(); err != nil {
-		return nil, fmt.Errorf("%w: merchant %s: %w", mailer.ErrInvalid, snap.Merchant.ID, err)
+		return nil, mailer.Invalid("templates.merchant", "merchant", snap.Merchant.ID, "cause", err)
 	}
 	return t, nil
 }
@@ -150,7 +149,7 @@ func (t *Template) probe() error {
 			Exposures: []string{id},
 		}
 		if len(t.snap.Incident.Corrections) > 0 {
-			r.Attributes[correctionAttribute] = t.snap.Incident.Corrections[0].Kind
+			r.Attributes[correctionAttribute] = string(t.snap.Incident.Corrections[0].Kind)
 		}
 		_, err := t.compose(r)
 		// Attributes differ from list to list, and are judged on real recipients.
@@ -245,7 +244,7 @@ func (t *Template) execute(buf *bytes.Buffer, part *template.Template, data *Dat
 
 func oneLine(s string) (string, error) {
 	if strings.ContainsAny(s, "\r\n") {
-		return "", fmt.Errorf("%w: part %q has more than one line", mailer.ErrInvalid, "subject")
+		return "", mailer.Invalid("templates.lines", "part", "subject")
 	}
 	return strings.TrimSpace(s), nil
 }

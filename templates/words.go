@@ -276,7 +276,7 @@ func deskWords(d *mailer.Desk) desk {
 	hours := strings.NewReplacer("-", "～", "〜", "～").Replace(strings.ReplaceAll(d.Hours, " ", ""))
 	switch {
 	case hours == "":
-	case d.Days == "weekdays":
+	case d.Days == mailer.DaysWeekdays:
 		w.Hours = "平日" + hours + "（土日祝日を除く）"
 	default:
 		w.Hours = hours + "（土日祝日も受付）"

@@ -25,7 +25,11 @@ func TestProse(t *testing.T) {
 }
 
 func TestDeskHours(t *testing.T) {
-	for _, tt := range []struct{ hours, days, want string }{
+	for _, tt := range []struct {
+		hours string
+		days  mailer.Days
+		want  string
+	}{
 		{"9:00-21:00", "every-day", "9:00～21:00（土日祝日も受付）"},
 		{"9:30 - 17:30", "weekdays", "平日9:30～17:30（土日祝日を除く）"},
 		{"10:00〜16:00", "weekdays", "平日10:00～16:00（土日祝日を除く）"},

@@ -12,6 +12,7 @@ import (
 
 	"oshirase/config"
 	"oshirase/mailer"
+	"oshirase/mailer/words"
 	"oshirase/store"
 )
 
@@ -168,7 +169,7 @@ func exitCode(err error) int {
 
 // printError writes what went wrong and what to do about it to standard error.
 func (a *app) printError(err error) {
-	msg := strings.TrimRight(err.Error(), "\n")
+	msg := strings.TrimRight(words.Error(err), "\n")
 	for _, line := range strings.Split(msg, "\n") {
 		fmt.Fprintln(a.stderr, "oshirase:", line)
 	}
@@ -195,6 +196,12 @@ func hints(err error) []string {
 	walk = func(err error) {
 		if h, ok := err.(interface{ Hint() string }); ok && h.Hint() != "" {
 			add(h.Hint())
+			return
+		}
+		if e, ok := err.(*mailer.Error); ok {
+			for _, hint := range words.Hints(e) {
+				add(hint)
+			}
 			return
 		}
 		switch u := err.(type) {

@@ -86,7 +86,7 @@ established, with --certainty possible those for whom none is.`,
 				}
 			}
 			if days != "" {
-				camp.Window.Days = days
+				camp.Window.Days = mailer.Days(days)
 			}
 			if perHour >= 0 {
 				camp.PerHour = perHour

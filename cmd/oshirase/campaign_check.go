@@ -7,6 +7,7 @@ import (
 
 	"oshirase/mailer"
 	"oshirase/mailer/check"
+	"oshirase/mailer/words"
 )
 
 func newCampaignCheckCommand(a *app) *cobra.Command {
@@ -42,7 +43,7 @@ unless --allow-repeat is given.`,
 			}
 			bar := a.newProgress("checking", "notices", 0)
 			c := check.Check{
-				Store: db, Notices: notices, Now: a.now, AllowRepeat: repeat, Grouping: grouping,
+				Store: db, Notices: notices, Now: a.now, AllowRepeat: repeat, Grouping: grouping, Words: words.Error,
 				Progress: func(done int64) { bar.set(done, 0) },
 			}
 			began := time.Now()

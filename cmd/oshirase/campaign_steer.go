@@ -91,7 +91,9 @@ func newCampaignPauseCommand(a *app) *cobra.Command {
 	return a.steer("pause", "Pause a running campaign, within a second",
 		`pause lets nothing new be handed to a relay, in any process, from the moment that
 this command returns. What a relay has already been given is finished and recorded.`,
-		func(ctx context.Context, db *store.DB, id string) error { return db.Pause(ctx, a.actor(), id, "paused by hand") })
+		func(ctx context.Context, db *store.DB, id string) error {
+			return db.Pause(ctx, a.actor(), id, "paused by hand")
+		})
 }
 
 func newCampaignResumeCommand(a *app) *cobra.Command {
@@ -144,7 +146,7 @@ follows within a second.`,
 					w.Hours = window
 				}
 				if f.Changed("days") {
-					w.Days = days
+					w.Days = mailer.Days(days)
 				}
 				if _, err := mailer.ParseWindow(w); err != nil {
 					return usageError{err: err}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -17,20 +16,27 @@ import (
 
 // importResult is the JSON of `import`.
 type importResult struct {
-	List       string             `json:"list"`
-	SHA256     string             `json:"sha256"`
-	Encoding   string             `json:"encoding"`
-	Rows       int64              `json:"rows"`
-	Imported   int64              `json:"imported"`
-	Updated    int64              `json:"updated"`
-	Duplicates int64              `json:"duplicates"`
-	Rejected   int64              `json:"rejected"`
-	Errors     []*mailer.RowError `json:"errors"`
+	List       string        `json:"list"`
+	SHA256     string        `json:"sha256"`
+	Encoding   string        `json:"encoding"`
+	Rows       int64         `json:"rows"`
+	Imported   int64         `json:"imported"`
+	Updated    int64         `json:"updated"`
+	Duplicates int64         `json:"duplicates"`
+	Rejected   int64         `json:"rejected"`
+	Errors     []importError `json:"errors"`
 	// ErrorsOmitted counts refused rows beyond those in errors; all of them are in
 	// the file of --errors.
 	ErrorsOmitted int64         `json:"errors_omitted,omitempty"`
 	DryRun        bool          `json:"dry_run,omitempty"`
 	Shift         *mailer.Shift `json:"shift,omitempty"`
+}
+
+// importError is why a row was refused.
+type importError struct {
+	Row    int64  `json:"row"`    // row in the file, 1 is the header
+	Column string `json:"column"` // header of the column; empty where the whole row is meant
+	Reason string `json:"reason"` // without the value itself
 }
 
 // maxErrors bounds how many refused rows a result lists, and so the memory.
@@ -101,9 +107,6 @@ type importer struct {
 
 	result  importResult
 	refused *list.ErrorWriter // nil without --errors
-	// late are the rows that the ledger refused: they were read and gone by then,
-	// and are read again for the errors file.
-	late map[int64]*mailer.RowError
 }
 
 var errStrict = errors.New("rows were refused, and --strict takes all or nothing")
@@ -117,16 +120,17 @@ func (im *importer) run(ctx context.Context, path string) (err error) {
 	if err != nil {
 		return withHint(err, "load the incident with `oshirase apply`")
 	}
-	opt := list.Options{Encoding: im.encoding, Columns: im.columns, Exposures: in.ExposureIDs(), Default: im.exposures}
+	opt := list.Options{
+		Encoding: im.encoding, Columns: im.columns, Exposures: in.ExposureIDs(), Default: im.exposures, KeepRaw: im.errorsFile != "",
+	}
 	r, err := list.Open(path, opt)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	im.late = map[int64]*mailer.RowError{}
-	im.result = importResult{Errors: []*mailer.RowError{}, DryRun: im.dryRun}
+	im.result = importResult{Errors: []importError{}, DryRun: im.dryRun}
 	if im.errorsFile != "" {
-		if im.refused, err = list.NewErrorWriter(im.errorsFile, r); err != nil {
+		if im.refused, err = list.NewErrorWriter(im.errorsFile, r, words.Error); err != nil {
 			return err
 		}
 		defer im.refused.Abort()
@@ -137,9 +141,6 @@ func (im *importer) run(ctx context.Context, path string) (err error) {
 		return failed
 	}
 	if im.refused != nil {
-		if err := im.writeLate(path, opt); err != nil {
-			return err
-		}
 		if err := im.refused.Close(); err != nil {
 			return err
 		}
@@ -157,15 +158,13 @@ func (im *importer) run(ctx context.Context, path string) (err error) {
 func (im *importer) read(ctx context.Context, db *store.DB, r *list.Reader) error {
 	bar := im.newProgress("importing", "bytes", 0)
 	defer bar.end()
+	var failed error // to write a row that the ledger refused
 	res, err := db.Import(ctx, im.actor(), mailer.Import{
 		Incident: im.incident, Merchant: im.merchant, DryRun: im.dryRun, Info: r.Info,
-		Accept: im.allOrNothing,
+		Accept: func() error { return errors.Join(failed, im.allOrNothing()) },
 		Reject: func(row mailer.Row, column string, err error) {
-			reason := words.Error(err)
-			e := &mailer.RowError{Row: row.Number, Column: im.header(r, column), Reason: reason}
-			im.refuse(e)
-			if im.refused != nil {
-				im.late[row.Number] = &mailer.RowError{Row: row.Number, Column: column, Reason: reason}
+			if err := im.refuse(r.Refuse(row, column, err)); failed == nil {
+				failed = err
 			}
 		},
 		Progress: func(int64) { bar.set(r.Progress()) },
@@ -176,11 +175,8 @@ func (im *importer) read(ctx context.Context, db *store.DB, r *list.Reader) erro
 			if !errors.As(err, &refused) {
 				return row, err
 			}
-			im.refuse(refused.Err)
-			if im.refused != nil {
-				if err := im.refused.Write(refused); err != nil {
-					return mailer.Row{}, err
-				}
+			if err := im.refuse(refused); err != nil {
+				return mailer.Row{}, err
 			}
 		}
 	})
@@ -196,23 +192,18 @@ func (im *importer) allOrNothing() error {
 	return nil
 }
 
-// header is the list's own header of a field, or the field where it has none.
-func (im *importer) header(r *list.Reader, field string) string {
-	for header, f := range r.Mapping() {
-		if f == field {
-			return header
-		}
-	}
-	return field
-}
-
-func (im *importer) refuse(e *mailer.RowError) {
+// refuse notes a row that was refused, and writes it to the errors file.
+func (im *importer) refuse(r *list.Rejected) error {
 	im.result.Rejected++
 	if len(im.result.Errors) < maxErrors {
-		im.result.Errors = append(im.result.Errors, e)
+		im.result.Errors = append(im.result.Errors, importError{Row: r.Err.Row, Column: r.Err.Column, Reason: words.Error(r.Err.Err)})
 	} else {
 		im.result.ErrorsOmitted++
 	}
+	if im.refused == nil {
+		return nil
+	}
+	return im.refused.Write(r)
 }
 
 func (im *importer) fill(r *list.Reader) {
@@ -226,38 +217,9 @@ func (im *importer) fill(r *list.Reader) {
 	}
 }
 
-// writeLate reads the list once more for the rows that the ledger refused.
-func (im *importer) writeLate(path string, opt list.Options) error {
-	if len(im.late) == 0 {
-		return nil
-	}
-	r, err := list.Open(path, opt)
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	for found := 0; found < len(im.late); {
-		row, err := r.Next()
-		var refused *list.Rejected
-		if errors.As(err, &refused) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("read refused rows again: %w", err)
-		}
-		if e := im.late[row.Number]; e != nil {
-			found++
-			if err := im.refused.Write(r.Refuse(e.Column, e.Reason)); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
 func (im *importer) report() error {
 	res := &im.result
-	slices.SortStableFunc(res.Errors, func(a, b *mailer.RowError) int { return int(a.Row - b.Row) })
+	slices.SortStableFunc(res.Errors, func(a, b importError) int { return int(a.Row - b.Row) })
 	if im.json {
 		return im.printJSON(res)
 	}

@@ -63,6 +63,16 @@ type Check struct {
 	AllowRepeat bool
 	// Grouping finds the domain group of an address; nil knows none.
 	Grouping *mailer.Grouping
+	// Words puts what a part or an address has wrong into words, for a finding; nil
+	// leaves its codes.
+	Words func(error) string
+}
+
+func (c *Check) say(err error) string {
+	if c.Words == nil {
+		return err.Error()
+	}
+	return c.Words(err)
 }
 
 // Run checks one campaign. Memory does not grow with the number of recipients:
@@ -87,18 +97,18 @@ func (c *Check) Run(ctx context.Context, by mailer.Actor, id string) (mailer.Che
 	tally := newTally()
 	env, err := envelope.New(&snap.Merchant)
 	if err != nil {
-		tally.find(mailer.Finding{Severity: mailer.SeverityError, Rule: "sender-address", Message: err.Error()})
+		tally.find(mailer.Finding{Severity: mailer.SeverityError, Rule: "sender-address", Message: c.say(err)})
 	}
 	tmpl, err := c.Notices.Compile(&snap)
 	if err != nil {
-		tally.find(mailer.Finding{Severity: mailer.SeverityError, Rule: "template", Message: err.Error()})
+		tally.find(mailer.Finding{Severity: mailer.SeverityError, Rule: "template", Message: c.say(err)})
 	}
 	if tally.errors == 0 {
 		tally.find(tmpl.CheckFacts()...)
 		if err := tally.digestSnapshot(&snap); err != nil {
 			return mailer.CheckResult{}, err
 		}
-		r := &renderer{tmpl: tmpl, env: &env, stage: camp.Stage, repeat: c.AllowRepeat, grouping: grouping}
+		r := &renderer{tmpl: tmpl, env: &env, say: c.say, stage: camp.Stage, repeat: c.AllowRepeat, grouping: grouping}
 		if err := c.freeze(ctx, id, r, tally); err != nil {
 			return mailer.CheckResult{}, err
 		}
@@ -211,6 +221,7 @@ type renderer struct {
 	env    *envelope.Envelope
 	stage  mailer.Stage
 	repeat bool
+	say    func(error) string
 
 	grouping *mailer.Grouping
 }
@@ -250,7 +261,7 @@ func (r *renderer) one(rec *mailer.Recipient) (out rendered) {
 		return out
 	}
 	if err != nil {
-		out.findings = []mailer.Finding{{Severity: mailer.SeverityError, Rule: "template", Message: err.Error(), Ref: rec.Ref}}
+		out.findings = []mailer.Finding{{Severity: mailer.SeverityError, Rule: "template", Message: r.say(err), Ref: rec.Ref}}
 		return out
 	}
 	out.findings = r.tmpl.CheckNotice(rec, &n)

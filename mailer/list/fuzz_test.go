@@ -49,7 +49,7 @@ func FuzzReader(f *testing.F) {
 				checkRow(t, row)
 			case errors.As(err, &rowErr):
 				refused++
-				if rowErr.Row <= last || rowErr.Reason == "" {
+				if rowErr.Row <= last || mailer.CodeOf(rowErr) == "" {
 					t.Fatalf("refusal %+v behind row %d", rowErr, last)
 				}
 				last = rowErr.Row

@@ -95,9 +95,9 @@ func (c *Composer) Compose(dst []byte, h *mailer.Header, n *mailer.Notice) ([]by
 		return nil, err
 	}
 	cs := utf8Base64
-	switch strings.ToLower(h.Charset) {
-	case "", "utf-8":
-	case "iso-2022-jp":
+	switch mailer.Charset(strings.ToLower(string(h.Charset))) {
+	case "", mailer.CharsetUTF8:
+	case mailer.CharsetISO2022JP:
 		cs = jis7bit
 	default:
 		return nil, fmt.Errorf("%w: charset %q: use utf-8 or iso-2022-jp", mailer.ErrInvalid, h.Charset)

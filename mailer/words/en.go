@@ -1,9 +1,29 @@
 package words
 
-import "oshirase/mailer"
+import (
+	"maps"
 
-// english has a phrase for every code that a package below cmd uses (a test
-// compares).
-var english = map[mailer.Code]phrase{
-	"actor.missing": {"who does this? give a name", "say who you are with --by NAME"},
+	"oshirase/mailer"
+)
+
+// areas are the parts of the catalogue; each has a file of its own.
+var areas = []map[mailer.Code]phrase{
+	enMailer,
+	enList,
+	enTemplates,
+	enConfig,
+	enSink,
+	enStore,
+}
+
+// english has a phrase for every code that a package below cmd uses, and no other (a
+// test compares).
+var english = gather(areas)
+
+func gather(areas []map[mailer.Code]phrase) map[mailer.Code]phrase {
+	all := map[mailer.Code]phrase{}
+	for _, area := range areas {
+		maps.Copy(all, area)
+	}
+	return all
 }
