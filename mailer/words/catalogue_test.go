@@ -133,21 +133,50 @@ func judge(f *ast.File, n ast.Node, constants map[string]mailer.Code) (u use, ok
 			return use{fault: "arguments are spread: give them one by one"}, true
 		}
 		u.code, u.fault = codeOf(n.Args[at], constants)
-		for i := at + 1; i < len(n.Args); i += 2 {
-			arg, ok := text(n.Args[i])
-			if !ok || i+1 == len(n.Args) {
-				u.fault = "arguments are names and values in turn, and names are literals"
-			}
-			u.args = append(u.args, arg)
-		}
+		u.takeArgs(n.Args[at+1:])
 		return u, true
 	case *ast.CompositeLit:
 		if name, ok := ofMailer(f, n.Type); !ok || name != "Error" || f.Name.Name == "mailer" {
 			return use{}, false
 		}
-		return use{fault: "use mailer.NewError"}, true
+		return judgeLiteral(n, constants), true
 	}
 	return use{}, false
+}
+
+// judgeLiteral looks at a mailer.Error that is written out, field by field.
+func judgeLiteral(n *ast.CompositeLit, constants map[string]mailer.Code) use {
+	u := use{fault: "it has no code"}
+	for _, e := range n.Elts {
+		field, ok := e.(*ast.KeyValueExpr)
+		if !ok {
+			return use{fault: "write the names of the fields"}
+		}
+		switch name, _ := field.Key.(*ast.Ident); name.Name {
+		case "Code":
+			u.code, u.fault = codeOf(field.Value, constants)
+		case "Err":
+			u.args = append(u.args, "cause")
+		case "Args":
+			args, ok := field.Value.(*ast.CompositeLit)
+			if !ok {
+				return use{fault: "write the arguments out"}
+			}
+			u.takeArgs(args.Elts)
+		}
+	}
+	return u
+}
+
+// takeArgs reads names and values in turn.
+func (u *use) takeArgs(args []ast.Expr) {
+	for i := 0; i < len(args); i += 2 {
+		name, ok := text(args[i])
+		if !ok || i+1 == len(args) {
+			u.fault = "arguments are names and values in turn, and names are literals"
+		}
+		u.args = append(u.args, name)
+	}
 }
 
 // forwards reports whether a call in package mailer passes on what it was given.
