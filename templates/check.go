@@ -30,8 +30,7 @@ type Rule struct {
 type need uint8
 
 const (
-	// needLines: the reader's own lines.
-	needLines need = iota
+	_ need = iota // the reader's own lines
 	// needName: the characters of the name, wherever they stand.
 	needName
 	// needSigns: what no plain name holds (see plainName). Of readers with such a
