@@ -30,7 +30,8 @@ type Rule struct {
 type need uint8
 
 const (
-	_ need = iota // the reader's own lines
+	// needLines: the reader's own lines.
+	needLines need = iota
 	// needName: the characters of the name, wherever they stand.
 	needName
 	// needSigns: what no plain name holds (see plainName). Of readers with such a
@@ -179,24 +180,45 @@ func (t *Template) checkPersonal(v *variant, r *mailer.Recipient, shared []findi
 	for _, f := range shared {
 		out = report(out, f.rule, []string{f.message}, r.Ref)
 	}
-	plain := plainName(r.Name) && len(r.Ref) == len(probeRef)
-	var lines *sheet // made where a rule asks for it
-	for i := range Rules {
-		switch rule := &Rules[i]; {
-		case rule.personal == nil, plain && rule.needs == needSigns:
-		case plain && rule.needs == needName:
+	rules := t.personal.all
+	if plainName(r.Name) && len(r.Ref) == len(probeRef) {
+		for _, rule := range t.personal.byName {
 			out = report(out, rule, rule.personal(&sheet{t: t, b: v.base, r: r, body: r.Name}), r.Ref)
-		default:
-			if lines == nil {
-				var err error
-				if lines, err = t.ownLines(v, r); err != nil {
-					return report(out, &renderRule, []string{err.Error()}, r.Ref)
-				}
-			}
-			out = report(out, rule, rule.personal(lines), r.Ref)
 		}
+		rules = t.personal.byLines
+	}
+	if len(rules) == 0 {
+		return out
+	}
+	s, err := t.ownLines(v, r)
+	if err != nil {
+		return report(out, &renderRule, []string{err.Error()}, r.Ref)
+	}
+	for _, rule := range rules {
+		out = report(out, rule, rule.personal(s), r.Ref)
 	}
 	return out
+}
+
+// personalRules are the rules that judge what is the reader's own: all of them, and
+// those that a plain name does not spare.
+type personalRules struct{ all, byName, byLines []*Rule }
+
+func newPersonalRules() (p personalRules) {
+	for i := range Rules {
+		rule := &Rules[i]
+		if rule.personal == nil {
+			continue
+		}
+		p.all = append(p.all, rule)
+		switch rule.needs {
+		case needLines:
+			p.byLines = append(p.byLines, rule)
+		case needName:
+			p.byName = append(p.byName, rule)
+		}
+	}
+	return p
 }
 
 // ownLines lays out what a variant leaves to the reader's own data.

@@ -84,7 +84,8 @@ type Template struct {
 	root  *template.Template
 	facts *base
 	// words are names that no line break may part.
-	words []string
+	words    []string
+	personal personalRules
 
 	// What depends on more than the snapshot and less than the person is kept
 	// per variant. The map is replaced, never changed, so that readers need no lock.
@@ -113,7 +114,7 @@ func (s *Set) Compile(snap *mailer.Snapshot) (mailer.Template, error) {
 			return nil, mailer.Invalid("templates.part", "merchant", snap.Merchant.ID, "part", name, "cause", err)
 		}
 	}
-	t := &Template{snap: snap, root: root, facts: newBase(snap)}
+	t := &Template{snap: snap, root: root, facts: newBase(snap), personal: newPersonalRules()}
 	t.words = t.facts.words()
 	t.variants.Store(&map[string]*variant{})
 	if err := t.probe(); err != nil {
