@@ -2,18 +2,25 @@ package config
 
 import (
 	"crypto/x509"
-	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 
 	"oshirase/mailer"
 )
 
+// Problem is something that Check has to say.
+type Problem struct {
+	Severity mailer.Severity
+	Rule     string // what it is about: database, key, facts, relay, …
+	Err      error
+}
+
 // Check looks at everything that the config speaks of on this machine: files,
 // secrets, facts. It connects to nothing and changes nothing. The config is
 // valid.
-func (c *Config) Check() []mailer.Finding {
+func (c *Config) Check() []Problem {
 	k := &checking{c: c}
 	k.database()
 	if _, err := c.MasterKey(); err != nil {
@@ -22,42 +29,40 @@ func (c *Config) Check() []mailer.Finding {
 	k.facts()
 	k.relays()
 	if c.Approval.People == 1 {
-		k.warn("approval", "approval.people is 1: one person alone can send to everybody")
+		k.warn("approval", mailer.Invalid("config.alone"))
 	}
 	if c.Ledger.Unknown == "resend" {
-		k.warn("ledger", "ledger.unknown is resend: after a crash a few people may get two copies")
+		k.warn("ledger", mailer.Invalid("config.resend"))
 	}
 	if c.Ledger.Durability == "normal" {
-		k.warn("ledger", "ledger.durability is normal: after a power cut a few people may get two copies")
+		k.warn("ledger", mailer.Invalid("config.durability"))
 	}
 	if s := c.Sending; s.Retry[0] >= s.Deadline {
-		k.warn("sending", "sending.retry waits %s first, but sending.deadline ends the attempts after %s: nothing is tried twice", s.Retry[0], s.Deadline)
+		k.warn("sending", mailer.Invalid("config.retry-late", "wait", s.Retry[0], "deadline", s.Deadline))
 	}
-	return k.findings
+	return k.found
 }
 
 type checking struct {
-	c        *Config
-	findings []mailer.Finding
+	c     *Config
+	found []Problem
 }
 
-// fail notes an error, each of the joined ones apart, with what to do.
+// fail notes an error, each of the joined ones apart.
 func (k *checking) fail(rule string, err error) {
-	if many, ok := err.(interface{ Unwrap() []error }); ok {
-		for _, e := range many.Unwrap() {
-			k.fail(rule, e)
+	if _, one := err.(*mailer.Error); !one {
+		if many, ok := err.(interface{ Unwrap() []error }); ok {
+			for _, e := range many.Unwrap() {
+				k.fail(rule, e)
+			}
+			return
 		}
-		return
 	}
-	msg := err.Error()
-	if e, ok := errors.AsType[*Error](err); ok && e.Advice != "" {
-		msg += " (" + e.Advice + ")"
-	}
-	k.findings = append(k.findings, mailer.Finding{Severity: mailer.SeverityError, Rule: rule, Message: msg})
+	k.found = append(k.found, Problem{mailer.SeverityError, rule, err})
 }
 
-func (k *checking) warn(rule, format string, args ...any) {
-	k.findings = append(k.findings, mailer.Finding{Severity: mailer.SeverityWarning, Rule: rule, Message: fmt.Sprintf(format, args...)})
+func (k *checking) warn(rule string, err error) {
+	k.found = append(k.found, Problem{mailer.SeverityWarning, rule, err})
 }
 
 func (k *checking) database() {
@@ -65,10 +70,10 @@ func (k *checking) database() {
 	dir, err := os.Stat(filepath.Dir(path))
 	switch {
 	case err != nil:
-		k.fail("database", k.c.doc.errorf("database", "make the folder", "%v", err))
+		k.fail("database", k.c.doc.at("database", mailer.Invalid("config.database-folder", "cause", err)))
 		return
 	case !dir.IsDir():
-		k.fail("database", k.c.doc.errorf("database", "name a file in a folder", "%s is not a folder", filepath.Dir(path)))
+		k.fail("database", k.c.doc.at("database", mailer.Invalid("config.database-in-file", "folder", filepath.Dir(path))))
 		return
 	}
 	info, err := os.Stat(path)
@@ -76,9 +81,9 @@ func (k *checking) database() {
 		return // it is made on first use
 	}
 	if !info.Mode().IsRegular() {
-		k.fail("database", k.c.doc.errorf("database", "name a file", "%s is not a file", path))
+		k.fail("database", k.c.doc.at("database", mailer.Invalid("config.database-file", "file", path)))
 	} else if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		k.warn("database", "%s can be read by others (mode %04o): chmod 600 it", path, mode)
+		k.warn("database", mailer.Invalid("config.database-shown", "file", path, "mode", octal(mode)))
 	}
 }
 
@@ -94,9 +99,9 @@ func (k *checking) facts() {
 		}
 		info, err := os.Stat(k.c.Path(m.DKIM.KeyFile))
 		if err != nil {
-			k.fail("dkim", fmt.Errorf("merchant %s: dkim.key_file: %w", m.ID, err))
+			k.fail("dkim", mailer.Invalid("config.dkim-key", "merchant", m.ID, "cause", err))
 		} else if mode := info.Mode().Perm(); mode&0o077 != 0 {
-			k.warn("dkim", "merchant %s: %s can be read by others (mode %04o): chmod 600 it", m.ID, m.DKIM.KeyFile, mode)
+			k.warn("dkim", mailer.Invalid("config.dkim-shown", "merchant", m.ID, "file", m.DKIM.KeyFile, "mode", octal(mode)))
 		}
 	}
 }
@@ -112,19 +117,19 @@ func (k *checking) relays() {
 		if r.CAFile != "" {
 			pem, err := os.ReadFile(k.c.Path(r.CAFile))
 			if err != nil {
-				k.fail("relay", k.c.doc.errorf(at("ca_file"), "name a PEM file", "%v", err))
+				k.fail("relay", k.c.doc.at(at("ca_file"), mailer.Invalid("config.ca-file", "cause", err)))
 			} else if !x509.NewCertPool().AppendCertsFromPEM(pem) {
-				k.fail("relay", k.c.doc.errorf(at("ca_file"), "name a PEM file with CERTIFICATE blocks", "%s holds no certificate", r.CAFile))
+				k.fail("relay", k.c.doc.at(at("ca_file"), mailer.Invalid("config.no-certificate", "file", r.CAFile)))
 			}
 		}
 		if r.Intents > 1 && (!r.Chunking || !r.Pipelining) {
-			k.warn("relay", "relay %s: intents is %d, but one message at a time is sent without chunking and pipelining", r.Name, r.Intents)
+			k.warn("relay", mailer.Invalid("config.idle-intents", "relay", r.Name, "intents", r.Intents))
 		}
-		if r.TLS == "none" && !loopback(r.Address) {
-			k.warn("relay", "relay %s: tls is none, but %s is not this machine: notices travel unencrypted", r.Name, r.Address)
+		if host, _, _ := net.SplitHostPort(r.Address); r.TLS == "none" && !mailer.Loopback(host) {
+			k.warn("relay", mailer.Invalid("config.plain-text", "relay", r.Name, "address", r.Address))
 		}
 	}
 	if weight == 0 {
-		k.fail("relay", k.c.doc.errorf("relay", "add a [[relay]] with name and address", "there is no relay to send through"))
+		k.fail("relay", k.c.doc.at("relay", mailer.Invalid("config.no-relay")))
 	}
 }

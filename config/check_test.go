@@ -51,24 +51,24 @@ func TestCheck(t *testing.T) {
 		severity mailer.Severity
 		want     string
 	}{
-		{"no folder for the database", "", func(_ *testing.T, c *Config) { c.Database = "nowhere/x.db" }, mailer.SeverityError, "make the folder"},
-		{"a file for a folder", "", func(_ *testing.T, c *Config) { c.Database = "master.key/x.db" }, mailer.SeverityError, "database"},
-		{"a folder for a database", "", func(_ *testing.T, c *Config) { c.Database = "incidents" }, mailer.SeverityError, "is not a file"},
-		{"database for all", "", write("oshirase.db", "", 0o644), mailer.SeverityWarning, "chmod 600"},
-		{"key for all", "", write("master.key", "", 0o644), mailer.SeverityError, "mode 0644"},
-		{"no facts", "", func(_ *testing.T, c *Config) { c.Merchants = "nowhere" }, mailer.SeverityError, "no such folder of merchants"},
+		{"no folder for the database", "", func(_ *testing.T, c *Config) { c.Database = "nowhere/x.db" }, mailer.SeverityError, "config.database-folder"},
+		{"a file for a folder", "", func(_ *testing.T, c *Config) { c.Database = "master.key/x.db" }, mailer.SeverityError, "config.database-"},
+		{"a folder for a database", "", func(_ *testing.T, c *Config) { c.Database = "incidents" }, mailer.SeverityError, "config.database-file"},
+		{"database for all", "", write("oshirase.db", "", 0o644), mailer.SeverityWarning, "config.database-shown"},
+		{"key for all", "", write("master.key", "", 0o644), mailer.SeverityError, "mode=0644"},
+		{"no facts", "", func(_ *testing.T, c *Config) { c.Merchants = "nowhere" }, mailer.SeverityError, "config.no-folder (facts=merchants)"},
 		{"broken facts", "", write("incidents/pay.toml", "id = 1", 0o600), mailer.SeverityError, "pay.toml:1"},
-		{"no DKIM key", "", write("merchants/housing.toml", merchantFile+"[dkim]\nkey_file = \"dkim.pem\"\n", 0o600), mailer.SeverityError, "merchant housing: dkim.key_file"},
-		{"no relay", "weight = 0\n", nil, mailer.SeverityError, "no relay to send through"},
+		{"no DKIM key", "", write("merchants/housing.toml", merchantFile+"[dkim]\nkey_file = \"dkim.pem\"\n", 0o600), mailer.SeverityError, "config.dkim-key (merchant=housing)"},
+		{"no relay", "weight = 0\n", nil, mailer.SeverityError, "config.no-relay"},
 		{"no password", "username = \"u\"\npassword_file = \"nothing\"\n", nil, mailer.SeverityError, "nothing: no such file"},
 		{"no certificates", "ca_file = \"ca.pem\"\n", nil, mailer.SeverityError, "ca.pem: no such file"},
-		{"not certificates", "ca_file = \"oshirase.toml\"\n", nil, mailer.SeverityError, "holds no certificate"},
-		{"plain text to elsewhere", "tls = \"none\"\n", nil, mailer.SeverityWarning, "notices travel unencrypted"},
-		{"intents without chunking", "intents = 4\n", nil, mailer.SeverityWarning, "one message at a time"},
-		{"one person", "[approval]\npeople = 1\n", nil, mailer.SeverityWarning, "one person alone"},
-		{"resend", "[ledger]\nunknown = \"resend\"\n", nil, mailer.SeverityWarning, "two copies"},
-		{"normal durability", "[ledger]\ndurability = \"normal\"\n", nil, mailer.SeverityWarning, "power cut"},
-		{"retry after the deadline", "[sending]\ndeadline = \"1m\"\n", nil, mailer.SeverityWarning, "nothing is tried twice"},
+		{"not certificates", "ca_file = \"oshirase.toml\"\n", nil, mailer.SeverityError, "config.no-certificate"},
+		{"plain text to elsewhere", "tls = \"none\"\n", nil, mailer.SeverityWarning, "config.plain-text"},
+		{"intents without chunking", "intents = 4\n", nil, mailer.SeverityWarning, "config.idle-intents"},
+		{"one person", "[approval]\npeople = 1\n", nil, mailer.SeverityWarning, "config.alone"},
+		{"resend", "[ledger]\nunknown = \"resend\"\n", nil, mailer.SeverityWarning, "config.resend"},
+		{"normal durability", "[ledger]\ndurability = \"normal\"\n", nil, mailer.SeverityWarning, "config.durability"},
+		{"retry after the deadline", "[sending]\ndeadline = \"1m\"\n", nil, mailer.SeverityWarning, "config.retry-late"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -77,7 +77,7 @@ func TestCheck(t *testing.T) {
 				tt.change(t, c)
 			}
 			found := c.Check()
-			if len(found) != 1 || found[0].Severity != tt.severity || !strings.Contains(found[0].Message, tt.want) {
+			if len(found) != 1 || found[0].Severity != tt.severity || !strings.Contains(found[0].Err.Error(), tt.want) {
 				t.Errorf("got %v, want one %s with %q", found, tt.severity, tt.want)
 			}
 		})

@@ -11,8 +11,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/robfig/cron/v3"
-
 	"oshirase/mailer"
 )
 
@@ -250,7 +248,7 @@ func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil
 func (d *Duration) UnmarshalText(b []byte) error {
 	t, err := time.ParseDuration(string(b))
 	if err != nil {
-		return fmt.Errorf(`%q is not a duration: write a number with its unit, such as "90s" or "1h30m"`, b)
+		return mailer.Invalid("config.duration", "value", string(b))
 	}
 	*d = Duration(t)
 	return nil
@@ -258,6 +256,10 @@ func (d *Duration) UnmarshalText(b []byte) error {
 
 // Default is the config of an empty file, in the current folder. It has no relay.
 func Default() *Config {
+	var retry []Duration
+	for _, wait := range mailer.DefaultRetry() {
+		retry = append(retry, Duration(wait))
+	}
 	return &Config{
 		Database:  "oshirase.db",
 		Incidents: "incidents",
@@ -266,16 +268,13 @@ func Default() *Config {
 		Approval:  Approval{People: 2},
 		Ledger:    Ledger{Durability: "full", Unknown: "hold"},
 		Sending: Sending{
-			Batch:          500,
+			Batch:          mailer.DefaultBatch,
 			MinConnections: 1,
-			Lease:          Duration(time.Minute),
-			Retry: []Duration{
-				Duration(time.Minute), Duration(5 * time.Minute), Duration(15 * time.Minute),
-				Duration(30 * time.Minute), Duration(time.Hour), Duration(2 * time.Hour),
-			},
-			Deadline:  Duration(48 * time.Hour),
-			Grace:     Duration(time.Hour),
-			StopGrace: Duration(10 * time.Second),
+			Lease:          Duration(mailer.DefaultLease),
+			Retry:          retry,
+			Deadline:       Duration(mailer.DefaultDeadline),
+			Grace:          Duration(mailer.DefaultGrace),
+			StopGrace:      Duration(mailer.DefaultStopGrace),
 		},
 		Log: Log{Level: "info", Format: "text"},
 		dir: ".",
@@ -286,15 +285,15 @@ func Default() *Config {
 func DefaultRelay() Relay {
 	return Relay{
 		TLS:                   "required",
-		Connections:           10,
+		Connections:           mailer.DefaultConnections,
 		MessagesPerConnection: 1000,
-		Idle:                  Duration(30 * time.Second),
-		DialTimeout:           Duration(30 * time.Second),
-		CommandTimeout:        Duration(5 * time.Minute),
-		DataTimeout:           Duration(10 * time.Minute),
+		Idle:                  Duration(mailer.DefaultIdle),
+		DialTimeout:           Duration(mailer.DefaultDialTimeout),
+		CommandTimeout:        Duration(mailer.DefaultCommandTimeout),
+		DataTimeout:           Duration(mailer.DefaultDataTimeout),
 		Pipelining:            true,
-		Intents:               1,
-		Weight:                1,
+		Intents:               mailer.DefaultIntents,
+		Weight:                mailer.DefaultWeight,
 	}
 }
 
@@ -328,6 +327,3 @@ func (c *Config) IncidentsPath() string { return c.Path(c.Incidents) }
 
 // MerchantsPath is the merchants' folder as the current folder sees it.
 func (c *Config) MerchantsPath() string { return c.Path(c.Merchants) }
-
-// cronParser reads the five fields of cron(8), and no descriptors or zones.
-var cronParser = cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)

@@ -15,7 +15,7 @@ import (
 // LoadFacts reads all incidents and merchants: incidents/ID.toml,
 // merchants/ID.toml and the parts of a merchant's own notices,
 // merchants/ID/PART.tmpl. They come in the order of their IDs. The errors, all
-// at once, name file and line and say what to do.
+// at once, are *Error with file and line.
 func LoadFacts(incidents, merchants string) ([]mailer.Incident, []mailer.Merchant, error) {
 	ins, err1 := loadIncidents(incidents)
 	ms, docs, err2 := loadMerchants(merchants)
@@ -85,13 +85,10 @@ func loadFact(file string, v any, id func() string) (*document, error) {
 	}
 	name := stem(file)
 	if !mailer.ValidID(name) {
-		return nil, &Error{
-			File: file, Problem: fmt.Sprintf("%q cannot be an ID", name),
-			Advice: "name the file with lower-case letters, digits and hyphens",
-		}
+		return nil, &Error{File: file, Err: mailer.Invalid("config.facts-name", "name", name)}
 	}
 	if id() != name {
-		return nil, doc.errorf("id", fmt.Sprintf("write id = %q, or rename the file", name), "the ID is %q, but the file is called %s", id(), filepath.Base(file))
+		return nil, doc.at("id", mailer.Invalid("config.facts-id", "id", id(), "name", name, "file", filepath.Base(file)))
 	}
 	if c, ok := v.(interface{ Validate() error }); ok {
 		if err := c.Validate(); err != nil {
@@ -101,26 +98,24 @@ func loadFact(file string, v any, id func() string) (*document, error) {
 	return doc, nil
 }
 
-// invalid places the errors of a fact's own Validate in its file: a message
-// begins with the key that it is about (date_style "x": …, desks[0].days …), or
-// with the exposure (exposure B1: …).
+// invalid places the errors of a fact's own Validate in its file, by the keys that
+// they have for an argument.
 func (d *document) invalid(err error) error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+	e, ok := err.(*mailer.Error)
+	if joined, many := err.(interface{ Unwrap() []error }); !ok && many {
 		var errs []error
 		for _, e := range joined.Unwrap() {
 			errs = append(errs, d.invalid(e))
 		}
 		return errors.Join(errs...)
 	}
-	msg := strings.ReplaceAll(": "+err.Error(), ": "+mailer.ErrInvalid.Error()+": ", ": ")[2:]
-	word, rest, _ := strings.Cut(msg, " ")
-	key := strings.TrimSuffix(word, ":")
-	if id, _, ok := strings.Cut(rest, ":"); ok && key == "exposure" {
-		key = d.ids["exposures "+id]
+	var key string
+	if ok {
+		key, _ = e.Arg("key").(string)
 	}
-	e := d.errorf(key, "mend the file and apply again", "%s", msg)
-	e.Key = "" // the message names it
-	return e
+	placed := d.at(key, mailer.Invalid("config.facts", "cause", err))
+	placed.Key = "" // the words name it
+	return placed
 }
 
 // addParts adds a merchant's parts that stand in files of their own.
@@ -139,7 +134,7 @@ func addParts(m *mailer.Merchant, doc *document, dir string) error {
 		}
 		file := filepath.Join(dir, e.Name())
 		if _, twice := m.Parts[name]; twice {
-			return doc.errorf("parts."+name, "keep one of them", "the part is also in %s", file)
+			return doc.at("parts."+name, mailer.Invalid("config.part-twice", "file", file))
 		}
 		text, err := os.ReadFile(file)
 		if err != nil {
@@ -163,10 +158,7 @@ func strayParts(dir string, known map[string]bool) error {
 	var errs []error
 	for _, e := range entries {
 		if e.IsDir() && !known[e.Name()] && !strings.HasPrefix(e.Name(), ".") {
-			errs = append(errs, &Error{
-				File: filepath.Join(dir, e.Name()), Problem: "a folder of parts without a merchant",
-				Advice: fmt.Sprintf("write %s.toml beside it, or rename the folder after its merchant", e.Name()),
-			})
+			errs = append(errs, &Error{File: filepath.Join(dir, e.Name()), Err: mailer.Invalid("config.stray-parts", "name", e.Name())})
 		}
 	}
 	return errors.Join(errs...)
@@ -184,7 +176,7 @@ func checkDeclared(ins []mailer.Incident, ms []mailer.Merchant, docs []*document
 	for i, m := range ms {
 		for _, id := range sortedKeys(m.Declared) {
 			if !exposures[id] {
-				errs = append(errs, docs[i].errorf("declared."+id, "use an exposure's ID as the incident's file has it", "no incident has an exposure %q", id))
+				errs = append(errs, docs[i].at("declared."+id, mailer.Invalid("config.declared", "exposure", id)))
 			}
 		}
 	}
@@ -194,10 +186,7 @@ func checkDeclared(ins []mailer.Incident, ms []mailer.Merchant, docs []*document
 func tomlFiles(dir, what string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &Error{
-			File: dir, Problem: "no such folder of " + what,
-			Advice: "look at the paths in the config, or make samples with `oshirase init DIR`",
-		}
+		return nil, &Error{File: dir, Err: mailer.NotFound("config.no-folder", "facts", what)}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", what, err)

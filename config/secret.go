@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+
+	"oshirase/mailer"
 )
 
 // KeySize is the length of the master key in bytes.
@@ -19,25 +21,25 @@ func (c *Config) MasterKey() ([]byte, error) {
 	if c.Key.Env != "" {
 		s, ok := os.LookupEnv(c.Key.Env)
 		if !ok || s == "" {
-			return nil, c.doc.errorf("key.env", "export "+c.Key.Env+" with 32 bytes in base64 or hex", "the environment variable %s is not set", c.Key.Env)
+			return nil, c.doc.at("key.env", mailer.Invalid("config.key-unset", "variable", c.Key.Env))
 		}
 		key, err := parseKey([]byte(s))
 		if err != nil {
-			return nil, c.doc.errorf("key.env", "32 bytes in base64 or hex are wanted", "%s: %v", c.Key.Env, err)
+			return nil, c.doc.at("key.env", mailer.Invalid("config.key-variable", "variable", c.Key.Env, "cause", err))
 		}
 		return key, nil
 	}
 	path := c.Path(c.Key.File)
 	data, err := readSecret(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, c.doc.errorf("key.file", "restore the key from its copy; `oshirase init` makes one for a new installation", "there is no key file %s", path)
+		return nil, c.doc.at("key.file", mailer.NotFound("config.no-key-file", "file", path))
 	}
 	if err != nil {
-		return nil, c.doc.errorf("key.file", "chmod 600 "+path, "%v", err)
+		return nil, c.doc.at("key.file", mailer.Invalid("config.key-unreadable", "file", path, "cause", err))
 	}
 	key, err := parseKey(data)
 	if err != nil {
-		return nil, c.doc.errorf("key.file", "the file holds 32 bytes in base64 or hex, and nothing else", "%s: %v", path, err)
+		return nil, c.doc.at("key.file", mailer.Invalid("config.key-file", "file", path, "cause", err))
 	}
 	return key, nil
 }
@@ -59,10 +61,10 @@ func parseKey(data []byte) ([]byte, error) {
 	s = strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(s, "="))
 	key, err := base64.RawStdEncoding.DecodeString(s)
 	if err != nil {
-		return nil, errors.New("not a key in base64 or hex")
+		return nil, mailer.Invalid("config.no-key-text")
 	}
 	if len(key) != KeySize {
-		return nil, fmt.Errorf("the key has %d bytes, not %d", len(key), KeySize)
+		return nil, mailer.Invalid("config.key-size", "size", len(key), "want", KeySize)
 	}
 	return key, nil
 }
@@ -79,19 +81,19 @@ func (c *Config) RelayPassword(r Relay) (string, error) {
 	case r.PasswordEnv != "":
 		s, ok := os.LookupEnv(r.PasswordEnv)
 		if !ok || s == "" {
-			return "", c.doc.errorf(table+".password_env", "export it before starting", "the environment variable %s is not set", r.PasswordEnv)
+			return "", c.doc.at(table+".password_env", mailer.Invalid("config.password-unset", "variable", r.PasswordEnv))
 		}
 		return s, nil
 	case r.PasswordFile != "":
 		path := c.Path(r.PasswordFile)
 		data, err := readSecret(path)
 		if err != nil {
-			return "", c.doc.errorf(table+".password_file", "write the password to "+path+" and chmod 600 it", "%v", err)
+			return "", c.doc.at(table+".password_file", mailer.Invalid("config.password-file", "file", path, "cause", err))
 		}
 		line, _, _ := strings.Cut(string(data), "\n")
 		line = strings.TrimSuffix(line, "\r")
 		if line == "" {
-			return "", c.doc.errorf(table+".password_file", "write the password to the first line of "+path, "%s is empty", path)
+			return "", c.doc.at(table+".password_file", mailer.Invalid("config.password-empty", "file", path))
 		}
 		return line, nil
 	}
@@ -110,13 +112,13 @@ func readSecret(path string) ([]byte, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a file", path)
+		return nil, mailer.Invalid("config.not-a-file", "file", path)
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return nil, fmt.Errorf("%s can be read by others (mode %04o)", path, mode)
+		return nil, mailer.Invalid("config.secret-shown", "file", path, "mode", octal(mode))
 	}
 	if info.Size() > 4096 {
-		return nil, fmt.Errorf("%s is too large for a secret", path)
+		return nil, mailer.Invalid("config.secret-large", "file", path)
 	}
 	data := make([]byte, info.Size())
 	n, err := f.Read(data)
@@ -125,3 +127,6 @@ func readSecret(path string) ([]byte, error) {
 	}
 	return data[:n], nil
 }
+
+// octal is a mode as chmod takes it.
+func octal(mode fs.FileMode) string { return fmt.Sprintf("%04o", mode) }

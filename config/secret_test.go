@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"oshirase/mailer"
 )
 
 var testKey = bytes.Repeat([]byte{0xfb, 0xff, 0x01, 0x7e}, 8) // its base64 has + and /
@@ -52,14 +54,14 @@ func TestMasterKeyRefused(t *testing.T) {
 		mode       os.FileMode
 		want       string
 	}{
-		{"readable by the group", good, 0o640, "mode 0640"},
-		{"readable by all", good, 0o604, "mode 0604"},
-		{"short", base64.StdEncoding.EncodeToString(testKey[:16]), 0o600, "16 bytes, not 32"},
-		{"long", base64.StdEncoding.EncodeToString(append(testKey, 1)), 0o600, "33 bytes, not 32"},
-		{"no key", "correct horse battery staple", 0o600, "not a key"},
-		{"empty", "", 0o600, "0 bytes, not 32"},
-		{"two keys", good + good, 0o600, "not a key"},
-		{"huge", strings.Repeat("A", 5000), 0o600, "too large"},
+		{"readable by the group", good, 0o640, "config.secret-shown"},
+		{"readable by all", good, 0o604, "config.secret-shown"},
+		{"short", base64.StdEncoding.EncodeToString(testKey[:16]), 0o600, "config.key-size (size=16, want=32)"},
+		{"long", base64.StdEncoding.EncodeToString(append(testKey, 1)), 0o600, "config.key-size (size=33, want=32)"},
+		{"no key", "correct horse battery staple", 0o600, "config.no-key-text"},
+		{"empty", "", 0o600, "config.key-size (size=0, want=32)"},
+		{"two keys", good + good, 0o600, "config.no-key-text"},
+		{"huge", strings.Repeat("A", 5000), 0o600, "config.secret-large"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -77,7 +79,7 @@ func TestMasterKeyRefused(t *testing.T) {
 func TestMasterKeyMissing(t *testing.T) {
 	c := Default()
 	c.dir = t.TempDir()
-	if _, err := c.MasterKey(); err == nil || !strings.Contains(err.Error(), "there is no key file") {
+	if _, err := c.MasterKey(); err == nil || mailer.CodeOf(err) != "config.no-key-file" {
 		t.Errorf("got %v", err)
 	}
 }
@@ -86,7 +88,7 @@ func TestMasterKeyFromEnvironment(t *testing.T) {
 	c := withKeyFile(t, "not read", 0o600)
 	c.Key.Env = "OSHIRASE_TEST_KEY"
 	t.Setenv("OSHIRASE_TEST_KEY", "")
-	if _, err := c.MasterKey(); err == nil || !strings.Contains(err.Error(), "OSHIRASE_TEST_KEY is not set") {
+	if _, err := c.MasterKey(); err == nil || !strings.Contains(err.Error(), "config.key-unset (variable=OSHIRASE_TEST_KEY)") {
 		t.Errorf("got %v", err)
 	}
 	t.Setenv("OSHIRASE_TEST_KEY", "swordfish")
@@ -115,7 +117,7 @@ func TestPassword(t *testing.T) {
 		{Relay{Name: "none"}, "", ""},
 		{Relay{Name: "file", PasswordFile: "relay.password"}, "käse brot ", ""},
 		{Relay{Name: "env", PasswordEnv: "OSHIRASE_TEST_PASSWORD"}, "from outside", ""},
-		{Relay{Name: "unset", PasswordEnv: "OSHIRASE_TEST_NOTHING"}, "", "is not set"},
+		{Relay{Name: "unset", PasswordEnv: "OSHIRASE_TEST_NOTHING"}, "", "config.password-unset"},
 		{Relay{Name: "missing", PasswordFile: "nothing"}, "", "no such file"},
 	}
 	for _, tt := range tests {
@@ -129,7 +131,7 @@ func TestPassword(t *testing.T) {
 	if err := os.Chmod(path, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.RelayPassword(tests[1].relay); err == nil || !strings.Contains(err.Error(), "mode 0644") {
+	if _, err := c.RelayPassword(tests[1].relay); err == nil || !strings.Contains(err.Error(), "mode=0644") {
 		t.Errorf("a password that all can read is taken: %v", err)
 	}
 }

@@ -2,21 +2,23 @@ package config
 
 import (
 	"bytes"
+	"encoding"
 	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
+
+	"oshirase/mailer"
 )
 
-// Error is one thing wrong with a file, and what to do about it.
+// Error is one thing wrong with a file.
 type Error struct {
-	File    string
-	Line    int    // 0: the whole file
-	Key     string // as it would be written in one line: relay[0].tls; may be empty
-	Problem string // English, one line
-	Advice  string // what to do, one line; may be empty
+	File string
+	Line int    // 0: the whole file
+	Key  string // as it would be written in one line: relay[0].tls; may be empty
+	Err  error  // what, and by its code what to do about it
 }
 
 func (e *Error) Error() string {
@@ -28,25 +30,22 @@ func (e *Error) Error() string {
 	if e.Key != "" {
 		b.WriteString(": " + e.Key)
 	}
-	b.WriteString(": " + e.Problem)
+	b.WriteString(": " + e.Err.Error())
 	return b.String()
 }
 
-// Hint is what to do about it.
-func (e *Error) Hint() string { return e.Advice }
+func (e *Error) Unwrap() error { return e.Err }
 
 // document is a TOML file that was read: where its keys stand.
 type document struct {
 	file  string
 	lines map[string]int // relay[0].tls → 17
-	// ids finds a table by the value of its key id: "exposures B1" → exposures[1].
-	ids map[string]string
 }
 
-// errorf is an error at a key, at the key's line, or at the line of the nearest
+// at places an error at a key, at the key's line, or at the line of the nearest
 // table around it where the key is absent.
-func (d *document) errorf(key, advice, format string, args ...any) *Error {
-	e := &Error{Key: key, Problem: fmt.Sprintf(format, args...), Advice: advice}
+func (d *document) at(key string, err error) *Error {
+	e := &Error{Key: key, Err: err}
 	if d == nil {
 		e.File = "config"
 		return e
@@ -74,32 +73,35 @@ func parent(key string) string {
 // decode reads data strictly into v: unknown keys, wrong types and broken
 // syntax are refused, all unknown keys at once, each with its line.
 func decode(file string, data []byte, v any) (*document, error) {
-	doc := &document{file: file, lines: map[string]int{}, ids: map[string]string{}}
+	doc := &document{file: file, lines: map[string]int{}}
 	quoted, err := doc.scan(data)
 	if err != nil {
 		return doc, err
 	}
 	dec := toml.NewDecoder(bytes.NewReader(quoted)).DisallowUnknownFields()
 	if err := dec.Decode(v); err != nil {
-		return doc, doc.explain(err)
+		return doc, doc.explain(quoted, err)
 	}
 	return doc, nil
 }
 
 // explain turns the decoder's errors into ours.
-func (d *document) explain(err error) error {
+func (d *document) explain(data []byte, err error) error {
 	if strict, ok := errors.AsType[*toml.StrictMissingError](err); ok {
 		all := make([]error, len(strict.Errors))
 		for i := range strict.Errors {
 			line, _ := strict.Errors[i].Position()
 			all[i] = &Error{
-				File: d.file, Line: line, Key: strings.Join(strict.Errors[i].Key(), "."),
-				Problem: "unknown key", Advice: advise(strict.Errors[i].Key()),
+				File: d.file, Line: line, Key: strings.Join(strict.Errors[i].Key(), "."), Err: unknownKey(strict.Errors[i].Key()),
 			}
 		}
 		return errors.Join(all...)
 	}
-	e := &Error{File: d.file, Problem: strings.TrimPrefix(err.Error(), "toml: ")}
+	message := strings.TrimPrefix(err.Error(), "toml: ")
+	e := &Error{File: d.file, Err: ownError(data, message)}
+	if e.Err == nil {
+		e.Err = mailer.Invalid("config.syntax", "cause", errors.New(message))
+	}
 	if de, ok := errors.AsType[*toml.DecodeError](err); ok {
 		e.Line, _ = de.Position()
 		e.Key = strings.Join(de.Key(), ".")
@@ -107,15 +109,41 @@ func (d *document) explain(err error) error {
 	return e
 }
 
-// advise says what to do about an unknown key.
-func advise(key []string) string {
+// ownError finds the error of one of our own types behind the decoder's, which keeps
+// its text alone; nil where the error is the decoder's own.
+func ownError(data []byte, message string) error {
+	p := unstable.Parser{}
+	p.Reset(data)
+	var found error
+	var try func(n *unstable.Node)
+	try = func(n *unstable.Node) {
+		if n.Kind == unstable.String {
+			for _, v := range []encoding.TextUnmarshaler{new(Duration), new(mailer.Date)} {
+				if err := v.UnmarshalText(n.Data); err != nil && err.Error() == message {
+					found = err
+				}
+			}
+		}
+		for it := n.Children(); it.Next(); {
+			try(it.Node())
+		}
+	}
+	for found == nil && p.NextExpression() {
+		if n := p.Expression(); n.Kind == unstable.KeyValue {
+			try(n.Value())
+		}
+	}
+	return found
+}
+
+func unknownKey(key []string) error {
 	switch last := key[len(key)-1]; {
 	case len(key) > 1 && key[0] == "relay" && last == "password":
-		return "secrets do not stand in the config: use password_file or password_env"
+		return mailer.Invalid("config.password-in-file")
 	case key[0] == "key" && (last == "value" || last == "key"):
-		return "secrets do not stand in the config: use file or env"
+		return mailer.Invalid("config.key-in-file")
 	}
-	return "check the spelling; a key after a [table] line belongs to that table"
+	return mailer.Invalid("config.unknown-key")
 }
 
 // scan notes the line of each key and returns the document with its local dates
@@ -148,19 +176,17 @@ func (d *document) scan(data []byte) ([]byte, error) {
 				key = join(key, part)
 			}
 			d.note(key, n.Key(), &p)
-			if array, ok := strings.CutSuffix(table, "]"); ok && key == table+".id" {
-				array = array[:strings.LastIndexByte(array, '[')]
-				d.ids[array+" "+string(n.Value().Data)] = table
-			}
 			dates = append(dates, localDates(n.Value(), data)...)
 		}
 	}
 	if err := p.Error(); err != nil {
-		e := &Error{File: d.file, Problem: strings.TrimPrefix(err.Error(), "toml: ")}
+		message := strings.TrimPrefix(err.Error(), "toml: ")
+		e := &Error{File: d.file}
 		if pe, ok := errors.AsType[*unstable.ParserError](err); ok && len(pe.Highlight) > 0 {
 			e.Line = 1 + bytes.Count(data[:cap(data)-cap(pe.Highlight)], []byte("\n"))
-			e.Problem = pe.Message
+			message = pe.Message
 		}
+		e.Err = mailer.Invalid("config.syntax", "cause", errors.New(message))
 		return nil, e
 	}
 	out := make([]byte, 0, len(data)+2*len(dates))

@@ -21,10 +21,10 @@ type Address struct {
 // refuses, saying why: none or several addresses, a display name, control
 // characters, blanks, a local part that is not ASCII (RFC 6531 is never used),
 // a local part beyond 64 octets, a domain that is no host name (RFC 1035).
-// Errors wrap ErrInvalid and never contain the address.
+// Errors are ErrInvalid, with a code address.…, and never contain the address.
 func ParseAddress(s string) (Address, error) {
 	if s == "" {
-		return Address{}, invalid("no address")
+		return Address{}, Invalid("address.empty")
 	}
 	if err := addressCharacters(s); err != nil {
 		return Address{}, err
@@ -34,7 +34,7 @@ func ParseAddress(s string) (Address, error) {
 		return Address{}, err
 	}
 	if local == "" {
-		return Address{}, invalid("nothing before the @")
+		return Address{}, Invalid("address.no-local")
 	}
 	if err := checkDomain(domain); err != nil {
 		return Address{}, err
@@ -42,10 +42,10 @@ func ParseAddress(s string) (Address, error) {
 	a := Address{Local: local, Domain: strings.ToLower(domain)}
 	mailbox := a.Mailbox()
 	if len(mailbox)-len(domain)-1 > maxLocal {
-		return Address{}, invalid("local part longer than %d characters", maxLocal)
+		return Address{}, Invalid("address.local-long", "max", maxLocal)
 	}
 	if len(mailbox) > maxMailbox {
-		return Address{}, invalid("address longer than %d characters", maxMailbox)
+		return Address{}, Invalid("address.long", "max", maxMailbox)
 	}
 	return a, nil
 }
@@ -56,13 +56,13 @@ func addressCharacters(s string) error {
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
 		case c < ' ' || c == 0x7F:
-			return invalid("control character in address")
+			return Invalid("address.control")
 		case c == ' ':
-			return invalid("blank in address")
+			return Invalid("address.blank")
 		case c >= 0x80 && i > at && at >= 0:
-			return invalid("domain is not ASCII (write an international domain in its xn-- form)")
+			return Invalid("address.domain-ascii")
 		case c >= 0x80:
-			return invalid("local part is not ASCII")
+			return Invalid("address.local-ascii")
 		}
 	}
 	return nil
@@ -74,19 +74,19 @@ func splitAddress(s string) (local, domain string, err error) {
 		return splitQuoted(s)
 	}
 	if strings.ContainsAny(s, "<>") {
-		return "", "", invalid("display name or angle brackets: write the address alone")
+		return "", "", Invalid("address.display-name")
 	}
 	at := strings.IndexByte(s, '@')
 	if at < 0 {
-		return "", "", invalid("no @ in address")
+		return "", "", Invalid("address.no-at")
 	}
 	if strings.IndexByte(s[at+1:], '@') >= 0 {
-		return "", "", invalid("more than one @, or more than one address")
+		return "", "", Invalid("address.many")
 	}
 	local, domain = s[:at], s[at+1:]
 	for i := 0; i < len(local); i++ {
 		if c := local[i]; c != '.' && !isAtext(c) {
-			return "", "", invalid("character %q in the local part", c)
+			return "", "", Invalid("address.local-character", "character", rune(c))
 		}
 	}
 	return local, domain, nil
@@ -99,56 +99,56 @@ func splitQuoted(s string) (local, domain string, err error) {
 		switch c := s[i]; c {
 		case '\\':
 			if i++; i == len(s) {
-				return "", "", invalid("quote in address is not closed")
+				return "", "", Invalid("address.open-quote")
 			}
 			b = append(b, s[i])
 		case '"':
 			rest := s[i+1:]
 			if rest == "" || rest[0] != '@' {
-				return "", "", invalid("no @ behind the quoted local part")
+				return "", "", Invalid("address.behind-quote")
 			}
 			if strings.IndexByte(rest[1:], '@') >= 0 {
-				return "", "", invalid("more than one @, or more than one address")
+				return "", "", Invalid("address.many")
 			}
 			return string(b), rest[1:], nil
 		default:
 			b = append(b, c)
 		}
 	}
-	return "", "", invalid("quote in address is not closed")
+	return "", "", Invalid("address.open-quote")
 }
 
 // checkDomain holds a domain to a host name of at least two labels.
 func checkDomain(d string) error {
 	switch {
 	case d == "":
-		return invalid("nothing behind the @")
+		return Invalid("address.no-domain")
 	case d[0] == '[':
-		return invalid("IP address instead of a domain")
+		return Invalid("address.literal")
 	case len(d) > maxDomain:
-		return invalid("domain longer than %d characters", maxDomain)
+		return Invalid("address.domain-long", "max", maxDomain)
 	case strings.IndexByte(d, '.') < 0:
-		return invalid("domain has no dot")
+		return Invalid("address.no-dot")
 	}
 	var label string
 	for rest, more := d, true; more; {
 		label, rest, more = strings.Cut(rest, ".")
 		switch {
 		case label == "":
-			return invalid("domain has an empty part (a dot too many)")
+			return Invalid("address.empty-label")
 		case len(label) > maxLabel:
-			return invalid("part of the domain longer than %d characters", maxLabel)
+			return Invalid("address.label-long", "max", maxLabel)
 		case label[0] == '-' || label[len(label)-1] == '-':
-			return invalid("part of the domain begins or ends with a hyphen")
+			return Invalid("address.hyphen")
 		}
 		for i := 0; i < len(label); i++ {
 			if c := label[i]; c != '-' && !isAlnum(c) {
-				return invalid("character %q in the domain", c)
+				return Invalid("address.domain-character", "character", rune(c))
 			}
 		}
 	}
 	if strings.Trim(label, "0123456789") == "" { // no top-level domain is numeric (RFC 3696)
-		return invalid("IP address instead of a domain")
+		return Invalid("address.literal")
 	}
 	return nil
 }

@@ -22,7 +22,7 @@ func DateOf(t time.Time) Date {
 func ParseDate(s string) (Date, error) {
 	t, err := time.Parse(time.DateOnly, s)
 	if err != nil {
-		return Date{}, invalid("%q is not a date of the form 2021-10-14", s)
+		return Date{}, Invalid("date.form", "value", s)
 	}
 	return DateOf(t), nil
 }
@@ -76,38 +76,3 @@ const (
 	Era     DateStyle = "era"     // 令和3年10月14日, the first year is 元年
 	Slash   DateStyle = "slash"   // 2021/10/14
 )
-
-// eras are the eras since Meiji with their first days, latest first.
-var eras = []struct {
-	name  string
-	start Date
-}{
-	{"令和", Date{2019, 5, 1}},
-	{"平成", Date{1989, 1, 8}},
-	{"昭和", Date{1926, 12, 25}},
-	{"大正", Date{1912, 7, 30}},
-	{"明治", Date{1868, 10, 23}},
-}
-
-// Format writes the date in Japanese; an unknown style is written western.
-func (d Date) Format(style DateStyle) string {
-	if d.IsZero() {
-		return ""
-	}
-	switch style {
-	case Slash:
-		return fmt.Sprintf("%d/%02d/%02d", d.Year, d.Month, d.Day)
-	case Era:
-		for _, e := range eras {
-			if d.Before(e.start) {
-				continue
-			}
-			year := fmt.Sprint(d.Year - e.start.Year + 1)
-			if year == "1" {
-				year = "元"
-			}
-			return fmt.Sprintf("%s%s年%d月%d日", e.name, year, d.Month, d.Day)
-		}
-	}
-	return fmt.Sprintf("%d年%d月%d日", d.Year, d.Month, d.Day)
-}

@@ -16,35 +16,6 @@ func day(t testing.TB, s string) Date {
 	return d
 }
 
-func TestDateFormat(t *testing.T) {
-	for _, c := range []struct{ day, western, era, slash string }{
-		{"2021-10-14", "2021年10月14日", "令和3年10月14日", "2021/10/14"},
-		{"2022-01-05", "2022年1月5日", "令和4年1月5日", "2022/01/05"},
-		{"2019-05-01", "2019年5月1日", "令和元年5月1日", "2019/05/01"},
-		{"2019-12-31", "2019年12月31日", "令和元年12月31日", "2019/12/31"},
-		{"2019-04-30", "2019年4月30日", "平成31年4月30日", "2019/04/30"},
-		{"1989-01-08", "1989年1月8日", "平成元年1月8日", "1989/01/08"},
-		{"1989-01-07", "1989年1月7日", "昭和64年1月7日", "1989/01/07"},
-		{"1926-12-25", "1926年12月25日", "昭和元年12月25日", "1926/12/25"},
-		{"1926-12-24", "1926年12月24日", "大正15年12月24日", "1926/12/24"},
-		{"1912-07-29", "1912年7月29日", "明治45年7月29日", "1912/07/29"},
-		{"1860-01-01", "1860年1月1日", "1860年1月1日", "1860/01/01"},
-	} {
-		d := day(t, c.day)
-		for style, want := range map[DateStyle]string{Western: c.western, Era: c.era, Slash: c.slash, "": c.western, "other": c.western} {
-			if got := d.Format(style); got != want {
-				t.Errorf("%s in style %q: %s, want %s", c.day, style, got, want)
-			}
-		}
-		if d.String() != c.day {
-			t.Errorf("%s reads %s", c.day, d)
-		}
-	}
-	if got := (Date{}).Format(Era); got != "" {
-		t.Errorf("no date is written %q", got)
-	}
-}
-
 func TestParseDateRefuses(t *testing.T) {
 	for _, s := range []string{"", "2021-1-4", "2021/10/14", "2021-02-29", "2021-13-01", "2021-10-14T00:00:00Z", "令和3年10月14日"} {
 		if d, err := ParseDate(s); !errors.Is(err, ErrInvalid) {

@@ -47,16 +47,16 @@ func NewGrouping(groups []DomainGroup) (*Grouping, error) {
 	seen := map[string]bool{}
 	for _, group := range groups {
 		if group.Name == "" || seen[group.Name] {
-			return nil, invalid("domain group %q: the name is empty or stands twice", group.Name)
+			return nil, Invalid("group.name", "group", group.Name)
 		}
 		seen[group.Name] = true
 		if group.Name == OtherDomains && len(group.Domains) > 0 {
-			return nil, invalid("domain group %q takes no domains: it is all the rest", group.Name)
+			return nil, Invalid("group.rest", "group", group.Name)
 		}
 		for _, d := range group.Domains {
 			d = strings.ToLower(d)
 			if other, twice := g.byDomain[d]; twice {
-				return nil, invalid("domain %s is in the groups %s and %s", d, other, group.Name)
+				return nil, Invalid("group.domain", "domain", d, "first", other, "second", group.Name)
 			}
 			g.byDomain[d] = group.Name
 		}

@@ -97,10 +97,20 @@ type TimelineEntry struct {
 // Authority is a body that was told.
 type Authority struct {
 	Name string `toml:"name" json:"name"` // 個人情報保護委員会
-	// Kind is 報告 (report), 被害申告 (to the police) or 情報連携.
-	Kind string `toml:"kind" json:"kind"`
-	On   Date   `toml:"on" json:"on"` // zero: not dated
+	// Kind is what was done, in the word that notices use.
+	Kind AuthorityKind `toml:"kind" json:"kind"`
+	On   Date          `toml:"on" json:"on"` // zero: not dated
 }
+
+// AuthorityKind is how a body was told.
+type AuthorityKind string
+
+// The usual kinds; any other word is taken as it stands.
+const (
+	AuthorityReport AuthorityKind = "報告"   // a report that the law asks for
+	AuthorityPolice AuthorityKind = "被害申告" // to the police, as a victim
+	AuthorityShared AuthorityKind = "情報連携" // for their information
+)
 
 // Publication is where and when the matter was published on the web.
 type Publication struct {
@@ -113,18 +123,38 @@ type Publication struct {
 // Desk is somebody to call.
 type Desk struct {
 	// Audience is customers, merchants or press.
-	Audience string `toml:"audience" json:"audience"`
-	Name     string `toml:"name" json:"name"`
-	Phone    string `toml:"phone" json:"phone"` // hyphenated: 0120-000-000
+	Audience Audience `toml:"audience" json:"audience"`
+	Name     string   `toml:"name" json:"name"`
+	Phone    string   `toml:"phone" json:"phone"` // hyphenated: 0120-000-000
 	// FreeCall marks a number that costs the caller nothing.
 	FreeCall bool   `toml:"free_call" json:"free_call,omitempty"`
 	Email    string `toml:"email" json:"email,omitempty"`
 	Hours    string `toml:"hours" json:"hours"` // 9:00-21:00
 	// Days is every-day, weekdays (not Saturdays, Sundays or holidays).
-	Days string `toml:"days" json:"days"`
+	Days Days `toml:"days" json:"days"`
 	// Answers says what the desk answers, each one noun phrase.
 	Answers []string `toml:"answers" json:"answers,omitempty"`
 }
+
+// Audience is who may call a desk.
+type Audience string
+
+// The audiences.
+const (
+	AudienceCustomers Audience = "customers"
+	AudienceMerchants Audience = "merchants"
+	AudiencePress     Audience = "press"
+)
+
+// Days are the days of the week on which a desk answers or notices go out; empty
+// is DaysEvery.
+type Days string
+
+// The days.
+const (
+	DaysEvery    Days = "every-day"
+	DaysWeekdays Days = "weekdays" // not Saturdays, Sundays or Japanese holidays
+)
 
 // Certainty says whether a leak is certain.
 type Certainty string
@@ -217,18 +247,21 @@ type Exposure struct {
 // Correction is what a correction notice sets right.
 type Correction struct {
 	// Kind is added, removed, misdirected or content.
-	Kind  string `toml:"kind" json:"kind"`
-	On    Date   `toml:"on" json:"on"` // day of the notice that is corrected
-	Wrong string `toml:"wrong" json:"wrong,omitempty"`
-	Right string `toml:"right" json:"right"`
+	Kind  CorrectionKind `toml:"kind" json:"kind"`
+	On    Date           `toml:"on" json:"on"` // day of the notice that is corrected
+	Wrong string         `toml:"wrong" json:"wrong,omitempty"`
+	Right string         `toml:"right" json:"right"`
 }
+
+// CorrectionKind is what a correction sets right.
+type CorrectionKind string
 
 // The kinds of corrections.
 const (
-	Added       = "added"       // the person belongs to those affected after all
-	Removed     = "removed"     // the person was told and is not affected
-	Misdirected = "misdirected" // the person got a notice that was meant for somebody else
-	Content     = "content"     // something in the notice was wrong
+	CorrectionAdded       CorrectionKind = "added"       // the person belongs to those affected after all
+	CorrectionRemoved     CorrectionKind = "removed"     // the person was told and is not affected
+	CorrectionMisdirected CorrectionKind = "misdirected" // the person got a notice that was meant for somebody else
+	CorrectionContent     CorrectionKind = "content"     // something in the notice was wrong
 )
 
 // Addition is a question and its answer, or a newly known fact, for follow-ups.
@@ -258,7 +291,7 @@ func (in *Incident) ExposureIDs() []string {
 }
 
 // Desk returns the first desk for an audience.
-func (in *Incident) Desk(audience string) (Desk, bool) {
+func (in *Incident) Desk(audience Audience) (Desk, bool) {
 	for _, d := range in.Desks {
 		if d.Audience == audience {
 			return d, true
@@ -279,88 +312,85 @@ func (e *Exposure) Merchants() bool {
 
 // Validate says what makes the facts unusable whatever is sent. What a notice
 // of some stage lacks is for the checker of templates to say.
+//
+// Each error, all joined, is an *Error whose argument key is the key in the facts'
+// file, as desks[0].days, or exposures[1] for what concerns an exposure as a whole.
 func (in *Incident) Validate() error {
 	var errs []error
-	bad := func(format string, args ...any) { errs = append(errs, invalid(format, args...)) }
+	bad := func(err error) { errs = append(errs, err) }
 	if !ValidID(in.ID) {
-		bad("id %q: use lower-case letters, digits and hyphens", in.ID)
+		bad(Invalid("facts.id", "key", "id", "id", in.ID))
 	}
 	if strings.TrimSpace(in.Title) == "" {
-		bad("title is missing")
+		bad(Invalid("facts.missing", "key", "title"))
 	}
 	if strings.TrimSpace(in.Operator.Name) == "" {
-		bad("operator.name is missing")
+		bad(Invalid("facts.missing", "key", "operator.name"))
 	}
 	if !in.AttackFrom.IsZero() && !in.AttackTo.IsZero() && in.AttackTo.Before(in.AttackFrom) {
-		bad("attack_to %s is before attack_from %s", in.AttackTo, in.AttackFrom)
+		bad(Invalid("facts.attack-order", "key", "attack_to", "to", in.AttackTo, "from", in.AttackFrom))
 	}
 	if len(in.Exposures) == 0 {
-		bad("exposures: name at least one affected group")
+		bad(Invalid("facts.no-exposure", "key", "exposures"))
 	}
 	seen := make(map[string]bool)
 	for i := range in.Exposures {
 		e := &in.Exposures[i]
 		if seen[e.ID] {
-			bad("exposures: %s stands twice", e.ID)
+			bad(Invalid("exposure.twice", "key", "exposures", "exposure", e.ID))
 		}
 		seen[e.ID] = true
-		if err := e.validate(); err != nil {
-			errs = append(errs, err)
-		}
+		errs = append(errs, e.validate(fmt.Sprintf("exposures[%d]", i))...)
 	}
 	for i := range in.Desks {
-		d := &in.Desks[i]
-		if err := d.validate(fmt.Sprintf("desks[%d]", i), false); err != nil {
-			errs = append(errs, err)
+		if err := in.Desks[i].validate(fmt.Sprintf("desks[%d]", i), false); err != nil {
+			bad(err)
 		}
 	}
 	for i, c := range in.Corrections {
-		if !slices.Contains([]string{Added, Removed, Misdirected, Content}, c.Kind) {
-			bad("corrections[%d].kind %q: use added, removed, misdirected or content", i, c.Kind)
+		if !slices.Contains([]CorrectionKind{CorrectionAdded, CorrectionRemoved, CorrectionMisdirected, CorrectionContent}, c.Kind) {
+			bad(Invalid("facts.correction-kind", "key", fmt.Sprintf("corrections[%d].kind", i), "kind", c.Kind))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (e *Exposure) validate() error {
-	var errs []error
-	bad := func(format string, args ...any) {
-		errs = append(errs, invalid("exposure %s: %s", e.ID, fmt.Sprintf(format, args...)))
-	}
+func (e *Exposure) validate(key string) (errs []error) {
+	bad := func(err error) { errs = append(errs, err) }
 	if strings.TrimSpace(e.ID) == "" {
-		bad("id is missing")
+		bad(Invalid("exposure.id", "key", key))
 	}
 	for _, i := range slices.Concat(e.Items, e.MaybeAlso) {
 		if i.Japanese() == "" {
-			bad("item %q is not known", i)
+			bad(Invalid("exposure.item", "key", key, "exposure", e.ID, "item", i))
 		}
 	}
 	if e.Certainty != CertaintyPossible && e.Certainty != CertaintyConfirmed {
-		bad("certainty %q: use possible or confirmed", e.Certainty)
+		bad(Invalid("exposure.certainty", "key", key, "exposure", e.ID, "certainty", e.Certainty))
 	}
 	if e.From.IsZero() != e.To.IsZero() {
-		bad("give both from and to, or neither")
+		bad(Invalid("exposure.period", "key", key, "exposure", e.ID))
 	}
 	if e.To.Before(e.From) {
-		bad("to %s is before from %s", e.To, e.From)
+		bad(Invalid("exposure.order", "key", key, "exposure", e.ID, "to", e.To, "from", e.From))
 	}
 	if e.Count < 0 {
-		bad("count is negative: 0 is not declared")
+		bad(Invalid("exposure.count", "key", key, "exposure", e.ID))
 	}
-	return errors.Join(errs...)
+	return errs
 }
 
 // validate checks a desk; a merchant's own desk may be absent and needs no audience.
-func (d *Desk) validate(where string, own bool) error {
-	audiences := []string{"customers", "merchants", "press"}
+func (d *Desk) validate(key string, own bool) error {
+	audiences := []Audience{AudienceCustomers, AudienceMerchants, AudiencePress}
 	if own {
 		audiences = append(audiences, "")
 	}
 	if !slices.Contains(audiences, d.Audience) {
-		return invalid("%s.audience %q: use customers, merchants or press", where, d.Audience)
+		return Invalid("desk.audience", "key", key+".audience", "audience", d.Audience)
 	}
-	if !slices.Contains([]string{"", "every-day", "weekdays"}, d.Days) {
-		return invalid("%s.days %q: use every-day or weekdays", where, d.Days)
+	if !slices.Contains([]Days{"", DaysEvery, DaysWeekdays}, d.Days) {
+		return Invalid("desk.days", "key", key+".days", "days", d.Days)
 	}
 	return nil
 }
@@ -376,8 +406,4 @@ func ValidID(s string) bool {
 		}
 	}
 	return true
-}
-
-func invalid(format string, args ...any) error {
-	return fmt.Errorf("%w: %s", ErrInvalid, fmt.Sprintf(format, args...))
 }

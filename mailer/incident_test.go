@@ -2,7 +2,6 @@ package mailer
 
 import (
 	"errors"
-	"strings"
 	"testing"
 )
 
@@ -24,30 +23,31 @@ func TestIncidentValidate(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		change func(*Incident)
-		want   string
+		code   Code
+		key    string
 	}{
-		"id":             {func(in *Incident) { in.ID = "Pay 1" }, "id"},
-		"title":          {func(in *Incident) { in.Title = " " }, "title"},
-		"operator":       {func(in *Incident) { in.Operator.Name = "" }, "operator.name"},
-		"no exposure":    {func(in *Incident) { in.Exposures = nil }, "exposures"},
-		"exposure twice": {func(in *Incident) { in.Exposures = append(in.Exposures, in.Exposures[0]) }, "stands twice"},
-		"no id":          {func(in *Incident) { in.Exposures[0].ID = "" }, "id is missing"},
-		"unknown item":   {func(in *Incident) { in.Exposures[0].MaybeAlso = []Item{"shoe-size"} }, "shoe-size"},
-		"certainty":      {func(in *Incident) { in.Exposures[0].Certainty = "sure" }, "certainty"},
-		"half a period":  {func(in *Incident) { in.Exposures[0].To = Date{} }, "from and to"},
-		"period":         {func(in *Incident) { in.Exposures[0].To = Date{2021, 1, 1} }, "before"},
-		"count":          {func(in *Incident) { in.Exposures[0].Count = -1 }, "negative"},
-		"attack":         {func(in *Incident) { in.AttackFrom, in.AttackTo = Date{2022, 1, 1}, Date{2021, 1, 1} }, "attack_to"},
-		"desk audience":  {func(in *Incident) { in.Desks[0].Audience = "" }, "audience"},
-		"desk days":      {func(in *Incident) { in.Desks[0].Days = "sundays" }, "days"},
-		"correction":     {func(in *Incident) { in.Corrections = []Correction{{Kind: "oops"}} }, "kind"},
+		"id":             {func(in *Incident) { in.ID = "Pay 1" }, "facts.id", "id"},
+		"title":          {func(in *Incident) { in.Title = " " }, "facts.missing", "title"},
+		"operator":       {func(in *Incident) { in.Operator.Name = "" }, "facts.missing", "operator.name"},
+		"no exposure":    {func(in *Incident) { in.Exposures = nil }, "facts.no-exposure", "exposures"},
+		"exposure twice": {func(in *Incident) { in.Exposures = append(in.Exposures, in.Exposures[0]) }, "exposure.twice", "exposures"},
+		"no id":          {func(in *Incident) { in.Exposures[0].ID = "" }, "exposure.id", "exposures[0]"},
+		"unknown item":   {func(in *Incident) { in.Exposures[0].MaybeAlso = []Item{"shoe-size"} }, "exposure.item", "exposures[0]"},
+		"certainty":      {func(in *Incident) { in.Exposures[0].Certainty = "sure" }, "exposure.certainty", "exposures[0]"},
+		"half a period":  {func(in *Incident) { in.Exposures[0].To = Date{} }, "exposure.period", "exposures[0]"},
+		"period":         {func(in *Incident) { in.Exposures[0].To = Date{2021, 1, 1} }, "exposure.order", "exposures[0]"},
+		"count":          {func(in *Incident) { in.Exposures[0].Count = -1 }, "exposure.count", "exposures[0]"},
+		"attack":         {func(in *Incident) { in.AttackFrom, in.AttackTo = Date{2022, 1, 1}, Date{2021, 1, 1} }, "facts.attack-order", "attack_to"},
+		"desk audience":  {func(in *Incident) { in.Desks[0].Audience = "" }, "desk.audience", "desks[0].audience"},
+		"desk days":      {func(in *Incident) { in.Desks[0].Days = "sundays" }, "desk.days", "desks[0].days"},
+		"correction":     {func(in *Incident) { in.Corrections = []Correction{{Kind: "oops"}} }, "facts.correction-kind", "corrections[0].kind"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			in := validIncident()
 			tt.change(&in)
 			err := in.Validate()
-			if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), tt.want) {
-				t.Errorf("got %v, want ErrInvalid with %q", err, tt.want)
+			if e, ok := errors.AsType[*Error](err); !ok || !errors.Is(err, ErrInvalid) || e.Code != tt.code || e.Arg("key") != tt.key {
+				t.Errorf("got %v, want %s at %s", err, tt.code, tt.key)
 			}
 		})
 	}

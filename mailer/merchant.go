@@ -36,7 +36,7 @@ type Merchant struct {
 	// DateStyle is western (2021年10月14日), era (令和3年10月14日) or slash (2021/10/14).
 	DateStyle DateStyle `toml:"date_style" json:"date_style"`
 	// Charset is utf-8 (default) or iso-2022-jp.
-	Charset string `toml:"charset" json:"charset,omitempty"`
+	Charset Charset `toml:"charset" json:"charset,omitempty"`
 	// Desk is the sender's own desk; without a phone the incident's desk is the only one.
 	Desk Desk `toml:"desk" json:"desk"`
 	// Address is the postal address for the signature block.
@@ -74,7 +74,7 @@ type WindowSpec struct {
 	// Hours is always, or HH:MM-HH:MM in Asia/Tokyo; empty is always.
 	Hours string `toml:"hours" json:"hours,omitempty"`
 	// Days is every-day (default) or weekdays (not Saturdays, Sundays or Japanese holidays).
-	Days string `toml:"days" json:"days,omitempty"`
+	Days Days `toml:"days" json:"days,omitempty"`
 }
 
 // legalForms are the forms of organisations that a name begins or ends with.
@@ -99,45 +99,48 @@ func (m *Merchant) ShortName() string {
 
 // Validate says what makes the facts unusable whatever is sent. What a notice
 // of some stage lacks is for the checker of templates to say.
+//
+// Each error, all joined, is an *Error whose argument key is the key in the facts'
+// file.
 func (m *Merchant) Validate() error {
 	var errs []error
-	bad := func(format string, args ...any) { errs = append(errs, invalid(format, args...)) }
+	bad := func(err error) { errs = append(errs, err) }
 	if !ValidID(m.ID) {
-		bad("id %q: use lower-case letters, digits and hyphens", m.ID)
+		bad(Invalid("facts.id", "key", "id", "id", m.ID))
 	}
 	if strings.TrimSpace(m.Name) == "" {
-		bad("name is missing")
+		bad(Invalid("facts.missing", "key", "name"))
 	}
 	if _, err := ParseAddress(m.From); err != nil {
-		bad("from: %v", err)
+		bad(Invalid("merchant.address", "key", "from", "cause", err))
 	}
 	if m.ReplyTo != "" {
 		if _, err := ParseAddress(m.ReplyTo); err != nil {
-			bad("reply_to: %v", err)
+			bad(Invalid("merchant.address", "key", "reply_to", "cause", err))
 		}
 	}
 	if !slices.Contains([]DateStyle{"", Western, Era, Slash}, m.DateStyle) {
-		bad("date_style %q: use western, era or slash", m.DateStyle)
+		bad(Invalid("merchant.date-style", "key", "date_style", "style", m.DateStyle))
 	}
-	if !slices.Contains([]string{"", "utf-8", "iso-2022-jp"}, m.Charset) {
-		bad("charset %q: use utf-8 or iso-2022-jp", m.Charset)
+	if !slices.Contains([]Charset{"", CharsetUTF8, CharsetISO2022JP}, m.Charset) {
+		bad(Invalid("merchant.charset", "key", "charset", "charset", m.Charset))
 	}
 	if err := m.Desk.validate("desk", true); err != nil {
-		errs = append(errs, err)
+		bad(err)
 	}
 	for id, n := range m.Declared {
 		if n < 0 {
-			bad("declared.%s is negative", id)
+			bad(Invalid("merchant.declared", "key", "declared."+id))
 		}
 	}
 	if m.PerSecond < 0 {
-		bad("per_second is negative: 0 is no limit")
+		bad(Invalid("merchant.rate", "key", "per_second"))
 	}
 	if m.PerHour < 0 {
-		bad("per_hour is negative: 0 is no limit")
+		bad(Invalid("merchant.rate", "key", "per_hour"))
 	}
 	if _, err := ParseWindow(m.Window); err != nil {
-		errs = append(errs, err)
+		bad(err)
 	}
 	return errors.Join(errs...)
 }

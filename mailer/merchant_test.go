@@ -2,7 +2,6 @@ package mailer
 
 import (
 	"errors"
-	"strings"
 	"testing"
 )
 
@@ -16,26 +15,27 @@ func TestMerchantValidate(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		change func(*Merchant)
-		want   string
+		code   Code
+		key    string
 	}{
-		"id":         {func(m *Merchant) { m.ID = "住宅" }, "id"},
-		"name":       {func(m *Merchant) { m.Name = "" }, "name"},
-		"from":       {func(m *Merchant) { m.From = "nobody" }, "from"},
-		"reply-to":   {func(m *Merchant) { m.ReplyTo = "nobody" }, "reply_to"},
-		"date style": {func(m *Merchant) { m.DateStyle = "roman" }, "date_style"},
-		"charset":    {func(m *Merchant) { m.Charset = "shift_jis" }, "charset"},
-		"desk":       {func(m *Merchant) { m.Desk.Days = "never" }, "desk.days"},
-		"declared":   {func(m *Merchant) { m.Declared = map[string]int64{"A": -1} }, "declared.A"},
-		"pace":       {func(m *Merchant) { m.PerHour = -1 }, "per_hour"},
-		"speed":      {func(m *Merchant) { m.PerSecond = -1 }, "per_second"},
-		"window":     {func(m *Merchant) { m.Window.Hours = "22:00-06:00" }, "window"},
+		"id":         {func(m *Merchant) { m.ID = "住宅" }, "facts.id", "id"},
+		"name":       {func(m *Merchant) { m.Name = "" }, "facts.missing", "name"},
+		"from":       {func(m *Merchant) { m.From = "nobody" }, "merchant.address", "from"},
+		"reply-to":   {func(m *Merchant) { m.ReplyTo = "nobody" }, "merchant.address", "reply_to"},
+		"date style": {func(m *Merchant) { m.DateStyle = "roman" }, "merchant.date-style", "date_style"},
+		"charset":    {func(m *Merchant) { m.Charset = "shift_jis" }, "merchant.charset", "charset"},
+		"desk":       {func(m *Merchant) { m.Desk.Days = "never" }, "desk.days", "desk.days"},
+		"declared":   {func(m *Merchant) { m.Declared = map[string]int64{"A": -1} }, "merchant.declared", "declared.A"},
+		"pace":       {func(m *Merchant) { m.PerHour = -1 }, "merchant.rate", "per_hour"},
+		"speed":      {func(m *Merchant) { m.PerSecond = -1 }, "merchant.rate", "per_second"},
+		"window":     {func(m *Merchant) { m.Window.Hours = "22:00-06:00" }, "window.order", "window.hours"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := valid()
 			tt.change(&m)
 			err := m.Validate()
-			if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), tt.want) {
-				t.Errorf("got %v, want ErrInvalid with %q", err, tt.want)
+			if e, ok := errors.AsType[*Error](err); !ok || !errors.Is(err, ErrInvalid) || e.Code != tt.code || e.Arg("key") != tt.key {
+				t.Errorf("got %v, want %s at %s", err, tt.code, tt.key)
 			}
 		})
 	}

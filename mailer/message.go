@@ -12,8 +12,19 @@ type Header struct {
 	Subject   string
 	MessageID string // without angle brackets
 	Date      time.Time
-	Charset   string // utf-8 or iso-2022-jp
+	Charset   Charset
 }
+
+// Charset is what a message is written in; empty is CharsetUTF8.
+type Charset string
+
+// The character sets.
+const (
+	CharsetUTF8 Charset = "utf-8"
+	// CharsetISO2022JP (RFC 1468) is for readers of old; a message that it cannot hold
+	// goes out in UTF-8.
+	CharsetISO2022JP Charset = "iso-2022-jp"
+)
 
 // Message is what is handed to a relay: an envelope and the bytes of the body.
 type Message struct {

@@ -21,7 +21,7 @@ type Row struct {
 	Exposures []string // IDs, none twice
 	// Raw are the cells as the file has them, in its encoding; nil unless the reader
 	// was asked to keep them (for a file of refused rows).
-	Raw [][]byte
+	Raw [][]byte `json:",omitempty"`
 }
 
 // Recipient is one person of one merchant in one incident.
@@ -47,14 +47,16 @@ type Told struct {
 
 // RowError says why a row, or a value in it, was not taken.
 type RowError struct {
-	Row    int64  `json:"row"`    // row in the file, 1 is the header
-	Column string `json:"column"` // header of the column; empty where the whole row is meant
-	Reason string `json:"reason"` // English, without the value itself (it may be personal)
+	Row    int64  // row in the file, 1 is the header
+	Column string // header of the column; empty where the whole row is meant
+	Err    error  // why, without the value itself (it may be personal)
 }
 
 func (e *RowError) Error() string {
 	if e.Column == "" {
-		return "row " + itoa(e.Row) + ": " + e.Reason
+		return "row " + itoa(e.Row) + ": " + e.Err.Error()
 	}
-	return "row " + itoa(e.Row) + ", column " + e.Column + ": " + e.Reason
+	return "row " + itoa(e.Row) + ", column " + e.Column + ": " + e.Err.Error()
 }
+
+func (e *RowError) Unwrap() error { return e.Err }

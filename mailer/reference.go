@@ -54,17 +54,17 @@ func ParseRef(s string) (string, error) {
 		if strings.ContainsRune(" -　\u00A0‐‑‒–—―−ーｰ", r) {
 			continue
 		}
-		return "", invalid("%q is not a reference number: it has a character that none has", s)
+		return "", Invalid("reference.character", "value", s)
 	}
 	if len(b) != refDigits+1 {
-		return "", invalid("%q is not a reference number: it has %d characters of %d", s, len(b), refDigits+1)
+		return "", Invalid("reference.length", "value", s, "length", len(b), "want", refDigits+1)
 	}
 	sum := 0
 	for i, c := range b[:refDigits] {
 		sum += (i + 2) * strings.IndexByte(refAlphabet, c)
 	}
 	if refAlphabet[sum%len(refAlphabet)] != b[refDigits] {
-		return "", invalid("%q is not a reference number: a character is wrong or two are exchanged", s)
+		return "", Invalid("reference.checksum", "value", s)
 	}
 	return string(b[:5]) + "-" + string(b[5:]), nil
 }

@@ -18,11 +18,11 @@ type Window struct {
 func ParseWindow(spec WindowSpec) (Window, error) {
 	var w Window
 	switch spec.Days {
-	case "", "every-day":
-	case "weekdays":
+	case "", DaysEvery:
+	case DaysWeekdays:
 		w.weekdays = true
 	default:
-		return Window{}, invalid("window days %q: use every-day or weekdays", spec.Days)
+		return Window{}, Invalid("window.days", "key", "window.days", "days", spec.Days)
 	}
 	if spec.Hours == "" || spec.Hours == "always" {
 		return w, nil
@@ -31,10 +31,10 @@ func ParseWindow(spec WindowSpec) (Window, error) {
 	from, err1 := clockTime(a)
 	to, err2 := clockTime(b)
 	if !ok || err1 != nil || err2 != nil {
-		return Window{}, invalid("window %q: use always or HH:MM-HH:MM", spec.Hours)
+		return Window{}, Invalid("window.hours", "key", "window.hours", "hours", spec.Hours)
 	}
 	if from >= to {
-		return Window{}, invalid("window %q: it must open before it closes, on one day", spec.Hours)
+		return Window{}, Invalid("window.order", "key", "window.hours", "hours", spec.Hours)
 	}
 	// The whole day is no limit: it would seem to close at every midnight.
 	w.limited = from > 0 || to < 24*time.Hour

@@ -27,7 +27,7 @@ type campaignRow struct {
 	Certainty   string
 	At          sql.NullInt64
 	Hours       string
-	Days        string
+	Days        mailer.Days
 	PerHour     int `db:"per_hour"`
 	Phase       mailer.Phase
 	Reason      string
@@ -140,7 +140,7 @@ func validCampaign(c *mailer.Campaign) error {
 		return mailer.Invalid("campaign.certainty", "certainty", c.Certainty)
 	}
 	if c.PerHour < 0 {
-		return mailer.Invalid("campaign.per-hour", "n", c.PerHour)
+		return mailer.Invalid("campaign.per-hour", "per_hour", c.PerHour)
 	}
 	_, err := mailer.ParseWindow(c.Window)
 	return err

@@ -195,7 +195,7 @@ func (r *Reader) FindRecipient(ctx context.Context, by mailer.Actor, of mailer.R
 	case len(rs) > 0:
 		return rs[0], nil
 	case ref != "":
-		return mailer.Recipient{}, mailer.NotFound("campaign.no-recipient", "ref", ref)
+		return mailer.Recipient{}, mailer.NotFound("recipient.none", "ref", ref)
 	}
 	return mailer.Recipient{}, mailer.NotFound("campaign.nobody")
 }

@@ -14,7 +14,7 @@ import (
 // may change while the campaign runs; the time may not. A zero time takes it away.
 func (db *DB) Set(ctx context.Context, by mailer.Actor, campaign string, perHour *int, window *mailer.WindowSpec, at *time.Time) error {
 	if perHour != nil && *perHour < 0 {
-		return mailer.Invalid("campaign.per-hour", "n", *perHour)
+		return mailer.Invalid("campaign.per-hour", "per_hour", *perHour)
 	}
 	if window != nil {
 		if _, err := mailer.ParseWindow(*window); err != nil {

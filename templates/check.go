@@ -20,7 +20,25 @@ type Rule struct {
 	facts    func(*Template) []string
 	notice   func(*sheet) []string
 	personal func(*sheet) []string
+	// needs is what of a reader personal depends on. Nothing said, the reader's own
+	// lines are laid out and looked at for every reader.
+	needs need
 }
+
+// need is what of a reader a personal rule depends on, beside the text that the
+// variant has for all. What a rule does not need, it is not shown again.
+type need uint8
+
+const (
+	// needLines: the reader's own lines.
+	needLines need = iota
+	// needName: the characters of the name, wherever they stand.
+	needName
+	// needSigns: what no plain name holds (see plainName). Of readers with such a
+	// name and a reference number as all have, the rule says what it says of the
+	// neutral one, with whom the variant is looked at once.
+	needSigns
+)
 
 // Rules lists all rules, in the order of docs/rules.md.
 var Rules = slices.Concat(factRules, textRules, personRules, []Rule{renderRule})
@@ -60,7 +78,7 @@ func (t *Template) sheet(v *variant, r *mailer.Recipient, subject, body string) 
 
 // wrong is what a content correction quotes as wrong, and no rule holds against it.
 func (b *base) wrong() string {
-	if b.Kind != mailer.Content {
+	if b.Kind != mailer.CorrectionContent {
 		return ""
 	}
 	var all strings.Builder
@@ -105,7 +123,8 @@ func beginsItem(s string) bool {
 // CheckFacts lints what is the same for every recipient.
 func (t *Template) CheckFacts() []mailer.Finding {
 	var out []mailer.Finding
-	for _, rule := range Rules {
+	for i := range Rules {
+		rule := &Rules[i]
 		if rule.facts != nil {
 			out = report(out, rule, rule.facts(t), "")
 		}
@@ -119,14 +138,15 @@ func (t *Template) CheckFacts() []mailer.Finding {
 func (t *Template) CheckNotice(r *mailer.Recipient, n *mailer.Notice) []mailer.Finding {
 	v, err := t.variant(r)
 	if err != nil {
-		return report(nil, renderRule, []string{err.Error()}, r.Ref)
+		return report(nil, &renderRule, []string{err.Error()}, r.Ref)
 	}
 	if own, err := t.fill(v, r); err == nil && own == *n && t.plain(v) {
 		return t.checkPersonal(v, r, v.findings(t))
 	}
 	s := t.sheet(v, r, n.Subject, n.Body)
 	var out []mailer.Finding
-	for _, rule := range Rules {
+	for i := range Rules {
+		rule := &Rules[i]
 		if rule.notice != nil {
 			out = report(out, rule, rule.notice(s.masked()), r.Ref)
 		}
@@ -160,18 +180,50 @@ func (t *Template) checkPersonal(v *variant, r *mailer.Recipient, shared []findi
 	for _, f := range shared {
 		out = report(out, f.rule, []string{f.message}, r.Ref)
 	}
+	rules := t.personal.all
 	if plainName(r.Name) && len(r.Ref) == len(probeRef) {
-		// The neutral reader's lines were looked at with the variant, and nothing
-		// but what the charset holds tells these from them.
-		s := &sheet{t: t, b: v.base, r: r, body: r.Name}
-		for _, rule := range personRules {
-			if rule.Name == "charset" {
-				out = report(out, rule, rule.personal(s), r.Ref)
-			}
+		for _, rule := range t.personal.byName {
+			out = report(out, rule, rule.personal(&sheet{t: t, b: v.base, r: r, body: r.Name}), r.Ref)
 		}
+		rules = t.personal.byLines
+	}
+	if len(rules) == 0 {
 		return out
 	}
-	own := &variant{base: v.base, texts: v.texts}
+	s, err := t.ownLines(v, r)
+	if err != nil {
+		return report(out, &renderRule, []string{err.Error()}, r.Ref)
+	}
+	for _, rule := range rules {
+		out = report(out, rule, rule.personal(s), r.Ref)
+	}
+	return out
+}
+
+// personalRules are the rules that judge what is the reader's own: all of them, and
+// those that a plain name does not spare.
+type personalRules struct{ all, byName, byLines []*Rule }
+
+func newPersonalRules() (p personalRules) {
+	for i := range Rules {
+		rule := &Rules[i]
+		if rule.personal == nil {
+			continue
+		}
+		p.all = append(p.all, rule)
+		switch rule.needs {
+		case needLines:
+			p.byLines = append(p.byLines, rule)
+		case needName:
+			p.byName = append(p.byName, rule)
+		}
+	}
+	return p
+}
+
+// ownLines lays out what a variant leaves to the reader's own data.
+func (t *Template) ownLines(v *variant, r *mailer.Recipient) (*sheet, error) {
+	own := &variant{base: v.base, subject: v.subject, texts: v.texts}
 	for _, s := range v.segments {
 		if s.part != nil {
 			own.segments = append(own.segments, s)
@@ -179,15 +231,9 @@ func (t *Template) checkPersonal(v *variant, r *mailer.Recipient, shared []findi
 	}
 	n, err := t.fill(own, r)
 	if err != nil {
-		return report(out, renderRule, []string{err.Error()}, r.Ref)
+		return nil, err
 	}
-	s := &sheet{t: t, b: v.base, r: r, body: n.Body, lines: strings.Split(n.Body, "\n"), parts: v.texts}
-	for _, rule := range Rules {
-		if rule.personal != nil {
-			out = report(out, rule, rule.personal(s), r.Ref)
-		}
-	}
-	return out
+	return t.sheet(own, r, n.Subject, n.Body), nil
 }
 
 // plainName reports whether a name is of letters that no rule looks for.
@@ -214,7 +260,7 @@ func plainName(name string) bool {
 }
 
 type finding struct {
-	rule    Rule
+	rule    *Rule
 	message string
 }
 
@@ -240,11 +286,12 @@ func (v *variant) findings(t *Template) []finding {
 		r := neutral(&mailer.Recipient{})
 		n, err := t.fill(v, r)
 		if err != nil {
-			v.checked.findings = []finding{{renderRule, err.Error()}}
+			v.checked.findings = []finding{{&renderRule, err.Error()}}
 			return
 		}
 		s := t.sheet(v, r, n.Subject, n.Body)
-		for _, rule := range Rules {
+		for i := range Rules {
+			rule := &Rules[i]
 			for _, check := range []func(*sheet) []string{rule.notice, rule.personal} {
 				if check == nil {
 					continue
@@ -275,7 +322,7 @@ func (s *sheet) masked() *sheet {
 }
 
 // report turns messages into findings; the same message is reported once.
-func report(out []mailer.Finding, rule Rule, messages []string, ref string) []mailer.Finding {
+func report(out []mailer.Finding, rule *Rule, messages []string, ref string) []mailer.Finding {
 	for _, m := range messages {
 		f := mailer.Finding{Severity: rule.Severity, Rule: rule.Name, Message: m, Ref: ref}
 		if !slices.Contains(out, f) {

@@ -1,11 +1,11 @@
 package templates
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
 	"oshirase/mailer"
+	"oshirase/mailer/japanese"
 )
 
 // Data is what a part sees. Its fields and methods are documented in
@@ -81,8 +81,8 @@ type base struct {
 	Warned   string // day of the first warning that the reader got; empty: none
 	LastTold string // day of the last notice that the reader got; empty: none
 
-	Kind        string // correction kind; empty but for corrections
-	CorrectedOn string // day of the corrected notice; empty where not known
+	Kind        mailer.CorrectionKind // correction kind; empty but for corrections
+	CorrectedOn string                // day of the corrected notice; empty where not known
 	Corrections []mailer.Correction
 	Questions   []mailer.Addition
 	News        []mailer.Addition
@@ -150,7 +150,7 @@ func (b *base) words() []string {
 	}
 	kept := words[:0]
 	for _, w := range words {
-		if w != "" && width(w) <= columns/2 {
+		if w != "" && japanese.Width(w) <= columns/2 {
 			kept = append(kept, w)
 		}
 	}
@@ -183,7 +183,7 @@ func (b *base) of(r *mailer.Recipient) (*base, error) {
 	}
 	for _, id := range r.Exposures {
 		if _, ok := in.Exposure(id); !ok {
-			return nil, fmt.Errorf("%w: incident %s has no exposure %q", errFacts, in.ID, id)
+			return nil, mailer.NewError(errFacts, "templates.exposure", "incident", in.ID, "exposure", id)
 		}
 	}
 	c.ToMerchants = b.Direct && len(r.Exposures) > 0
@@ -210,8 +210,8 @@ func (b *base) of(r *mailer.Recipient) (*base, error) {
 		c.Exposures = append(c.Exposures, words)
 		c.leaked(e)
 	}
-	if len(c.Exposures) == 0 && c.Kind != mailer.Removed && c.Kind != mailer.Misdirected {
-		return nil, fmt.Errorf("%w: the recipient has no exposure", errFacts)
+	if len(c.Exposures) == 0 && c.Kind != mailer.CorrectionRemoved && c.Kind != mailer.CorrectionMisdirected {
+		return nil, mailer.NewError(errFacts, "templates.no-exposure")
 	}
 	if c.ToMerchants {
 		c.Reader = "加盟店さま"
@@ -304,9 +304,9 @@ func (b *base) correct(r *mailer.Recipient) {
 // desks are those that a reader may call: the operator's for the audience, and
 // the sender's own.
 func (b *base) desks() []desk {
-	audience := "customers"
+	audience := mailer.AudienceCustomers
 	if b.ToMerchants {
-		audience = "merchants"
+		audience = mailer.AudienceMerchants
 	}
 	var all []desk
 	if d, ok := b.Incident.Desk(audience); ok {

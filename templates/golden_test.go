@@ -29,11 +29,11 @@ func scenes() []scene {
 	warned := func(r *mailer.Recipient, t ...mailer.Told) *mailer.Recipient { r.Told = t; return r }
 	first := told(mailer.StageFirstWarning, 2021, 12, 14, "W")
 	formal := told(mailer.StageFormal, 2022, 8, 18, "W")
-	added := mailer.Correction{Kind: mailer.Added, On: day(payDay), Right: "対象期間の始まりの日を誤って集計していたため、一部の方へのお知らせが漏れておりました。"}
-	removed := mailer.Correction{Kind: mailer.Removed, On: day(payDay), Right: "対象期間の判定に誤りがあり、期間外にご利用になった方にもお知らせをお送りしておりました。"}
-	misdirected := mailer.Correction{Kind: mailer.Misdirected, On: day(payDay), Right: "送信先の一覧の作成に誤りがあり、対象ではない方の宛先が含まれておりました。"}
+	added := mailer.Correction{Kind: mailer.CorrectionAdded, On: day(payDay), Right: "対象期間の始まりの日を誤って集計していたため、一部の方へのお知らせが漏れておりました。"}
+	removed := mailer.Correction{Kind: mailer.CorrectionRemoved, On: day(payDay), Right: "対象期間の判定に誤りがあり、期間外にご利用になった方にもお知らせをお送りしておりました。"}
+	misdirected := mailer.Correction{Kind: mailer.CorrectionMisdirected, On: day(payDay), Right: "送信先の一覧の作成に誤りがあり、対象ではない方の宛先が含まれておりました。"}
 	content := mailer.Correction{
-		Kind: mailer.Content, On: day(payDay),
+		Kind: mailer.CorrectionContent, On: day(payDay),
 		Wrong: "カード会社へは「ひかり決済の件」とお伝えください。", Right: "カード会社へは「ひかり決済不正アクセスの件」とお伝えください。",
 	}
 	return []scene{

@@ -45,11 +45,11 @@ var unconcerned = []string{
 }
 
 // layout returns the parts of a notice; the correction kind is empty but for corrections.
-func layout(stage mailer.Stage, correction string) []string {
+func layout(stage mailer.Stage, correction mailer.CorrectionKind) []string {
 	switch correction {
-	case mailer.Added: // told for the first time: the whole of Rule 10
+	case mailer.CorrectionAdded: // told for the first time: the whole of Rule 10
 		return formal
-	case mailer.Removed, mailer.Misdirected:
+	case mailer.CorrectionRemoved, mailer.CorrectionMisdirected:
 		return unconcerned
 	}
 	return layouts[stage]

@@ -119,7 +119,7 @@ func (t *Template) replaced(part string) bool {
 // whole reports whether the notices must have the five matters of Rule 10.
 func (t *Template) whole() bool {
 	return t.snap.Stage == mailer.StageFormal || t.snap.Stage == mailer.StageCorrection &&
-		slices.ContainsFunc(t.snap.Incident.Corrections, func(c mailer.Correction) bool { return c.Kind == mailer.Added })
+		slices.ContainsFunc(t.snap.Incident.Corrections, func(c mailer.Correction) bool { return c.Kind == mailer.CorrectionAdded })
 }
 
 func missingFacts(t *Template) []string {
@@ -228,9 +228,9 @@ func (t *Template) desksNeeded() (desks []mailer.Desk, missing []string) {
 		desks = append(desks, own)
 	}
 	for _, a := range []struct {
-		audience string
+		audience mailer.Audience
 		needed   bool
-	}{{"customers", customers}, {"merchants", merchants}} {
+	}{{mailer.AudienceCustomers, customers}, {mailer.AudienceMerchants, merchants}} {
 		if !a.needed {
 			continue
 		}
@@ -238,7 +238,7 @@ func (t *Template) desksNeeded() (desks []mailer.Desk, missing []string) {
 		switch {
 		case ok && d.Phone != "":
 			desks = append(desks, d)
-		case a.audience == "merchants" || own.Phone == "":
+		case a.audience == mailer.AudienceMerchants || own.Phone == "":
 			missing = append(missing, fmt.Sprintf("there is no desk for %s: add [[desks]] with audience %q and a phone number", a.audience, a.audience))
 		}
 	}
@@ -262,7 +262,7 @@ func deskHours(t *Template) []string {
 }
 
 func firstWarningPeriod(t *Template) []string {
-	if t.snap.Stage != mailer.StageFormal || slices.ContainsFunc(t.snap.Incident.Corrections, func(c mailer.Correction) bool { return c.Kind == mailer.Added }) {
+	if t.snap.Stage != mailer.StageFormal || slices.ContainsFunc(t.snap.Incident.Corrections, func(c mailer.Correction) bool { return c.Kind == mailer.CorrectionAdded }) {
 		return nil
 	}
 	var out []string

@@ -7,47 +7,46 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"golang.org/x/text/encoding/japanese"
-
 	"oshirase/mailer"
+	"oshirase/mailer/japanese"
 )
 
 // personRules judge also the lines that are the reader's own.
 var personRules = []Rule{
 	{
-		Name: "salutation", Severity: mailer.SeverityError, personal: salutation,
+		Name: "salutation", Severity: mailer.SeverityError, personal: salutation, needs: needSigns,
 		Doc: "the notice does not address its reader: no line with the name and 様 (or, without a name, the sender's word for its people)",
 	},
 	{
-		Name: "placeholder", Severity: mailer.SeverityError, personal: placeholder,
+		Name: "placeholder", Severity: mailer.SeverityError, personal: placeholder, needs: needSigns,
 		Doc: "something was not filled in: <no value>, {{ }}, an empty 「」, ○○, XX, %s, 様 without a name, a label without a value",
 	},
 	{
-		Name: "foreign-data", Severity: mailer.SeverityError, personal: foreignData,
+		Name: "foreign-data", Severity: mailer.SeverityError, personal: foreignData, needs: needSigns,
 		Doc: "an e-mail address, a reference number or a 〇〇様 line that is neither the reader's nor the sender's",
 	},
 	{
-		Name: "card-digits", Severity: mailer.SeverityError, personal: cardDigits,
+		Name: "card-digits", Severity: mailer.SeverityError, personal: cardDigits, needs: needSigns,
 		Doc: "digits that may be a card number (13 to 19, Luhn), also with separators or full-width",
 	},
 	{
-		Name: "line-octets", Severity: mailer.SeverityError, personal: lineOctets,
+		Name: "line-octets", Severity: mailer.SeverityError, personal: lineOctets, needs: needSigns,
 		Doc: "a line beyond the 998 octets of RFC 5322",
 	},
 	{
-		Name: "line-width", Severity: mailer.SeverityWarning, personal: lineWidth,
+		Name: "line-width", Severity: mailer.SeverityWarning, personal: lineWidth, needs: needSigns,
 		Doc: "a line wider than 36 full-width characters, unless by an address on the web or the reader's own name",
 	},
 	{
-		Name: "charset", Severity: mailer.SeverityWarning, personal: charset,
+		Name: "charset", Severity: mailer.SeverityWarning, personal: charset, needs: needName,
 		Doc: "a character that ISO-2022-JP would lose: this message falls back to UTF-8",
 	},
 	{
-		Name: "broken-text", Severity: mailer.SeverityError, personal: brokenText,
+		Name: "broken-text", Severity: mailer.SeverityError, personal: brokenText, needs: needSigns,
 		Doc: "U+FFFD, a control character or bytes that are not UTF-8: a character was lost on the way here",
 	},
 	{
-		Name: "honorifics", Severity: mailer.SeverityWarning, personal: honorifics,
+		Name: "honorifics", Severity: mailer.SeverityWarning, personal: honorifics, needs: needSigns,
 		Doc: "doubled honorifics: お客さま様, 各位様, ご利用される",
 	},
 }
@@ -145,84 +144,11 @@ func foreignData(s *sheet) []string {
 	return out
 }
 
-// cardGroups are the ways in which card numbers are grouped.
-var cardGroups = [][]int{{4, 4, 4, 4}, {4, 4, 4, 1}, {4, 4, 4, 2}, {4, 4, 4, 3}, {4, 6, 4}, {4, 6, 5}, {4, 4, 4, 4, 1}, {4, 4, 4, 4, 2}, {4, 4, 4, 4, 3}}
-
 func cardDigits(s *sheet) []string {
-	if holdsCard(s.subject) || holdsCard(s.body) {
+	if japanese.HoldsCard(s.subject) || japanese.HoldsCard(s.body) {
 		return []string{"digits that may be a card number"}
 	}
 	return nil
-}
-
-// holdsCard looks for runs of digits, full-width or not, in one piece or in the
-// groups of cards.
-func holdsCard(text string) bool {
-	var digits []byte // of the current chain of groups
-	var groups []int
-	n := 0 // digits of the current group
-	gap := false
-	check := func() bool {
-		if n > 0 {
-			groups = append(groups, n)
-		}
-		found := false
-		for i := range groups { // a chain may begin with digits of something else
-			from := 0
-			for _, g := range groups[:i] {
-				from += g
-			}
-			if groups[i] >= 13 && groups[i] <= 19 && luhn(digits[from:from+groups[i]]) {
-				found = true
-			}
-			for _, pattern := range cardGroups {
-				if i+len(pattern) > len(groups) || !slices.Equal(groups[i:i+len(pattern)], pattern) {
-					continue
-				}
-				size := 0
-				for _, g := range pattern {
-					size += g
-				}
-				found = found || luhn(digits[from:from+size])
-			}
-		}
-		digits, groups, n, gap = digits[:0], groups[:0], 0, false
-		return found
-	}
-	for _, r := range text {
-		switch {
-		case r >= '0' && r <= '9' || r >= '０' && r <= '９':
-			if r >= '０' {
-				r -= '０' - '0'
-			}
-			digits = append(digits, byte(r-'0'))
-			n++
-			gap = false
-		case n > 0 && !gap && strings.ContainsRune("-－‐―−ー 　.・", r):
-			groups = append(groups, n)
-			n, gap = 0, true
-		default:
-			if len(digits) >= 13 && check() {
-				return true
-			}
-			digits, groups, n, gap = digits[:0], groups[:0], 0, false
-		}
-	}
-	return len(digits) >= 13 && check()
-}
-
-func luhn(digits []byte) bool {
-	sum := 0
-	for i := range digits {
-		d := int(digits[len(digits)-1-i])
-		if i%2 == 1 {
-			if d *= 2; d > 9 {
-				d -= 9
-			}
-		}
-		sum += d
-	}
-	return sum%10 == 0 && slices.ContainsFunc(digits, func(d byte) bool { return d != 0 })
 }
 
 func lineOctets(s *sheet) []string {
@@ -238,41 +164,18 @@ func lineWidth(s *sheet) []string {
 	name := strings.TrimSpace(s.r.Name)
 	var out []string
 	for i, line := range s.lines {
-		if w := width(line); w > columns && !strings.Contains(line, "://") && (name == "" || !strings.Contains(line, name)) {
+		if w := japanese.Width(line); w > columns && !strings.Contains(line, "://") && (name == "" || !strings.Contains(line, name)) {
 			out = append(out, fmt.Sprintf("line %d is %d columns wide, beyond %d", i+1, w, columns))
 		}
 	}
 	return out
 }
 
-// folded are characters that the composer writes in another way in ISO-2022-JP.
-const folded = "〜−—‖¢£¬¥"
-
-// outsideISO2022JP returns the characters that ISO-2022-JP (RFC 1468: ASCII and
-// JIS X 0208) does not have.
-func outsideISO2022JP(text string) []rune {
-	var lost []rune
-	encoder := japanese.EUCJP.NewEncoder()
-	for _, r := range text {
-		if r < utf8.RuneSelf || strings.ContainsRune(folded, r) || r >= 0xFF61 && r <= 0xFF9F || slices.Contains(lost, r) {
-			continue
-		}
-		// In EUC-JP a character of JIS X 0208 has two bytes, the first being its
-		// row; rows 9 to 15 and those beyond 84 are vendors' own.
-		b, err := encoder.Bytes([]byte(string(r)))
-		if err != nil || len(b) != 2 || b[0] < 0xA1 || b[0] >= 0xA9 && b[0] < 0xB0 || b[0] > 0xF4 {
-			lost = append(lost, r)
-		}
-		encoder.Reset()
-	}
-	return lost
-}
-
 func charset(s *sheet) []string {
-	if s.b.Merchant.Charset != "iso-2022-jp" {
+	if s.b.Merchant.Charset != mailer.CharsetISO2022JP {
 		return nil
 	}
-	if lost := outsideISO2022JP(s.subject + s.body); len(lost) > 0 {
+	if lost := japanese.OutsideJIS(s.subject + s.body); len(lost) > 0 {
 		return []string{fmt.Sprintf("ISO-2022-JP has no %s: this message goes out in UTF-8", string(lost))}
 	}
 	return nil

@@ -4,12 +4,11 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 	"unicode"
 
 	"oshirase/mailer"
+	"oshirase/mailer/japanese"
 )
 
 // textRules judge what a whole notice says.
@@ -73,7 +72,7 @@ var textRules = []Rule{
 }
 
 func rule10(s *sheet) []string {
-	if s.b.Stage != mailer.StageFormal && s.b.Kind != mailer.Added {
+	if s.b.Stage != mailer.StageFormal && s.b.Kind != mailer.CorrectionAdded {
 		return nil
 	}
 	var out []string
@@ -130,7 +129,7 @@ var (
 func certainty(s *sheet) []string {
 	var out []string
 	b := s.b
-	if b.Kind == mailer.Removed || b.Kind == mailer.Misdirected || b.ToMerchants {
+	if b.Kind == mailer.CorrectionRemoved || b.Kind == mailer.CorrectionMisdirected || b.ToMerchants {
 		return nil
 	}
 	if len(b.Possible) > 0 {
@@ -179,38 +178,9 @@ func certaintyFacts(t *Template) []string {
 	return out
 }
 
-var anyDate = regexp.MustCompile(`(?:([0-9]{4})年|(令和|平成|昭和)(元|[0-9]{1,2})年)([0-9]{1,2})月(?:([0-9]{1,2})日)?|([0-9]{4})/([0-9]{1,2})/([0-9]{1,2})`)
-
-type writtenDate struct {
-	date  mailer.Date // Day 0 where only the month is given
-	style mailer.DateStyle
-	text  string
-}
-
-// dates finds the dates in a text, in any style.
-func dates(s string) []writtenDate {
-	var out []writtenDate
-	for _, m := range anyDate.FindAllStringSubmatch(s, -1) {
-		n := func(i int) int { v, _ := strconv.Atoi(m[i]); return v } // digits only, by the pattern
-		d := writtenDate{text: m[0]}
-		switch {
-		case m[6] != "":
-			d.style, d.date = mailer.Slash, mailer.Date{Year: n(6), Month: time.Month(n(7)), Day: n(8)}
-		case m[2] != "":
-			first := map[string]int{"令和": 2018, "平成": 1988, "昭和": 1925}[m[2]]
-			year := first + max(n(3), 1)
-			d.style, d.date = mailer.Era, mailer.Date{Year: year, Month: time.Month(n(4)), Day: n(5)}
-		default:
-			d.style, d.date = mailer.Western, mailer.Date{Year: n(1), Month: time.Month(n(4)), Day: n(5)}
-		}
-		out = append(out, d)
-	}
-	return out
-}
-
 func statementStart(s *sheet) []string {
 	b := s.b
-	if !b.Card || b.Kind == mailer.Removed || b.Kind == mailer.Misdirected || b.cardSince.IsZero() {
+	if !b.Card || b.Kind == mailer.CorrectionRemoved || b.Kind == mailer.CorrectionMisdirected || b.cardSince.IsZero() {
 		return nil
 	}
 	var out []string
@@ -219,11 +189,11 @@ func statementStart(s *sheet) []string {
 		if !strings.Contains(x, "明細") {
 			continue
 		}
-		for _, d := range dates(x) {
-			if d.date == b.cardSince {
+		for _, d := range japanese.FindDates(x) {
+			if mailer.Date(d.Day) == b.cardSince {
 				found = true
 			} else {
-				out = append(out, fmt.Sprintf("statements since %s, but this reader's card data is concerned since %s", d.text, b.CardSince))
+				out = append(out, fmt.Sprintf("statements since %s, but this reader's card data is concerned since %s", d.Text, b.CardSince))
 			}
 		}
 	}
@@ -272,7 +242,7 @@ func misspelt(text, phrase string) []string {
 
 func passphraseNotice(s *sheet) []string {
 	out := misspelt(s.flat, s.b.Incident.Passphrase)
-	if p := s.b.Incident.Passphrase; p != "" && s.b.Card && s.b.Kind != mailer.Removed && s.b.Kind != mailer.Misdirected && !strings.Contains(s.flat, p) {
+	if p := s.b.Incident.Passphrase; p != "" && s.b.Card && s.b.Kind != mailer.CorrectionRemoved && s.b.Kind != mailer.CorrectionMisdirected && !strings.Contains(s.flat, p) {
 		out = append(out, fmt.Sprintf("does not give the pass-phrase 「%s」", p))
 	}
 	return out
@@ -289,7 +259,7 @@ func passphraseFacts(t *Template) []string {
 }
 
 func passwordAdvice(s *sheet) []string {
-	if !s.b.Password || s.b.Kind == mailer.Removed || s.b.Kind == mailer.Misdirected {
+	if !s.b.Password || s.b.Kind == mailer.CorrectionRemoved || s.b.Kind == mailer.CorrectionMisdirected {
 		return nil
 	}
 	for _, x := range s.sentences {
@@ -304,7 +274,7 @@ func passwordAdvice(s *sheet) []string {
 var advice = regexp.MustCompile(`明細|再発行|差し替え|カードの?裏面|カード会社(さま|様)?(へ|に)(ご連絡|お申し出|お問い?合わせ|お問合せ|ご相談)`)
 
 func cardAdvice(s *sheet) []string {
-	if s.b.Card && s.b.Kind != mailer.Removed && s.b.Kind != mailer.Misdirected {
+	if s.b.Card && s.b.Kind != mailer.CorrectionRemoved && s.b.Kind != mailer.CorrectionMisdirected {
 		return nil
 	}
 	if m := advice.FindString(s.flat); m != "" {
@@ -339,14 +309,11 @@ func relativeFacts(t *Template) []string {
 }
 
 func dateStyle(s *sheet) []string {
-	style := s.b.Merchant.DateStyle
-	if style == "" {
-		style = mailer.Western
-	}
+	style := s.b.dateStyle()
 	var out []string
-	for _, d := range dates(s.flat) {
-		if d.style != style && (d.date.Day != 0 || style == mailer.Era) {
-			out = append(out, fmt.Sprintf("writes %s, but the sender's dates are %s", d.text, style))
+	for _, d := range japanese.FindDates(s.flat) {
+		if d.Style != style && (d.Day.Day != 0 || style == japanese.DateEra) {
+			out = append(out, fmt.Sprintf("writes %s, but the sender's dates are %s", d.Text, or(string(s.b.Merchant.DateStyle), string(mailer.Western))))
 		}
 	}
 	return out
@@ -375,30 +342,17 @@ func unitFacts(t *Template) []string {
 	return unitsMixed(all.String())
 }
 
-var (
-	phones     = regexp.MustCompile(`(?:^|[^0-9A-Za-z/._-])(0[0-9]{1,4}-[0-9]{1,4}-[0-9]{3,4}|0[0-9]{1,4}[-（(][0-9]{1,6}[）)]?-?[0-9]{0,4}|0[0-9]{9,10})(?:[^0-9]|$)`)
-	hyphenated = regexp.MustCompile(`^0[0-9]{1,4}-[0-9]{1,4}-[0-9]{3,4}$`)
-)
-
 func phoneSpelling(text string) []string {
 	forms := make(map[string]string)
 	var out []string
-	for _, m := range phones.FindAllStringSubmatch(text, -1) {
-		digits := strings.Map(func(r rune) rune {
-			if r >= '0' && r <= '9' {
-				return r
-			}
-			return -1
-		}, m[1])
-		if len(digits) < 9 || len(digits) > 11 {
-			continue
+	for _, phone := range japanese.FindPhones(text) {
+		digits := japanese.PhoneDigits(phone)
+		if f := forms[digits]; f != "" && f != phone {
+			out = append(out, fmt.Sprintf("one phone number stands as %s and as %s", f, phone))
+		} else if !japanese.Hyphenated(phone) {
+			out = append(out, fmt.Sprintf("phone number %s: hyphenate it as 0120-000-000", phone))
 		}
-		if f := forms[digits]; f != "" && f != m[1] {
-			out = append(out, fmt.Sprintf("one phone number stands as %s and as %s", f, m[1]))
-		} else if !hyphenated.MatchString(m[1]) {
-			out = append(out, fmt.Sprintf("phone number %s: hyphenate it as 0120-000-000", m[1]))
-		}
-		forms[digits] = m[1]
+		forms[digits] = phone
 	}
 	return out
 }
@@ -406,7 +360,7 @@ func phoneSpelling(text string) []string {
 func phoneFacts(t *Template) []string {
 	var out []string
 	for _, d := range append([]mailer.Desk{t.snap.Merchant.Desk}, t.snap.Incident.Desks...) {
-		if d.Phone != "" && !hyphenated.MatchString(d.Phone) {
+		if d.Phone != "" && !japanese.Hyphenated(d.Phone) {
 			out = append(out, fmt.Sprintf("desk %s: phone number %s: hyphenate it as 0120-000-000", d.Name, d.Phone))
 		}
 	}
@@ -435,7 +389,7 @@ func readerSpelling(s *sheet) []string {
 
 func subjectRule(s *sheet) []string {
 	var out []string
-	switch w := width(s.subject); {
+	switch w := japanese.Width(s.subject); {
 	case w == 0:
 		out = append(out, "the subject is empty")
 	case w > 60:

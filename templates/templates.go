@@ -28,6 +28,7 @@ import (
 	"text/template/parse"
 
 	"oshirase/mailer"
+	"oshirase/mailer/japanese"
 )
 
 //go:embed parts/*.tmpl
@@ -73,6 +74,9 @@ func New() (*Set, error) {
 // Digest identifies the built-in notices.
 func (s *Set) Digest() string { return s.digest }
 
+// columns is the widest line that a notice has: 36 full-width characters.
+const columns = 72
+
 // Template renders and checks the notices of one snapshot. It is safe for
 // concurrent use.
 type Template struct {
@@ -80,7 +84,8 @@ type Template struct {
 	root  *template.Template
 	facts *base
 	// words are names that no line break may part.
-	words []string
+	words    []string
+	personal personalRules
 
 	// What depends on more than the snapshot and less than the person is kept
 	// per variant. The map is replaced, never changed, so that readers need no lock.
@@ -95,7 +100,7 @@ const maxVariants = 4096
 // afterwards. An error names the part and line.
 func (s *Set) Compile(snap *mailer.Snapshot) (mailer.Template, error) {
 	if _, ok := layouts[snap.Stage]; !ok {
-		return nil, fmt.Errorf("%w: stage %q has no notice", mailer.ErrInvalid, snap.Stage)
+		return nil, mailer.Invalid("templates.stage", "stage", snap.Stage)
 	}
 	root, err := s.root.Clone()
 	if err != nil {
@@ -103,18 +108,17 @@ func (s *Set) Compile(snap *mailer.Snapshot) (mailer.Template, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(snap.Merchant.Parts)) {
 		if !slices.Contains(Parts, name) {
-			return nil, fmt.Errorf("%w: merchant %s: there is no part %q; the parts are %s",
-				mailer.ErrInvalid, snap.Merchant.ID, name, strings.Join(Parts, ", "))
+			return nil, mailer.Invalid("templates.no-part", "merchant", snap.Merchant.ID, "part", name, "parts", Parts)
 		}
 		if err := replace(root, name, snap.Merchant.Parts[name]); err != nil {
-			return nil, fmt.Errorf("%w: merchant %s: part %q: %w", mailer.ErrInvalid, snap.Merchant.ID, name, err)
+			return nil, mailer.Invalid("templates.part", "merchant", snap.Merchant.ID, "part", name, "cause", err)
 		}
 	}
-	t := &Template{snap: snap, root: root, facts: newBase(snap)}
+	t := &Template{snap: snap, root: root, facts: newBase(snap), personal: newPersonalRules()}
 	t.words = t.facts.words()
 	t.variants.Store(&map[string]*variant{})
 	if err := t.probe(); err != nil {
-		return nil, fmt.Errorf("%w: merchant %s: %w", mailer.ErrInvalid, snap.Merchant.ID, err)
+		return nil, mailer.Invalid("templates.merchant", "merchant", snap.Merchant.ID, "cause", err)
 	}
 	return t, nil
 }
@@ -146,7 +150,7 @@ func (t *Template) probe() error {
 			Exposures: []string{id},
 		}
 		if len(t.snap.Incident.Corrections) > 0 {
-			r.Attributes[correctionAttribute] = t.snap.Incident.Corrections[0].Kind
+			r.Attributes[correctionAttribute] = string(t.snap.Incident.Corrections[0].Kind)
 		}
 		_, err := t.compose(r)
 		// Attributes differ from list to list, and are judged on real recipients.
@@ -236,12 +240,12 @@ func (t *Template) execute(buf *bytes.Buffer, part *template.Template, data *Dat
 	if unwrapped[part.Name()] {
 		limit = 1 << 20
 	}
-	return wrap(buf.String(), limit, t.words), nil
+	return japanese.Wrap(buf.String(), limit, t.words), nil
 }
 
 func oneLine(s string) (string, error) {
 	if strings.ContainsAny(s, "\r\n") {
-		return "", fmt.Errorf("%w: part %q has more than one line", mailer.ErrInvalid, "subject")
+		return "", mailer.Invalid("templates.lines", "part", "subject")
 	}
 	return strings.TrimSpace(s), nil
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"oshirase/mailer"
+	"oshirase/mailer/japanese"
 )
 
 func render(t *testing.T, tmpl *Template, r *mailer.Recipient) mailer.Notice {
@@ -74,8 +75,8 @@ func TestWhatWasToldBefore(t *testing.T) {
 func TestCorrectionKinds(t *testing.T) {
 	in := payIncident()
 	in.Corrections = []mailer.Correction{
-		{Kind: mailer.Removed, On: day("2022-02-28"), Right: "判定に誤りがありました。"},
-		{Kind: mailer.Added, On: day("2022-02-28"), Right: "集計に誤りがありました。"},
+		{Kind: mailer.CorrectionRemoved, On: day("2022-02-28"), Right: "判定に誤りがありました。"},
+		{Kind: mailer.CorrectionAdded, On: day("2022-02-28"), Right: "集計に誤りがありました。"},
 	}
 	tmpl := compile(t, snapshot(in, housing(), mailer.StageCorrection, "2022-03-10"))
 	for _, tt := range []struct {
@@ -182,7 +183,7 @@ func TestReplacedParts(t *testing.T) {
 		n := render(t, tmpl, recipient("田中 実", "A"))
 		contains(t, n.Body, "弊協会一同、")
 		for _, line := range strings.Split(n.Body, "\n") {
-			if width(line) > columns {
+			if japanese.Width(line) > columns {
 				t.Errorf("line too wide: %q", line)
 			}
 		}
@@ -215,11 +216,11 @@ func TestReplacedParts(t *testing.T) {
 		}
 	})
 	for name, tt := range map[string]struct{ part, source, want string }{
-		"unknown part":     {"greeting", "x", `no part "greeting"`},
+		"unknown part":     {"greeting", "x", "templates.no-part (merchant=housing, part=greeting,"},
 		"bad syntax":       {"closing", "a\nb\n{{if}}", "closing:3"},
 		"unknown field":    {"closing", "a\n{{.Nonsense}}", "closing:2"},
 		"unknown function": {"closing", "{{shout .Self}}", "closing:1"},
-		"two-line subject": {"subject", "a\nb", "more than one line"},
+		"two-line subject": {"subject", "a\nb", "templates.lines"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := compileWith(map[string]string{tt.part: tt.source})
@@ -342,7 +343,7 @@ func TestSlotsSayWhatPartsSay(t *testing.T) {
 func TestSubjectsFit(t *testing.T) {
 	for _, s := range scenes() {
 		n := render(t, compile(t, s.snap), s.to)
-		if w := width(n.Subject); w > 60 || !strings.HasPrefix(n.Subject, "【重要】") {
+		if w := japanese.Width(n.Subject); w > 60 || !strings.HasPrefix(n.Subject, "【重要】") {
 			t.Errorf("%s: %d columns: %s", s.name, w, n.Subject)
 		}
 	}

@@ -3,7 +3,6 @@ package templates
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -185,29 +184,29 @@ func (t *Template) compose(r *mailer.Recipient) (*variant, error) {
 // gets; 訂正区分 is its Japanese name.
 const correctionAttribute = "correction"
 
-var correctionWords = map[string]string{
-	"added": mailer.Added, "追加": mailer.Added,
-	"removed": mailer.Removed, "対象外": mailer.Removed, "除外": mailer.Removed,
-	"misdirected": mailer.Misdirected, "誤送信": mailer.Misdirected, "誤配信": mailer.Misdirected,
-	"content": mailer.Content, "内容": mailer.Content, "内容訂正": mailer.Content,
+var correctionWords = map[string]mailer.CorrectionKind{
+	"added": mailer.CorrectionAdded, "追加": mailer.CorrectionAdded,
+	"removed": mailer.CorrectionRemoved, "対象外": mailer.CorrectionRemoved, "除外": mailer.CorrectionRemoved,
+	"misdirected": mailer.CorrectionMisdirected, "誤送信": mailer.CorrectionMisdirected, "誤配信": mailer.CorrectionMisdirected,
+	"content": mailer.CorrectionContent, "内容": mailer.CorrectionContent, "内容訂正": mailer.CorrectionContent,
 }
 
 // correctionOf is the kind that the list gives a person, empty where it gives none.
-func correctionOf(r *mailer.Recipient) string {
+func correctionOf(r *mailer.Recipient) mailer.CorrectionKind {
 	for _, name := range [...]string{correctionAttribute, "訂正区分"} {
 		if v := strings.TrimSpace(r.Attributes[name]); v != "" {
 			if kind, ok := correctionWords[v]; ok {
 				return kind
 			}
-			return v
+			return mailer.CorrectionKind(v)
 		}
 	}
 	return ""
 }
 
 // correctionKind decides which correction a recipient gets.
-func correctionKind(in *mailer.Incident, r *mailer.Recipient) (string, error) {
-	var kinds []string
+func correctionKind(in *mailer.Incident, r *mailer.Recipient) (mailer.CorrectionKind, error) {
+	var kinds []mailer.CorrectionKind
 	for _, c := range in.Corrections {
 		if !slices.Contains(kinds, c.Kind) {
 			kinds = append(kinds, c.Kind)
@@ -215,14 +214,13 @@ func correctionKind(in *mailer.Incident, r *mailer.Recipient) (string, error) {
 	}
 	switch kind := correctionOf(r); {
 	case len(kinds) == 0:
-		return "", fmt.Errorf("%w: incident %s has no corrections: fill in [[corrections]]", errFacts, in.ID)
+		return "", mailer.NewError(errFacts, "templates.no-corrections", "incident", in.ID)
 	case kind == "" && len(kinds) == 1:
 		return kinds[0], nil
 	case kind == "":
-		return "", fmt.Errorf("%w: incident %s has corrections of several kinds, and the list names none for them in a column %s or 訂正区分",
-			mailer.ErrNotConcerned, in.ID, correctionAttribute)
+		return "", mailer.NewError(mailer.ErrNotConcerned, "templates.which-correction", "incident", in.ID, "column", correctionAttribute)
 	case !slices.Contains(kinds, kind):
-		return "", fmt.Errorf("%w: incident %s has no correction of the kind that the list names", errFacts, in.ID)
+		return "", mailer.NewError(errFacts, "templates.correction-kind", "incident", in.ID)
 	default:
 		return kind, nil
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"oshirase/mailer"
+	"oshirase/mailer/japanese"
 )
 
 var funcs = template.FuncMap{
@@ -44,7 +45,23 @@ func join(sep string, s ...string) string {
 }
 
 // Date writes a day in the sender's style.
-func (b *base) Date(d mailer.Date) string { return d.Format(b.Merchant.DateStyle) }
+func (b *base) Date(d mailer.Date) string {
+	if d.IsZero() {
+		return ""
+	}
+	return japanese.Day(d).Format(b.dateStyle())
+}
+
+// dateStyle is western where the sender has none, or one that nobody knows.
+func (b *base) dateStyle() japanese.DateStyle {
+	switch b.Merchant.DateStyle {
+	case mailer.Era:
+		return japanese.DateEra
+	case mailer.Slash:
+		return japanese.DateSlash
+	}
+	return japanese.DateWestern
+}
 
 // datePattern finds days and months in sentences: 2021年10月14日, 2021年10月,
 // 2021-10-14.
@@ -259,7 +276,7 @@ func deskWords(d *mailer.Desk) desk {
 	hours := strings.NewReplacer("-", "～", "〜", "～").Replace(strings.ReplaceAll(d.Hours, " ", ""))
 	switch {
 	case hours == "":
-	case d.Days == "weekdays":
+	case d.Days == mailer.DaysWeekdays:
 		w.Hours = "平日" + hours + "（土日祝日を除く）"
 	default:
 		w.Hours = hours + "（土日祝日も受付）"

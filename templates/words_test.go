@@ -25,7 +25,11 @@ func TestProse(t *testing.T) {
 }
 
 func TestDeskHours(t *testing.T) {
-	for _, tt := range []struct{ hours, days, want string }{
+	for _, tt := range []struct {
+		hours string
+		days  mailer.Days
+		want  string
+	}{
 		{"9:00-21:00", "every-day", "9:00～21:00（土日祝日も受付）"},
 		{"9:30 - 17:30", "weekdays", "平日9:30～17:30（土日祝日を除く）"},
 		{"10:00〜16:00", "weekdays", "平日10:00～16:00（土日祝日を除く）"},
@@ -61,17 +65,17 @@ func TestCounts(t *testing.T) {
 	}
 }
 
-func TestDatesAreFoundInAnyStyle(t *testing.T) {
-	for text, want := range map[string]mailer.Date{
-		"令和元年5月1日以降":   day("2019-05-01"),
-		"令和3年10月14日から": day("2021-10-14"),
-		"平成31年4月30日":   day("2019-04-30"),
-		"2021年10月14日":  day("2021-10-14"),
-		"2021/10/14":   day("2021-10-14"),
-		"令和3年10月以降":    {Year: 2021, Month: 10},
+// The sender's style is written, and an empty or unknown one is western.
+func TestDateStyles(t *testing.T) {
+	for style, want := range map[mailer.DateStyle]string{
+		"": "2021年10月14日", mailer.Western: "2021年10月14日", mailer.Era: "令和3年10月14日", mailer.Slash: "2021/10/14", "other": "2021年10月14日",
 	} {
-		if got := dates(text); len(got) != 1 || got[0].date != want {
-			t.Errorf("dates(%q) = %v", text, got)
+		b := &base{Merchant: &mailer.Merchant{DateStyle: style}}
+		if got := b.Date(day("2021-10-14")); got != want {
+			t.Errorf("style %q: %s, want %s", style, got, want)
+		}
+		if got := b.Date(mailer.Date{}); got != "" {
+			t.Errorf("no date is written %q", got)
 		}
 	}
 }

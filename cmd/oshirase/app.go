@@ -202,6 +202,12 @@ func hints(err error) []string {
 			add(h.Hint())
 			return
 		}
+		if e, ok := err.(*mailer.Error); ok {
+			for _, hint := range words.Hints(e) {
+				add(hint)
+			}
+			return
+		}
 		switch u := err.(type) {
 		case interface{ Unwrap() error }:
 			walk(u.Unwrap())

@@ -9,7 +9,7 @@ import (
 
 func newCampaignCreateCommand(a *app) *cobra.Command {
 	var d campaign.Draft
-	var stage, certainty, at string
+	var stage, certainty, at, days string
 	perHour := -1
 	c := &cobra.Command{
 		Use:   "create",
@@ -25,7 +25,7 @@ established, with --certainty possible those for whom none is.`,
   oshirase campaign create --incident shop --merchant shop --stage formal --at 2026-12-01T10:00:00+09:00 --window 09:00-21:00 --per-hour 3840`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			d.Stage, d.Certainty = mailer.Stage(stage), mailer.Certainty(certainty)
+			d.Stage, d.Certainty, d.Window.Days = mailer.Stage(stage), mailer.Certainty(certainty), mailer.Days(days)
 			if at != "" {
 				var err error
 				if d.At, err = parseTime(at); err != nil {
@@ -62,7 +62,7 @@ established, with --certainty possible those for whom none is.`,
 	f.StringVar(&d.Name, "name", "", "name for people (default: made from merchant and stage)")
 	f.StringVar(&at, "at", "", "start by itself at this `TIME` (RFC 3339), once approved")
 	f.StringVar(&d.Window.Hours, "window", "", "always, or HH:MM-HH:MM in Asia/Tokyo (default: the merchant's)")
-	f.StringVar(&d.Window.Days, "days", "", "every-day, or weekdays without Japanese holidays (default: the merchant's)")
+	f.StringVar(&days, "days", "", "every-day, or weekdays without Japanese holidays (default: the merchant's)")
 	f.IntVar(&perHour, "per-hour", -1, "messages an hour, 0 is no limit (default: the merchant's)")
 	required(c, "incident", "merchant", "stage")
 	return c

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/spf13/cobra"
 
 	"oshirase/config"
 	"oshirase/mailer"
+	"oshirase/mailer/words"
 )
 
 func newConfigCommand(a *app) *cobra.Command {
@@ -62,7 +64,9 @@ func (a *app) checkConfig() error {
 		return err
 	}
 	result.Config = cfg
-	result.Findings = append(result.Findings, cfg.Check()...)
+	for _, p := range cfg.Check() {
+		result.Findings = append(result.Findings, configFinding(p))
+	}
 	wrong := 0
 	for _, f := range result.Findings {
 		if f.Severity == mailer.SeverityError {
@@ -90,11 +94,16 @@ func loadFindings(err error) (all []mailer.Finding) {
 		}
 		return all
 	}
-	msg := err.Error()
-	if e, ok := errors.AsType[*config.Error](err); ok && e.Advice != "" {
-		msg += " (" + e.Advice + ")"
+	return []mailer.Finding{configFinding(config.Problem{Severity: mailer.SeverityError, Rule: "config", Err: err})}
+}
+
+// configFinding puts a problem into words, with what to do about it in brackets.
+func configFinding(p config.Problem) mailer.Finding {
+	msg := words.Error(p.Err)
+	if hints := words.Hints(p.Err); len(hints) > 0 {
+		msg += " (" + strings.Join(hints, "; ") + ")"
 	}
-	return []mailer.Finding{{Severity: mailer.SeverityError, Rule: "config", Message: msg}}
+	return mailer.Finding{Severity: p.Severity, Rule: p.Rule, Message: msg}
 }
 
 // printEffective prints the config in force as TOML, then the findings.

@@ -151,7 +151,7 @@ func TestExitCode(t *testing.T) {
 		{fmt.Errorf("open: %w", mailer.ErrWrongKey), exitFailed, "restore the key"},
 		{fmt.Errorf("send: %w", &mailer.RelayDown{Err: errors.New("refused")}), exitFailed, "nothing is lost"},
 		{fmt.Errorf("send: %w", context.Canceled), exitFailed, "stays recorded"},
-		{fmt.Errorf("load: %w", &config.Error{File: "f", Problem: "p", Advice: "a"}), exitFailed, "a"},
+		{fmt.Errorf("load: %w", &config.Error{File: "f", Err: mailer.Invalid("config.no-relay")}), exitFailed, "[[relay]]"},
 	}
 	for _, tt := range tests {
 		if got := exitCode(tt.err); got != tt.code {
@@ -170,10 +170,10 @@ func TestErrorsAreOneLineEach(t *testing.T) {
 	var b bytes.Buffer
 	a := &app{stderr: &b}
 	a.printError(errors.Join(
-		&config.Error{File: "c.toml", Line: 3, Key: "a", Problem: "one", Advice: "same"},
-		&config.Error{File: "c.toml", Line: 4, Key: "b", Problem: "two", Advice: "same"},
+		&config.Error{File: "c.toml", Line: 3, Key: "a", Err: mailer.Invalid("config.negative", "value", "-1s")},
+		&config.Error{File: "c.toml", Line: 4, Key: "b", Err: mailer.Invalid("config.negative", "value", "-2s")},
 	))
-	want := "oshirase: c.toml:3: a: one\noshirase: c.toml:4: b: two\n  hint: same\n"
+	want := "oshirase: c.toml:3: a: -1s is negative\noshirase: c.toml:4: b: -2s is negative\n  hint: write 0s for none\n"
 	if b.String() != want {
 		t.Errorf("got\n%swant\n%s", b.String(), want)
 	}

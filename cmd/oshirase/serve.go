@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"time"
 
@@ -39,7 +40,11 @@ SIGTERM or SIGINT finishes what is on the wire, records it, and exits within sec
 			}
 			var schedules []send.Schedule
 			for _, s := range cfg.Schedules {
-				schedules = append(schedules, send.Schedule{Name: s.Name, Cron: s.Cron, Campaign: s.Campaign})
+				times, err := s.Times()
+				if err != nil {
+					return fmt.Errorf("schedule %s: %w", s.Name, err)
+				}
+				schedules = append(schedules, send.Schedule{Name: s.Name, Times: times, Campaign: s.Campaign})
 			}
 			log := a.logger()
 			log.Info("serving", "database", cfg.DatabasePath(), "relays", len(cfg.Relays), "schedules", len(schedules))

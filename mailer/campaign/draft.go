@@ -115,7 +115,7 @@ func (s *Settings) window(of mailer.WindowSpec) mailer.WindowSpec {
 		of.Hours = *s.Hours
 	}
 	if s.Days != nil {
-		of.Days = *s.Days
+		of.Days = mailer.Days(*s.Days)
 	}
 	return of
 }

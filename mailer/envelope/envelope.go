@@ -18,7 +18,7 @@ type Envelope struct {
 	from, fromName, replyTo string
 	fromDomain              string // for Message-IDs
 	bounceDomain            string // for envelope senders
-	charset                 string
+	charset                 mailer.Charset
 }
 
 // New addresses the notices of a merchant.
@@ -38,7 +38,7 @@ func New(m *mailer.Merchant) (Envelope, error) {
 		e.bounceDomain = from.Domain
 	}
 	if e.charset == "" {
-		e.charset = "utf-8"
+		e.charset = mailer.CharsetUTF8
 	}
 	if m.ReplyTo != "" {
 		r, err := mailer.ParseAddress(m.ReplyTo)
@@ -82,7 +82,7 @@ func (e *Envelope) Hash(to mailer.Address, n *mailer.Notice) [32]byte {
 	buf := hashBuffers.Get().(*[]byte)
 	defer hashBuffers.Put(buf)
 	b := (*buf)[:0]
-	for _, s := range [...]string{e.from, e.fromName, e.replyTo, e.bounceDomain, e.charset, to.Mailbox(), n.Subject, n.Body} {
+	for _, s := range [...]string{e.from, e.fromName, e.replyTo, e.bounceDomain, string(e.charset), to.Mailbox(), n.Subject, n.Body} {
 		b = AppendField(b, s)
 	}
 	*buf = b

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"oshirase/mailer"
@@ -111,9 +112,13 @@ func (in *Intake) Import(ctx context.Context, by mailer.Actor, o Order) (Result,
 		return Result{}, err
 	}
 	defer r.Close()
-	t := &taking{Intake: in, order: &o, how: opt.How(), r: r, result: Result{Errors: []Refusal{}, DryRun: o.DryRun}}
+	t := &taking{Intake: in, order: &o, how: o.how(&opt), r: r, result: Result{Errors: []Refusal{}, DryRun: o.DryRun}}
 	return t.run(ctx, by)
 }
+
+// how says all beside the bytes of the file that decides what its rows mean. The
+// ending of its name does where a header has commas as well as tabs.
+func (o *Order) how(opt *list.Options) string { return opt.How() + filepath.Ext(o.Path) }
 
 // known looks whether the ledger took this very list before and would take nothing
 // from it now. The file is read for its digest only where one of its size is known.
@@ -130,7 +135,7 @@ func (in *Intake) known(ctx context.Context, o *Order, opt *list.Options) (maile
 	if err != nil {
 		return none, false, err
 	}
-	known, found, err := in.Ledger.FindImported(ctx, o.Incident, o.Merchant, sum, opt.How())
+	known, found, err := in.Ledger.FindImported(ctx, o.Incident, o.Merchant, sum, o.how(opt))
 	if known.Rejected > 0 {
 		found = false // which rows, only reading says
 	}
@@ -141,7 +146,7 @@ func (in *Intake) known(ctx context.Context, o *Order, opt *list.Options) (maile
 // again is an import of a list that the ledger knows: all of it is there.
 func (in *Intake) again(ctx context.Context, by mailer.Actor, o *Order, opt list.Options, known mailer.ImportedList) (Result, error) {
 	if o.ErrorsFile != "" {
-		if err := emptyErrors(o, opt); err != nil {
+		if err := in.emptyErrors(o, opt); err != nil {
 			return Result{}, err
 		}
 	}
@@ -158,13 +163,13 @@ func (in *Intake) again(ctx context.Context, by mailer.Actor, o *Order, opt list
 }
 
 // emptyErrors replaces an errors file of an earlier import by one without rows.
-func emptyErrors(o *Order, opt list.Options) error {
+func (in *Intake) emptyErrors(o *Order, opt list.Options) error {
 	r, err := list.Open(o.Path, opt)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	w, err := list.NewErrorWriter(o.ErrorsFile, r)
+	w, err := list.NewErrorWriter(o.ErrorsFile, r, in.Words)
 	if err != nil {
 		return err
 	}
@@ -192,7 +197,7 @@ type taking struct {
 func (t *taking) run(ctx context.Context, by mailer.Actor) (Result, error) {
 	if t.order.ErrorsFile != "" {
 		var err error
-		if t.refused, err = list.NewErrorWriter(t.order.ErrorsFile, t.r); err != nil {
+		if t.refused, err = list.NewErrorWriter(t.order.ErrorsFile, t.r, t.Words); err != nil {
 			return Result{}, err
 		}
 		defer t.refused.Abort() //nolint:errcheck // it does nothing after Close, and there is nothing to be saved
@@ -222,13 +227,7 @@ func (t *taking) read(ctx context.Context, by mailer.Actor) error {
 		},
 		Accept: t.accept,
 		Reject: func(row mailer.Row, field string, reason error) {
-			why := t.Words(reason)
-			rej := t.r.Refuse(row, field, errors.New(why))
-			column := rej.Err.Column
-			if column == "" {
-				column = field // the list has no such column
-			}
-			t.refuse(Refusal{Row: row.Number, Column: column, Reason: why, Err: reason}, rej)
+			t.refuse(t.r.Refuse(row, field, reason))
 		},
 		Progress: func(int64) {
 			if t.Progress != nil {
@@ -248,7 +247,7 @@ func (t *taking) next() (mailer.Row, error) {
 		if !errors.As(err, &rej) {
 			return row, err
 		}
-		t.refuse(Refusal{Row: rej.Err.Row, Column: rej.Err.Column, Reason: rej.Err.Reason, Err: rej.Err}, rej)
+		t.refuse(rej)
 		if t.failed != nil {
 			return mailer.Row{}, t.failed
 		}
@@ -264,10 +263,11 @@ func (t *taking) accept() error {
 }
 
 // refuse counts a row that is not taken, and writes it down.
-func (t *taking) refuse(why Refusal, rej *list.Rejected) {
+func (t *taking) refuse(rej *list.Rejected) {
 	t.result.Rejected++
 	if len(t.result.Errors) < maxErrors {
-		t.result.Errors = append(t.result.Errors, why)
+		e := rej.Err
+		t.result.Errors = append(t.result.Errors, Refusal{Row: e.Row, Column: e.Column, Reason: t.Words(e.Err), Err: e.Err})
 	} else {
 		t.result.ErrorsOmitted++
 	}

@@ -5,6 +5,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/encoding/japanese"
+
+	"oshirase/mailer"
 )
 
 // cp932Table maps the two bytes of a character, lead byte from 0x81 and trail byte
@@ -49,23 +51,22 @@ func wellFormedCP932(b []byte) bool {
 	return true
 }
 
-// Reasons for which text is refused.
-const (
-	reasonGaiji       = "gaiji: replace the character by one that everybody's fonts have"
-	reasonReplaced    = "gaiji lost: the character was replaced by U+FFFD before; restore it"
-	reasonNotCP932    = "bytes that are no CP932: the value was cut, or is in another encoding"
-	reasonNotUTF8     = "bytes that are no UTF-8: the value was cut, or is in another encoding"
-	reasonControl     = "control character"
-	reasonLineBreak   = "line break in a value"
-	reasonInvisible   = "invisible character: remove it"
-	reasonNoCharacter = "no character"
-	reasonCard        = "digits that look like a payment card number: a list must not hold any"
+// Why text is refused.
+var (
+	errGaiji       = mailer.Invalid("list.gaiji")
+	errReplaced    = mailer.Invalid("list.replaced")
+	errNotCP932    = mailer.Invalid("list.not-cp932")
+	errNotUTF8     = mailer.Invalid("list.not-utf8")
+	errControl     = mailer.Invalid("list.control")
+	errLineBreak   = mailer.Invalid("list.line-break")
+	errInvisible   = mailer.Invalid("list.invisible")
+	errNoCharacter = mailer.Invalid("list.no-character")
 )
 
 // decodeFunc appends the text of src in UTF-8 to dst, or says why it cannot.
-type decodeFunc func(dst, src []byte) (text []byte, reason string)
+type decodeFunc func(dst, src []byte) (text []byte, err error)
 
-func decodeCP932(dst, src []byte) ([]byte, string) {
+func decodeCP932(dst, src []byte) ([]byte, error) {
 	table := cp932Table()
 	for i := 0; i < len(src); {
 		c := src[i]
@@ -79,24 +80,24 @@ func decodeCP932(dst, src []byte) ([]byte, string) {
 			i++
 			continue
 		case c == 0x80 || c == 0xA0 || c >= 0xFD:
-			return dst, reasonGaiji
+			return dst, errGaiji
 		}
 		if i+1 == len(src) || !trailCP932(src[i+1]) {
-			return dst, reasonNotCP932
+			return dst, errNotCP932
 		}
 		r := rune(table[int(c-0x81)*(0xFD-0x40)+int(src[i+1]-0x40)])
 		if r == 0 {
-			return dst, reasonGaiji
+			return dst, errGaiji
 		}
 		dst = utf8.AppendRune(dst, r)
 		i += 2
 	}
-	return dst, ""
+	return dst, nil
 }
 
-func decodeUTF8(dst, src []byte) ([]byte, string) {
+func decodeUTF8(dst, src []byte) ([]byte, error) {
 	if !utf8.Valid(src) {
-		return dst, reasonNotUTF8
+		return dst, errNotUTF8
 	}
-	return append(dst, src...), ""
+	return append(dst, src...), nil
 }

@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"unicode/utf8"
+
+	"oshirase/mailer"
 )
 
 var utf8BOM = []byte("\xEF\xBB\xBF")
@@ -22,21 +24,21 @@ func sniffKind(f *os.File) (string, error) {
 	case bytes.HasPrefix(head, []byte("PK\x03\x04")):
 		return XLSX, nil
 	case bytes.HasPrefix(head, []byte("\xD0\xCF\x11\xE0")):
-		return "", invalid("an old Excel file (.xls) or one with a password: save it as .xlsx or as CSV")
+		return "", mailer.Invalid("list.old-excel")
 	case bytes.HasPrefix(head, []byte("\xFF\xFE")), bytes.HasPrefix(head, []byte("\xFE\xFF")):
 		return "", errUTF16
 	case bytes.HasPrefix(head, []byte("%PDF")):
-		return "", invalid("a PDF file: a list is CSV, TSV or XLSX")
+		return "", mailer.Invalid("list.pdf")
 	}
 	return "text", nil
 }
 
 var (
-	errUTF16  = invalid("the list is in UTF-16 (Excel: \"Unicode Text\"): save it as \"CSV UTF-8\"")
-	errBinary = invalid("the file holds NUL bytes: it is binary or UTF-16; save the list as \"CSV UTF-8\"")
-	errJIS    = invalid("the list is in ISO-2022-JP (JIS): save it as UTF-8 or CP932 (Shift_JIS)")
-	errEUC    = invalid("the list looks like EUC-JP: save it as UTF-8, or say --encoding cp932 where it is CP932 after all")
-	errNoText = invalid("the list is neither UTF-8 nor CP932 (Shift_JIS): save it as \"CSV UTF-8\"")
+	errUTF16  = mailer.Invalid("list.utf16")
+	errBinary = mailer.Invalid("list.binary")
+	errJIS    = mailer.Invalid("list.jis")
+	errEUC    = mailer.Invalid("list.euc")
+	errNoText = mailer.Invalid("list.no-text")
 )
 
 // chooseEncoding reads the whole file: a byte order mark decides, then strict
@@ -54,13 +56,13 @@ func chooseEncoding(f *os.File, option string) (enc string, bom bool, err error)
 	case "", Auto:
 	case CP932:
 		if stats.bom {
-			return "", false, invalid("encoding cp932, but the list begins with the byte order mark of UTF-8")
+			return "", false, mailer.Invalid("list.bom")
 		}
 		return CP932, false, nil
 	case UTF8:
 		return UTF8, stats.bom, nil
 	default:
-		return "", false, invalid("encoding %q: use auto, utf-8 or cp932", option)
+		return "", false, mailer.Invalid("list.encoding", "encoding", option)
 	}
 	switch {
 	case stats.jis && stats.lines == 0: // seven bits throughout

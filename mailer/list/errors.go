@@ -29,44 +29,37 @@ func (e *Rejected) Unwrap() error { return e.Err }
 
 // rejected keeps what the source is about to overwrite.
 func (r *Reader) rejected(rec record, err *mailer.RowError) *Rejected {
-	return r.refusal(cloneFields(rec.fields), err)
-}
-
-func (r *Reader) refusal(fields [][]byte, err *mailer.RowError) *Rejected {
-	e := &Rejected{Err: err, column: -1, fields: fields}
+	e := &Rejected{Err: err, column: -1, fields: cloneCells(rec.fields)}
 	if err.Column != "" {
 		e.column = slices.Index(r.columns.headers, err.Column)
 	}
 	return e
 }
 
-// cloneFields copies the cells of a row into memory of their own.
-func cloneFields(fields [][]byte) [][]byte {
-	n := 0
-	for _, f := range fields {
-		n += len(f)
+// cloneCells copies the cells of a row, into one piece of memory.
+func cloneCells(cells [][]byte) [][]byte {
+	size := 0
+	for _, c := range cells {
+		size += len(c)
 	}
-	all := make([]byte, 0, n)
-	out := make([][]byte, len(fields))
-	for i, f := range fields {
+	all, out := make([]byte, 0, size), make([][]byte, len(cells))
+	for i, c := range cells {
 		from := len(all)
-		all = append(all, f...)
+		all = append(all, c...)
 		out[i] = all[from:len(all):len(all)]
 	}
 	return out
 }
 
-// Refuse makes a Rejected of a row that Next returned, for reasons that the list
-// alone does not show. field is one of Fields, or empty for the whole row. Only
-// with Options.KeepRaw it holds what stood in the row.
+// Refuse makes a Rejected of a row that Next gave, for reasons that the list alone
+// does not show. field is one of Fields, or empty for the whole row. The cells are
+// those of row.Raw: without Options.KeepRaw an errors file gets none.
 func (r *Reader) Refuse(row mailer.Row, field string, reason error) *Rejected {
-	err := &mailer.RowError{Row: row.Number, Reason: reason.Error()}
-	for i, k := range r.columns.kinds {
-		if k.field >= 0 && Fields[k.field] == field {
-			err.Column = r.columns.headers[i]
-		}
+	e := &Rejected{Err: &mailer.RowError{Row: row.Number, Column: field, Err: reason}, column: -1, fields: row.Raw}
+	if at := r.columns.of(field); at >= 0 {
+		e.Err.Column, e.column = r.columns.headers[at], at
 	}
-	return r.refusal(row.Raw, err)
+	return e
 }
 
 // ErrorWriter writes the rows that were refused to a file that can be mended and
@@ -81,17 +74,23 @@ type ErrorWriter struct {
 	delim   byte
 	eol     string
 	skip    []bool // columns of an errors file that was imported
+	say     func(error) string
 	count   int64
 }
 
 // NewErrorWriter begins the errors file of a list. Nothing stands at path before
-// Close; what stood there is then replaced.
-func NewErrorWriter(path string, r *Reader) (*ErrorWriter, error) {
+// Close; what stood there is then replaced. say puts a reason into words.
+func NewErrorWriter(path string, r *Reader, say func(error) string) (_ *ErrorWriter, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("errors file: %w", err)
+		}
+	}()
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // mode 0600: it holds personal data
 	if err != nil {
-		return nil, fmt.Errorf("errors file: %w", err)
+		return nil, err
 	}
-	e := &ErrorWriter{path: path, file: f, w: bufio.NewWriter(f), columns: r.columns, delim: r.delim, eol: "\n"}
+	e := &ErrorWriter{say: say, path: path, file: f, w: bufio.NewWriter(f), columns: r.columns, delim: r.delim, eol: "\n"}
 	if r.info.Encoding == XLSX {
 		e.delim, e.eol = ',', "\r\n"
 	}
@@ -108,12 +107,12 @@ func NewErrorWriter(path string, r *Reader) (*ErrorWriter, error) {
 	if r.info.Encoding == CP932 {
 		for i, h := range head {
 			if head[i], err = japanese.ShiftJIS.NewEncoder().Bytes(h); err != nil {
-				return nil, errors.Join(fmt.Errorf("errors file: %w", err), e.Abort())
+				return nil, errors.Join(err, e.Abort())
 			}
 		}
 	}
 	if err := e.record(head, r.columns.raw); err != nil {
-		return nil, errors.Join(fmt.Errorf("errors file: %w", err), e.Abort())
+		return nil, errors.Join(err, e.Abort())
 	}
 	return e, nil
 }
@@ -129,7 +128,7 @@ func (e *ErrorWriter) Write(err error) error {
 		column = e.columns.raw[rej.column]
 	}
 	e.count++
-	return e.record([][]byte{strconv.AppendInt(nil, rej.Err.Row, 10), column, []byte(rej.Err.Reason)}, rej.fields)
+	return e.record([][]byte{strconv.AppendInt(nil, rej.Err.Row, 10), column, []byte(e.say(rej.Err.Err))}, rej.fields)
 }
 
 func (e *ErrorWriter) record(head, fields [][]byte) error {

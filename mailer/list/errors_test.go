@@ -21,7 +21,7 @@ func writeErrors(t *testing.T, list, errorsFile string) (rows []mailer.Row, refu
 		t.Fatal(err)
 	}
 	defer r.Close()
-	w, err := NewErrorWriter(errorsFile, r)
+	w, err := NewErrorWriter(errorsFile, r, error.Error)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,11 +59,11 @@ func TestErrorsFile(t *testing.T) {
 		"5,\xF0\x40" + toCP932(t, ",v@example.jp,"+eol+
 		"6,\"二"+eol+"行\",w@example.jp,"+eol)
 	want := toCP932(t, "エラー行,エラー列,エラー理由,会員番号,氏名,メールアドレス,備考"+eol+
-		"3,メールアドレス,e-mail address: domain has no dot,2,\"﨑, \"\"花\"\"\",x@example,①"+eol+
-		"4,,\"ragged row: 3 cells, the header has 4\",3,佐藤,y@example.jp"+eol+
-		"5,氏名,text behind the closing quote,4,\"\"\"鈴木\",z@example.jp,"+eol+
-		"6,氏名,gaiji: replace the character by one that everybody's fonts have,5,") + "\xF0\x40" + toCP932(t, ",v@example.jp,"+eol+
-		"7,氏名,line break in a value,6,\"二"+eol+"行\",w@example.jp,"+eol)
+		"3,メールアドレス,list.email: address.no-dot,2,\"﨑, \"\"花\"\"\",x@example,①"+eol+
+		"4,,\"list.ragged (cells=3, header=4)\",3,佐藤,y@example.jp"+eol+
+		"5,氏名,list.behind-quote,4,\"\"\"鈴木\",z@example.jp,"+eol+
+		"6,氏名,list.gaiji,5,") + "\xF0\x40" + toCP932(t, ",v@example.jp,"+eol+
+		"7,氏名,list.line-break,6,\"二"+eol+"行\",w@example.jp,"+eol)
 	path := writeList(t, "a.csv", list)
 	out := filepath.Join(t.TempDir(), "errors.csv")
 	rows, refused := writeErrors(t, path, out)
@@ -114,18 +114,18 @@ func TestErrorsFile(t *testing.T) {
 
 func fromCP932(t *testing.T, s string) string {
 	t.Helper()
-	b, reason := decodeCP932(nil, []byte(s))
-	if reason != "" {
-		t.Fatal(reason)
+	b, err := decodeCP932(nil, []byte(s))
+	if err != nil {
+		t.Fatal(err)
 	}
 	return string(b)
 }
 
 func TestErrorsFileKeepsForm(t *testing.T) {
 	for _, c := range []struct{ name, file, list, want string }{
-		{"LF", "a.csv", "email\nx\n", "エラー行,エラー列,エラー理由,email\n2,email,e-mail address: no @ in address,x\n"},
-		{"BOM", "a.csv", "\ufeffemail\r\nx\r\n", "\ufeffエラー行,エラー列,エラー理由,email\r\n2,email,e-mail address: no @ in address,x\r\n"},
-		{"TSV", "a.tsv", "email\tname\nx\ta,b\n", "エラー行\tエラー列\tエラー理由\temail\tname\n2\temail\te-mail address: no @ in address\tx\ta,b\n"},
+		{"LF", "a.csv", "email\nx\n", "エラー行,エラー列,エラー理由,email\n2,email,list.email: address.no-at,x\n"},
+		{"BOM", "a.csv", "\ufeffemail\r\nx\r\n", "\ufeffエラー行,エラー列,エラー理由,email\r\n2,email,list.email: address.no-at,x\r\n"},
+		{"TSV", "a.tsv", "email\tname\nx\ta,b\n", "エラー行\tエラー列\tエラー理由\temail\tname\n2\temail\tlist.email: address.no-at\tx\ta,b\n"},
 		{"none refused", "a.csv", "email\nx@example.jp\n", "エラー行,エラー列,エラー理由,email\n"},
 	} {
 		out := filepath.Join(t.TempDir(), "errors.csv")
@@ -144,7 +144,7 @@ func TestErrorsFileAborted(t *testing.T) {
 	}
 	defer r.Close()
 	dir := t.TempDir()
-	w, err := NewErrorWriter(filepath.Join(dir, "errors.csv"), r)
+	w, err := NewErrorWriter(filepath.Join(dir, "errors.csv"), r, error.Error)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +160,7 @@ func TestErrorsFileAborted(t *testing.T) {
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
-	if _, err := NewErrorWriter(filepath.Join(dir, "none", "errors.csv"), r); !errors.Is(err, os.ErrNotExist) {
+	if _, err := NewErrorWriter(filepath.Join(dir, "none", "errors.csv"), r, error.Error); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("missing directory: %v", err)
 	}
 }

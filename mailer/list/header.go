@@ -1,7 +1,6 @@
 package list
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -123,12 +122,12 @@ func readColumns(rec record, decode decodeFunc, overrides map[string]string) (*c
 	n := len(rec.fields)
 	c := &columns{headers: make([]string, n), raw: make([][]byte, n), kinds: make([]column, n)}
 	for i, f := range rec.fields {
-		text, reason := decode(nil, f)
-		if reason == "" {
-			reason = checkText(text)
+		text, err := decode(nil, f)
+		if err == nil {
+			err = checkText(text)
 		}
-		if reason != "" {
-			return nil, invalid("header of column %d: %s", i+1, reason)
+		if err != nil {
+			return nil, mailer.Invalid("list.header", "column", i+1, "cause", err)
 		}
 		c.headers[i] = trimBlanks(string(text))
 		c.raw[i] = slices.Clone(f)
@@ -158,15 +157,15 @@ func (c *columns) override(overrides map[string]string) (done [fieldCount]bool, 
 	for _, name := range names {
 		field := slices.Index(Fields, name)
 		if field < 0 {
-			return done, invalid("--column %s=…: no such field; the fields are %s", name, strings.Join(Fields, ", "))
+			return done, mailer.Invalid("list.field", "field", name, "fields", Fields)
 		}
 		want := overrides[name]
 		at := c.find(want)
 		switch {
 		case at < 0:
-			return done, invalid("--column %s=%s: the list has no such header; it has %s", name, want, c.list())
+			return done, mailer.Invalid("list.column", "field", name, "header", want, "headers", c.headers)
 		case c.kinds[at].field >= 0:
-			return done, invalid("--column %s=%s: the column was given to %s already", name, want, Fields[c.kinds[at].field])
+			return done, mailer.Invalid("list.column-taken", "field", name, "header", want, "other", Fields[c.kinds[at].field])
 		}
 		c.kinds[at] = column{field: field}
 		c.joined[field] = []int{at}
@@ -204,8 +203,7 @@ func (c *columns) recognise(overridden [fieldCount]bool) error {
 				continue
 			}
 			if other := c.joined[field]; len(other) > 0 {
-				return invalid("columns %q and %q both hold %s: say which with --column %s=HEADER",
-					c.headers[other[0]], h, Fields[field], Fields[field])
+				return mailer.Invalid("list.two-columns", "first", c.headers[other[0]], "second", h, "field", Fields[field])
 			}
 			c.kinds[i].field = field
 			c.joined[field] = []int{i}
@@ -231,7 +229,7 @@ func (c *columns) join(field int, ps []part) error {
 				continue
 			}
 			if first >= 0 {
-				return invalid("columns %q and %q hold the same part of %s", c.headers[first], h, Fields[field])
+				return mailer.Invalid("list.two-parts", "first", c.headers[first], "second", h, "field", Fields[field])
 			}
 			first = i
 			c.kinds[i] = column{field: field, order: order, sep: p.separator}
@@ -244,11 +242,10 @@ func (c *columns) join(field int, ps []part) error {
 // check refuses headers that no list of people can be read by.
 func (c *columns) check() error {
 	if len(c.joined[fieldCustomerID])+len(c.joined[fieldEmail])+len(c.joined[fieldAddress]) == 0 {
-		what := "no header is understood as e-mail address, customer number or postal address"
 		if slices.ContainsFunc(c.headers, func(h string) bool { return strings.Contains(h, "@") }) {
-			what = "the first row looks like data, not like a header"
+			return mailer.Invalid("list.data-as-header", "understood", understood())
 		}
-		return invalid("%s; understood are %s, or name a column with --column email=HEADER", what, understood())
+		return mailer.Invalid("list.no-person-column", "understood", understood())
 	}
 	seen := map[string]bool{}
 	for i, h := range c.headers {
@@ -256,7 +253,7 @@ func (c *columns) check() error {
 			continue
 		}
 		if seen[h] {
-			return invalid("header %q stands twice", h)
+			return mailer.Invalid("list.header-twice", "header", h)
 		}
 		seen[h] = true
 		if c.kinds[i].field == attribute {
@@ -266,28 +263,14 @@ func (c *columns) check() error {
 	return nil
 }
 
-func (c *columns) list() string {
-	var b strings.Builder
-	for i, h := range c.headers {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		b.WriteString(h)
-	}
-	return b.String()
-}
-
 // understood names a Japanese header per field, for messages.
-func understood() string {
+func understood() []string {
 	examples := [fieldCount]string{"会員番号", "氏名", "フリガナ", "メールアドレス", "郵便番号", "住所", "電話番号", "漏えい区分"}
-	var b strings.Builder
+	out := make([]string, len(examples))
 	for i, e := range examples {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		fmt.Fprintf(&b, "%s (%s)", Fields[i], e)
+		out[i] = Fields[i] + " (" + e + ")"
 	}
-	return b.String()
+	return out
 }
 
 // header is the name of a column in reports; a column beyond the header has none.
@@ -296,6 +279,15 @@ func (c *columns) header(i int) string {
 		return ""
 	}
 	return c.headers[i]
+}
+
+// of finds the first column that makes up a field; -1 where there is none.
+func (c *columns) of(field string) int {
+	at := slices.Index(Fields, field)
+	if at < 0 || len(c.joined[at]) == 0 {
+		return -1
+	}
+	return c.joined[at][0]
 }
 
 // repeats reports whether a record is the header again, as in files that were
@@ -310,8 +302,4 @@ func (c *columns) repeats(fields [][]byte) bool {
 		}
 	}
 	return true
-}
-
-func rowError(number int64, header, reason string) *mailer.RowError {
-	return &mailer.RowError{Row: number, Column: header, Reason: reason}
 }

@@ -47,8 +47,8 @@ type Options struct {
 	// ShiftThreshold is the share of shifted rows above which the list is
 	// refused at its end; 0 is DefaultShiftThreshold, a negative one never refuses.
 	ShiftThreshold float64
-	// KeepRaw has each good row carry its cells as the file has them, so that it can
-	// still be refused by what is known elsewhere; see Refuse.
+	// KeepRaw keeps the cells of each row as the file has them, in Row.Raw, for who
+	// may refuse the row later (see Refuse). It costs a copy of each row.
 	KeepRaw bool
 }
 
@@ -84,13 +84,13 @@ type source interface {
 type record struct {
 	number int64
 	fields [][]byte // in the list's encoding
-	bad    string   // why the record itself is malformed; empty: it is not
+	bad    error    // why the record itself is malformed; nil: it is not
 	column int      // where, counted from 0
 }
 
 // Open opens a list and reads its header. The file is read once in advance to
-// tell its encoding. Errors say what to do about them and wrap mailer.ErrInvalid
-// where the list or an option is at fault.
+// tell its encoding. Errors are mailer.ErrInvalid where the list or an option is at
+// fault.
 func Open(path string, opt Options) (*Reader, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -112,11 +112,11 @@ func (r *Reader) open() error {
 	}
 	switch {
 	case st.IsDir():
-		return invalid("it is a directory, not a file")
+		return mailer.Invalid("list.directory")
 	case !st.Mode().IsRegular():
-		return invalid("it is not a regular file: lists are read twice")
+		return mailer.Invalid("list.irregular")
 	case st.Size() == 0:
-		return invalid("the file is empty")
+		return mailer.Invalid("list.empty")
 	}
 	r.size = st.Size()
 	if r.exposures, err = newExposureReader(r.opt.Exposures, r.opt.Default); err != nil {
@@ -156,7 +156,7 @@ func (r *Reader) openText() error {
 	}
 	r.crlf = strings.HasSuffix(line, "\r\n")
 	if strings.Contains(strings.TrimRight(line, "\r\n"), "\r") {
-		return invalid("lines end in CR alone: save the list with CRLF or LF line ends")
+		return mailer.Invalid("list.cr")
 	}
 	s.delim = sniffDelimiter(filepath.Ext(r.info.Name), line)
 	r.src, r.delim = s, s.delim
@@ -168,7 +168,7 @@ func (r *Reader) readHeader() error {
 	for {
 		rec, err := r.src.next()
 		if errors.Is(err, io.EOF) {
-			return invalid("the list has no header row: the file holds only blank lines")
+			return mailer.Invalid("list.blank")
 		}
 		if err != nil {
 			return err
@@ -176,8 +176,8 @@ func (r *Reader) readHeader() error {
 		if blank(rec.fields) {
 			continue
 		}
-		if rec.bad != "" {
-			return invalid("row %d (header): %s", rec.number, rec.bad)
+		if rec.bad != nil {
+			return mailer.Invalid("list.header-row", "row", rec.number, "cause", rec.bad)
 		}
 		r.columns, err = readColumns(rec, r.decoder(), r.opt.Columns)
 		return err
@@ -193,7 +193,7 @@ func (r *Reader) decoder() decodeFunc {
 
 // Next returns the next good row. A refused row is a *Rejected, which wraps a
 // *mailer.RowError: call Next again. io.EOF ends the list; where rows look shifted
-// a *ShiftedError ends it instead. Any other error is final too.
+// an error does instead (see Shift). Any other error is final too.
 //
 // The rows are numbered as spreadsheets number them: the header is 1 (unless
 // blank lines precede it), blank rows count in the numbers though not in
@@ -220,7 +220,7 @@ func (r *Reader) Next() (mailer.Row, error) {
 		}
 		r.shift.add(&row)
 		if r.opt.KeepRaw {
-			row.Raw = cloneFields(rec.fields)
+			row.Raw = cloneCells(rec.fields)
 		}
 		return row, nil
 	}
@@ -235,9 +235,9 @@ func (r *Reader) finish(err error) {
 	r.info.SHA256 = hex.EncodeToString(r.hash.Sum(nil))
 	switch {
 	case r.info.Rows == 0:
-		r.err = fmt.Errorf("list %s: %w", r.info.Name, invalid("the list has a header and no rows"))
+		r.err = fmt.Errorf("list %s: %w", r.info.Name, mailer.Invalid("list.no-rows"))
 	case r.shift.finish():
-		r.err = &ShiftedError{r.shift.report}
+		r.err = shiftedError(&r.shift.report)
 	default:
 		r.err = io.EOF
 	}
@@ -253,9 +253,6 @@ func (r *Reader) Shift() mailer.Shift { return r.shift.report }
 // Progress tells how many bytes of how many were read. An XLSX file counts as
 // read in the proportion of its rows.
 func (r *Reader) Progress() (read, total int64) { return r.read.Load(), r.size }
-
-// Headers are the headers of the list, in order.
-func (r *Reader) Headers() []string { return append([]string(nil), r.columns.headers...) }
 
 // Mapping tells the field that each header was taken for; headers of attributes
 // and of an errors file are absent.
@@ -306,8 +303,4 @@ func (c countingReader) Read(p []byte) (int, error) {
 // case, no blanks.
 func fold(s string) string {
 	return strings.Join(strings.Fields(strings.ToLower(norm.NFKC.String(s))), "")
-}
-
-func invalid(format string, args ...any) error {
-	return fmt.Errorf("%w: %s", mailer.ErrInvalid, fmt.Sprintf(format, args...))
 }

@@ -38,7 +38,8 @@ func writeList(t testing.TB, name, content string) string {
 
 var anyExposure = Options{Exposures: []string{"A", "B1", "B2", "C"}, Default: []string{"A"}}
 
-// readAll reads a list to its end; refused rows are given as "row|column|reason".
+// readAll reads a list to its end; refused rows are given as "row|column|reason", the
+// reason as code and arguments.
 func readAll(t testing.TB, path string, opt Options) (rows []mailer.Row, refused []string, info mailer.ListInfo) {
 	t.Helper()
 	r, err := Open(path, opt)
@@ -53,7 +54,7 @@ func readAll(t testing.TB, path string, opt Options) (rows []mailer.Row, refused
 		case err == nil:
 			rows = append(rows, row)
 		case errors.As(err, &rowErr):
-			refused = append(refused, fmt.Sprintf("%d|%s|%s", rowErr.Row, rowErr.Column, rowErr.Reason))
+			refused = append(refused, fmt.Sprintf("%d|%s|%s", rowErr.Row, rowErr.Column, rowErr.Err))
 		case errors.Is(err, io.EOF):
 			if n := int64(len(rows) + len(refused)); r.Info().Rows != n {
 				t.Errorf("Info().Rows = %d, %d rows were given", r.Info().Rows, n)
@@ -119,7 +120,7 @@ func TestReadsTSV(t *testing.T) {
 		if len(rows) != 1 || rows[0].Name != "A, B" {
 			t.Errorf("%s: rows %v", name, rows)
 		}
-		if want := []string{"3|name|control character"}; !cmp.Equal(refused, want) {
+		if want := []string{"3|name|list.control"}; !cmp.Equal(refused, want) {
 			t.Errorf("%s: refused %v, want %v", name, refused, want)
 		}
 	}
@@ -155,48 +156,48 @@ func TestRareNamesSurvive(t *testing.T) {
 func TestRefusedRows(t *testing.T) {
 	head := "customer_id,name,email,postal_code,address,phone,exposure,memo\n"
 	for _, c := range []struct{ row, want string }{
-		{"1,a,a@example.jp,,,,A", "2||ragged row: 7 cells, the header has 8"},
-		{"1,a,a@example.jp,,,,A,,", "2||ragged row: 9 cells, the header has 8"},
-		{strings.TrimSuffix(head, "\n"), "2||the header again"},
-		{"1,\"a\nb\",a@example.jp,,,,A,", "2|name|line break in a value"},
-		{"1,\"a\r\nb\",a@example.jp,,,,A,", "2|name|line break in a value"},
-		{"1,a\rb,a@example.jp,,,,A,", "2|name|line break in a value"},
-		{"1,a\u2028b,a@example.jp,,,,A,", "2|name|line break in a value"},
-		{"1,a\x07b,a@example.jp,,,,A,", "2|name|control character"},
-		{"1,a\x1bb,a@example.jp,,,,A,", "2|name|control character"},
-		{"1,a\u009bb,a@example.jp,,,,A,", "2|name|control character"},
-		{"1,a\u200bb,a@example.jp,,,,A,", "2|name|invisible character: remove it"},
-		{"1,a\u202eb,a@example.jp,,,,A,", "2|name|invisible character: remove it"},
-		{"1,a\ufffdb,a@example.jp,,,,A,", "2|name|" + reasonReplaced},
-		{"1,a\ue000b,a@example.jp,,,,A,", "2|name|" + reasonGaiji},
-		{"1,a\U000F0000b,a@example.jp,,,,A,", "2|name|" + reasonGaiji},
-		{"1,a\uffffb,a@example.jp,,,,A,", "2|name|no character"},
-		{"1,a,\"a@example.jp,b@example.jp\",,,,A,", "2|email|more than one address in the cell"},
-		{"1,a,a@example.jp;b@example.jp,,,,A,", "2|email|more than one address in the cell"},
-		{"1,a,a@example.jp b@example.jp,,,,A,", "2|email|more than one address in the cell"},
-		{"1,a,a@example.jp　b@example.jp,,,,A,", "2|email|more than one address in the cell"},
-		{"1,a,a@example.jp、b@example.jp,,,,A,", "2|email|more than one address in the cell"},
-		{"1,a,a@example.jp/b@example.jp,,,,A,", "2|email|more than one address in the cell"},
-		{"1,a,太郎@example.jp,,,,A,", "2|email|e-mail address: local part is not ASCII"},
-		{"1,a,a@example,,,,A,", "2|email|e-mail address: domain has no dot"},
-		{"1,a,なし,,,,A,", "2|email|e-mail address: local part is not ASCII"},
-		{"1,a,a@example.jp,,,,Z9,", "2|exposure|unknown exposure"},
-		{"1,a,a@example.jp,,,,A Z9,", "2|exposure|unknown exposure"},
-		{"1,a,a@example.jp,,,,,", "2|exposure|no exposure"},
-		{",a,,,,03-1234-5678,A,", "2||nobody to tell: neither customer number nor e-mail address nor postal address"},
-		{"1," + strings.Repeat("あ", 1001) + ",a@example.jp,,,,A,", "2|name|value longer than 1000 characters"},
-		{"4111111111111111,a,a@example.jp,,,,A,", "2|customer_id|" + reasonCard},
-		{"1,a,a@example.jp,,,,A,カード 4111-1111-1111-1111", "2|memo|" + reasonCard},
-		{"1,#N/A,a@example.jp,,,,A,", "2|name|an error value of a spreadsheet formula"},
-		{"1,NULL,a@example.jp,,,,A,", "2|name|an empty database value that was exported as text"},
-		{"1.23457E+15,a,a@example.jp,,,,A,", "2|customer_id|a number that a spreadsheet cut to scientific notation: its digits are lost"},
-		{"1,b@example.jp,a@example.jp,,,,A,", "2|name|an e-mail address in place of a name: are the columns shifted?"},
-		{"1,a,a@example.jp,東京都,,,A,", "2|postal_code|no postal code: are the columns shifted?"},
-		{"1,a,a@example.jp,,,b@example.jp,A,", "2|phone|no phone number: are the columns shifted?"},
-		{"1,\"a\"b,a@example.jp,,,,A,", "2|name|text behind the closing quote"},
-		{"1,a\"b,a@example.jp,,,,A,", "2|name|quote inside a value that is not quoted"},
-		{"1,\"a,a@example.jp,,,,A,", "2|name|text behind the closing quote"}, // closed by a quote of the row behind it
-		{"\xff\xfe,a,a@example.jp,,,,A,", "2|customer_id|bytes that are no UTF-8: the value was cut, or is in another encoding"},
+		{"1,a,a@example.jp,,,,A", "2||list.ragged (cells=7, header=8)"},
+		{"1,a,a@example.jp,,,,A,,", "2||list.ragged (cells=9, header=8)"},
+		{strings.TrimSuffix(head, "\n"), "2||list.header-again"},
+		{"1,\"a\nb\",a@example.jp,,,,A,", "2|name|list.line-break"},
+		{"1,\"a\r\nb\",a@example.jp,,,,A,", "2|name|list.line-break"},
+		{"1,a\rb,a@example.jp,,,,A,", "2|name|list.line-break"},
+		{"1,a\u2028b,a@example.jp,,,,A,", "2|name|list.line-break"},
+		{"1,a\x07b,a@example.jp,,,,A,", "2|name|list.control"},
+		{"1,a\x1bb,a@example.jp,,,,A,", "2|name|list.control"},
+		{"1,a\u009bb,a@example.jp,,,,A,", "2|name|list.control"},
+		{"1,a\u200bb,a@example.jp,,,,A,", "2|name|list.invisible"},
+		{"1,a\u202eb,a@example.jp,,,,A,", "2|name|list.invisible"},
+		{"1,a\ufffdb,a@example.jp,,,,A,", "2|name|list.replaced"},
+		{"1,a\ue000b,a@example.jp,,,,A,", "2|name|list.gaiji"},
+		{"1,a\U000F0000b,a@example.jp,,,,A,", "2|name|list.gaiji"},
+		{"1,a\uffffb,a@example.jp,,,,A,", "2|name|list.no-character"},
+		{"1,a,\"a@example.jp,b@example.jp\",,,,A,", "2|email|list.many-addresses"},
+		{"1,a,a@example.jp;b@example.jp,,,,A,", "2|email|list.many-addresses"},
+		{"1,a,a@example.jp b@example.jp,,,,A,", "2|email|list.many-addresses"},
+		{"1,a,a@example.jp　b@example.jp,,,,A,", "2|email|list.many-addresses"},
+		{"1,a,a@example.jp、b@example.jp,,,,A,", "2|email|list.many-addresses"},
+		{"1,a,a@example.jp/b@example.jp,,,,A,", "2|email|list.many-addresses"},
+		{"1,a,太郎@example.jp,,,,A,", "2|email|list.email: address.local-ascii"},
+		{"1,a,a@example,,,,A,", "2|email|list.email: address.no-dot"},
+		{"1,a,なし,,,,A,", "2|email|list.email: address.local-ascii"},
+		{"1,a,a@example.jp,,,,Z9,", "2|exposure|list.exposure"},
+		{"1,a,a@example.jp,,,,A Z9,", "2|exposure|list.exposure"},
+		{"1,a,a@example.jp,,,,,", "2|exposure|list.no-exposure"},
+		{",a,,,,03-1234-5678,A,", "2||list.nobody"},
+		{"1," + strings.Repeat("あ", 1001) + ",a@example.jp,,,,A,", "2|name|list.long (max=1000)"},
+		{"4111111111111111,a,a@example.jp,,,,A,", "2|customer_id|list.card"},
+		{"1,a,a@example.jp,,,,A,カード 4111-1111-1111-1111", "2|memo|list.card"},
+		{"1,#N/A,a@example.jp,,,,A,", "2|name|list.formula"},
+		{"1,NULL,a@example.jp,,,,A,", "2|name|list.null"},
+		{"1.23457E+15,a,a@example.jp,,,,A,", "2|customer_id|list.scientific"},
+		{"1,b@example.jp,a@example.jp,,,,A,", "2|name|list.email-as-name"},
+		{"1,a,a@example.jp,東京都,,,A,", "2|postal_code|list.postal-code"},
+		{"1,a,a@example.jp,,,b@example.jp,A,", "2|phone|list.phone"},
+		{"1,\"a\"b,a@example.jp,,,,A,", "2|name|list.behind-quote"},
+		{"1,a\"b,a@example.jp,,,,A,", "2|name|list.inside-quote"},
+		{"1,\"a,a@example.jp,,,,A,", "2|name|list.behind-quote"}, // closed by a quote of the row behind it
+		{"\xff\xfe,a,a@example.jp,,,,A,", "2|customer_id|list.not-utf8"},
 	} {
 		good := "9,\"良\",good@example.jp,,,,A,\n"
 		opt := Options{Encoding: UTF8, Exposures: []string{"A", "B"}}
@@ -212,22 +213,25 @@ func TestRefusedRows(t *testing.T) {
 
 func TestRefusedInCP932(t *testing.T) {
 	head := toCP932(t, "会員番号,氏名,メールアドレス\r\n")
-	for _, c := range []struct{ name, reason string }{
-		{"\xF0\x40", reasonGaiji},
-		{"\xF9\xFC", reasonGaiji},
-		{"\x85\x40", reasonGaiji},
-		{"\x80", reasonGaiji},
-		{"\xA0", reasonGaiji},
-		{"\xFD", reasonGaiji},
-		{"\xFF", reasonGaiji},
-		{"\x8E\x52\x8E", reasonNotCP932}, // 山, and half a character
-		{"\x81\x20", reasonNotCP932},
-		{"\x81\x7F", reasonNotCP932},
-		{"\x8E\x52\x07", reasonControl},
+	for _, c := range []struct {
+		name   string
+		reason error
+	}{
+		{"\xF0\x40", errGaiji},
+		{"\xF9\xFC", errGaiji},
+		{"\x85\x40", errGaiji},
+		{"\x80", errGaiji},
+		{"\xA0", errGaiji},
+		{"\xFD", errGaiji},
+		{"\xFF", errGaiji},
+		{"\x8E\x52\x8E", errNotCP932}, // 山, and half a character
+		{"\x81\x20", errNotCP932},
+		{"\x81\x7F", errNotCP932},
+		{"\x8E\x52\x07", errControl},
 	} {
 		content := head + "1," + c.name + ",a@example.jp\r\n2," + toCP932(t, "表示ソ能") + ",b@example.jp\r\n"
 		rows, refused, info := readAll(t, writeList(t, "a.csv", content), anyExposure)
-		if want := []string{"2|氏名|" + c.reason}; !cmp.Equal(refused, want) || info.Encoding != CP932 {
+		if want := []string{"2|氏名|" + c.reason.Error()}; !cmp.Equal(refused, want) || info.Encoding != CP932 {
 			t.Errorf("% x: refused %q, want %q (%s)", c.name, refused, want, info.Encoding)
 		}
 		if len(rows) != 1 || rows[0].Name != "表示ソ能" || rows[0].Number != 3 {
@@ -267,23 +271,23 @@ func TestExposures(t *testing.T) {
 		"": {"カード"}, "b": {"B", "カード"}, "B/C": {"B/C", "カード"}, "Ｂ、ａ": {"A", "B", "カード"}, "ｶｰﾄﾞ A;A": {"A", "カード"},
 	} {
 		for range 2 { // the second time from memory
-			if got, reason := e.read(cell); !cmp.Equal(got, want) || reason != "" {
-				t.Errorf("%q: %v, %q, want %v", cell, got, reason, want)
+			if got, reason := e.read(cell); !cmp.Equal(got, want) || reason != nil {
+				t.Errorf("%q: %v, %v, want %v", cell, got, reason, want)
 			}
 		}
 	}
-	if got, reason := e.read("A Z"); got != nil || reason != "unknown exposure" {
-		t.Errorf("A Z: %v, %q", got, reason)
+	if got, reason := e.read("A Z"); got != nil || !errors.Is(reason, errExposure) {
+		t.Errorf("A Z: %v, %v", got, reason)
 	}
 	free, err := newExposureReader(nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, reason := free.read("x, y x"); !cmp.Equal(got, []string{"x", "y"}) || reason != "" {
-		t.Errorf("without an incident: %v, %q", got, reason)
+	if got, reason := free.read("x, y x"); !cmp.Equal(got, []string{"x", "y"}) || reason != nil {
+		t.Errorf("without an incident: %v, %v", got, reason)
 	}
-	if _, reason := free.read(""); reason != "no exposure" {
-		t.Errorf("without an incident and a default: %q", reason)
+	if _, reason := free.read(""); !errors.Is(reason, errNoExposure) {
+		t.Errorf("without an incident and a default: %v", reason)
 	}
 }
 
@@ -293,45 +297,45 @@ func TestOpenRefuses(t *testing.T) {
 	for _, c := range []struct {
 		name, file, content string
 		opt                 Options
-		want                string
+		want                mailer.Code
 	}{
-		{"empty", "a.csv", "", Options{}, "empty"},
-		{"blank", "a.csv", "\r\n\r\n,,\r\n", Options{}, "only blank lines"},
-		{"no header", "a.csv", "1,山田,a@example.jp\n2,佐藤,b@example.jp\n", Options{}, "looks like data"},
-		{"unknown header", "a.csv", "foo,bar\n1,2\n", Options{}, "メールアドレス"},
-		{"nobody to tell", "a.csv", "name,phone\na,1\n", Options{}, "--column email=HEADER"},
-		{"two columns", "a.csv", "email,メールアドレス\n", Options{}, "both hold email"},
-		{"header twice", "a.csv", "email,x,x\n", Options{}, "stands twice"},
-		{"unknown field", "a.csv", good, Options{Columns: map[string]string{"mail": "email"}}, "no such field"},
-		{"absent header", "a.csv", good, Options{Columns: map[string]string{"name": "foo"}}, "no such header"},
-		{"column twice", "a.csv", good, Options{Columns: map[string]string{"email": "email", "name": "email"}}, "already"},
-		{"utf-16", "a.csv", utf16, Options{}, "UTF-16"},
-		{"utf-16 without mark", "a.csv", "e\x00m\x00", Options{}, "NUL"},
-		{"binary", "a.csv", good + "\x00", Options{}, "NUL"},
-		{"old Excel", "a.xls", "\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", Options{}, ".xls"},
-		{"pdf", "a.csv", "%PDF-1.7", Options{}, "PDF"},
-		{"broken xlsx", "a.xlsx", "PK\x03\x04rubbish", Options{}, "workbook"},
-		{"CR alone", "a.csv", "email,name\ra@example.jp,b\r", Options{}, "CR alone"},
-		{"huge line", "a.csv", "email\n" + strings.Repeat("a", 3<<20), Options{}, "1 MiB"},
-		{"JIS", "a.csv", "email,\x1b$B;aL>\x1b(B\n", Options{Encoding: Auto}, "ISO-2022-JP"},
-		{"JIS rows", "a.csv", "email,name\na@example.jp,\x1b$B;3ED\x1b(B\n", Options{}, "ISO-2022-JP"},
-		{"EUC-JP", "a.csv", "email,name\na@example.jp,\xbb\xb3\xc5\xc4\n", Options{}, "EUC-JP"},
-		{"neither", "a.csv", "email,name\na@example.jp,\x81\x20\n", Options{}, "neither"},
-		{"encoding", "a.csv", good, Options{Encoding: "sjis"}, "auto, utf-8 or cp932"},
-		{"BOM and cp932", "a.csv", "\ufeff" + good, Options{Encoding: CP932}, "byte order mark"},
-		{"header in other encoding", "a.csv", toCP932(t, "会員番号,メールアドレス\n1,a@example.jp\n"), Options{Encoding: UTF8}, "header of column 1"},
-		{"unknown default", "a.csv", good, Options{Exposures: []string{"A"}, Default: []string{"Q"}}, `unknown exposure "Q"`},
-		{"threshold", "a.csv", good, Options{ShiftThreshold: 1.5}, "threshold"},
-		{"malformed header", "a.csv", "\"email\"x\n", Options{}, "row 1 (header): text behind"},
+		{"empty", "a.csv", "", Options{}, "list.empty"},
+		{"blank", "a.csv", "\r\n\r\n,,\r\n", Options{}, "list.blank"},
+		{"no header", "a.csv", "1,山田,a@example.jp\n2,佐藤,b@example.jp\n", Options{}, "list.data-as-header"},
+		{"unknown header", "a.csv", "foo,bar\n1,2\n", Options{}, "list.no-person-column"},
+		{"nobody to tell", "a.csv", "name,phone\na,1\n", Options{}, "list.no-person-column"},
+		{"two columns", "a.csv", "email,メールアドレス\n", Options{}, "list.two-columns"},
+		{"header twice", "a.csv", "email,x,x\n", Options{}, "list.header-twice"},
+		{"unknown field", "a.csv", good, Options{Columns: map[string]string{"mail": "email"}}, "list.field"},
+		{"absent header", "a.csv", good, Options{Columns: map[string]string{"name": "foo"}}, "list.column"},
+		{"column twice", "a.csv", good, Options{Columns: map[string]string{"email": "email", "name": "email"}}, "list.column-taken"},
+		{"utf-16", "a.csv", utf16, Options{}, "list.utf16"},
+		{"utf-16 without mark", "a.csv", "e\x00m\x00", Options{}, "list.binary"},
+		{"binary", "a.csv", good + "\x00", Options{}, "list.binary"},
+		{"old Excel", "a.xls", "\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", Options{}, "list.old-excel"},
+		{"pdf", "a.csv", "%PDF-1.7", Options{}, "list.pdf"},
+		{"broken xlsx", "a.xlsx", "PK\x03\x04rubbish", Options{}, "list.workbook"},
+		{"CR alone", "a.csv", "email,name\ra@example.jp,b\r", Options{}, "list.cr"},
+		{"huge line", "a.csv", "email\n" + strings.Repeat("a", 3<<20), Options{}, "list.huge-row"},
+		{"JIS", "a.csv", "email,\x1b$B;aL>\x1b(B\n", Options{Encoding: Auto}, "list.jis"},
+		{"JIS rows", "a.csv", "email,name\na@example.jp,\x1b$B;3ED\x1b(B\n", Options{}, "list.jis"},
+		{"EUC-JP", "a.csv", "email,name\na@example.jp,\xbb\xb3\xc5\xc4\n", Options{}, "list.euc"},
+		{"neither", "a.csv", "email,name\na@example.jp,\x81\x20\n", Options{}, "list.no-text"},
+		{"encoding", "a.csv", good, Options{Encoding: "sjis"}, "list.encoding"},
+		{"BOM and cp932", "a.csv", "\ufeff" + good, Options{Encoding: CP932}, "list.bom"},
+		{"header in other encoding", "a.csv", toCP932(t, "会員番号,メールアドレス\n1,a@example.jp\n"), Options{Encoding: UTF8}, "list.header"},
+		{"unknown default", "a.csv", good, Options{Exposures: []string{"A"}, Default: []string{"Q"}}, "list.default-exposure"},
+		{"threshold", "a.csv", good, Options{ShiftThreshold: 1.5}, "list.threshold"},
+		{"malformed header", "a.csv", "\"email\"x\n", Options{}, "list.header-row"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r, err := Open(writeList(t, c.file, c.content), c.opt)
 			if err == nil {
 				r.Close()
-				t.Fatalf("opened; want an error with %q", c.want)
+				t.Fatalf("opened; want %s", c.want)
 			}
-			if !errors.Is(err, mailer.ErrInvalid) || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("error %v, want ErrInvalid with %q", err, c.want)
+			if !errors.Is(err, mailer.ErrInvalid) || mailer.CodeOf(err) != c.want {
+				t.Errorf("error %v, want ErrInvalid with %s", err, c.want)
 			}
 		})
 	}
@@ -350,7 +354,7 @@ func TestHeaderOnly(t *testing.T) {
 	}
 	defer r.Close()
 	for range 2 {
-		if _, err := r.Next(); !errors.Is(err, mailer.ErrInvalid) || !strings.Contains(err.Error(), "no rows") {
+		if _, err := r.Next(); !errors.Is(err, mailer.ErrInvalid) || mailer.CodeOf(err) != "list.no-rows" {
 			t.Errorf("Next: %v", err)
 		}
 	}
@@ -366,7 +370,7 @@ func TestHugeRowIsFinal(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if _, err := r.Next(); !errors.Is(err, mailer.ErrInvalid) || !strings.Contains(err.Error(), "1 MiB") {
+		if _, err := r.Next(); !errors.Is(err, mailer.ErrInvalid) || !errors.Is(err, errHugeRow) {
 			t.Errorf("Next: %v", err)
 		}
 	}
@@ -410,9 +414,6 @@ func TestHeaders(t *testing.T) {
 		}
 		if diff := cmp.Diff(c.want, r.Mapping()); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", c.header, diff)
-		}
-		if got := strings.Join(r.Headers(), ","); got != c.header {
-			t.Errorf("headers %s, want %s", got, c.header)
 		}
 		r.Close()
 	}

@@ -1,35 +1,48 @@
 package list
 
 import (
-	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"oshirase/mailer"
+	"oshirase/mailer/japanese"
 )
 
 const maxValue = 1000 // characters of one value
 
+// Why a row is refused, as far as nothing of it has to be told.
+var (
+	errHeaderAgain = mailer.Invalid("list.header-again")
+	errNoHeader    = mailer.Invalid("list.no-column-header")
+	errNobody      = mailer.Invalid("list.nobody")
+	errCard        = mailer.Invalid("list.card")
+	errFormula     = mailer.Invalid("list.formula")
+	errNull        = mailer.Invalid("list.null")
+	errHalfQuote   = mailer.Invalid("list.half-quote")
+	errScientific  = mailer.Invalid("list.scientific")
+	errEmailAsName = mailer.Invalid("list.email-as-name")
+)
+
 // errBlankRow marks a row of nothing but blanks.
-var errBlankRow = &mailer.RowError{Reason: "blank row"}
+var errBlankRow = &mailer.RowError{}
 
 // row judges a record. The first fault that is found is reported.
 func (r *Reader) row(rec record) (mailer.Row, *mailer.RowError) {
 	c := r.columns
-	fault := func(i int, reason string) (mailer.Row, *mailer.RowError) {
-		return mailer.Row{}, rowError(rec.number, c.header(i), reason)
+	fault := func(i int, err error) (mailer.Row, *mailer.RowError) {
+		return mailer.Row{}, &mailer.RowError{Row: rec.number, Column: c.header(i), Err: err}
 	}
 	switch {
-	case rec.bad != "":
+	case rec.bad != nil:
 		return fault(rec.column, rec.bad)
 	case len(rec.fields) != len(c.headers):
-		return fault(-1, fmt.Sprintf("ragged row: %d cells, the header has %d", len(rec.fields), len(c.headers)))
+		return fault(-1, mailer.Invalid("list.ragged", "cells", len(rec.fields), "header", len(c.headers)))
 	case c.repeats(rec.fields):
-		return fault(-1, "the header again")
+		return fault(-1, errHeaderAgain)
 	}
-	if i, reason := r.decode(rec.fields); reason != "" {
-		return fault(i, reason)
+	if i, err := r.decode(rec.fields); err != nil {
+		return fault(i, err)
 	}
 	all := string(r.text) // one allocation for all values of the row
 	empty := true
@@ -38,8 +51,8 @@ func (r *Reader) row(rec record) (mailer.Row, *mailer.RowError) {
 			continue
 		}
 		empty = false
-		if reason := checkValue(all[sp[0]:sp[1]], c.kinds[i].field); reason != "" {
-			return fault(i, reason)
+		if err := checkValue(all[sp[0]:sp[1]], c.kinds[i].field); err != nil {
+			return fault(i, err)
 		}
 	}
 	if empty {
@@ -50,28 +63,28 @@ func (r *Reader) row(rec record) (mailer.Row, *mailer.RowError) {
 
 // decode fills r.text with the values, trimmed, and r.span with where each stands.
 // It returns the first column that cannot be read, and why.
-func (r *Reader) decode(fields [][]byte) (int, string) {
+func (r *Reader) decode(fields [][]byte) (int, error) {
 	decode := r.decoder()
 	r.text, r.span = r.text[:0], r.span[:0]
 	for i, f := range fields {
 		from := len(r.text)
-		text, reason := decode(r.text, f)
-		if reason == "" && r.columns.kinds[i].field != ignored {
+		text, err := decode(r.text, f)
+		if err == nil && r.columns.kinds[i].field != ignored {
 			from2, to := trimSpan(text, from)
-			reason = checkText(text[from2:to])
+			err = checkText(text[from2:to])
 			r.text = text
 			r.span = append(r.span, [2]int{from2, to})
-		} else if reason == "" {
+		} else if err == nil {
 			if r.columns.headers[i] == "" && trimBlanks(string(text[from:])) != "" {
-				reason = "value in a column without a header"
+				err = errNoHeader
 			}
 			r.span = append(r.span, [2]int{from, from})
 		}
-		if reason != "" {
-			return i, reason
+		if err != nil {
+			return i, err
 		}
 	}
-	return 0, ""
+	return 0, nil
 }
 
 // assemble puts the values of a row, which stand in all at r.span, in their places.
@@ -85,7 +98,7 @@ func (r *Reader) assemble(number int64, all string) (mailer.Row, *mailer.RowErro
 		}
 		at := c.joined[field][0]
 		v := r.value(all, c.joined[field])
-		var reason string
+		var err error
 		switch field {
 		case fieldCustomerID:
 			row.CustomerID = v
@@ -94,31 +107,31 @@ func (r *Reader) assemble(number int64, all string) (mailer.Row, *mailer.RowErro
 		case fieldNameKana:
 			row.NameKana = v
 		case fieldEmail:
-			row.Email, reason = readEmail(v)
+			row.Email, err = readEmail(v)
 		case fieldPostalCode:
-			row.PostalCode, reason = readPostalCode(v)
+			row.PostalCode, err = readPostalCode(v)
 		case fieldAddress:
 			row.Address = v
 		case fieldPhone:
-			row.Phone, reason = readPhone(v)
+			row.Phone, err = readPhone(v)
 		case fieldExposure:
 			cell = v
 		}
-		if reason != "" {
-			return mailer.Row{}, rowError(number, c.headers[at], reason)
+		if err != nil {
+			return mailer.Row{}, &mailer.RowError{Row: number, Column: c.headers[at], Err: err}
 		}
 	}
-	var reason string
-	row.Exposures, reason = r.exposures.read(cell)
-	if reason != "" {
+	var err error
+	row.Exposures, err = r.exposures.read(cell)
+	if err != nil {
 		header := ""
 		if at := c.joined[fieldExposure]; len(at) > 0 {
 			header = c.headers[at[0]]
 		}
-		return mailer.Row{}, rowError(number, header, reason)
+		return mailer.Row{}, &mailer.RowError{Row: number, Column: header, Err: err}
 	}
 	if row.CustomerID == "" && row.Email == "" && row.Address == "" {
-		return mailer.Row{}, rowError(number, "", "nobody to tell: neither customer number nor e-mail address nor postal address")
+		return mailer.Row{}, &mailer.RowError{Row: number, Err: errNobody}
 	}
 	if c.attrs > 0 {
 		row.Attributes = make(map[string]string, c.attrs)
@@ -152,14 +165,14 @@ func (r *Reader) value(all string, at []int) string {
 }
 
 // checkText refuses characters that no value may hold.
-func checkText(b []byte) string {
+func checkText(b []byte) error {
 	for i := 0; i < len(b); {
 		if c := b[i]; c < utf8.RuneSelf {
 			switch {
 			case c == '\n' || c == '\r':
-				return reasonLineBreak
+				return errLineBreak
 			case c < ' ' || c == 0x7F:
-				return reasonControl
+				return errControl
 			}
 			i++
 			continue
@@ -169,62 +182,62 @@ func checkText(b []byte) string {
 		if r >= 0x2E80 && r < 0xE000 || r >= 0xFF01 && r < 0xFFF0 { // CJK, kana and full-width forms
 			continue
 		}
-		if reason := checkRune(r); reason != "" {
-			return reason
+		if err := checkRune(r); err != nil {
+			return err
 		}
 	}
-	return ""
+	return nil
 }
 
-func checkRune(r rune) string {
+func checkRune(r rune) error {
 	switch {
 	case r == utf8.RuneError:
-		return reasonReplaced
+		return errReplaced
 	case r == 0x85 || r == 0x2028 || r == 0x2029:
-		return reasonLineBreak
+		return errLineBreak
 	case unicode.Is(unicode.Co, r):
-		return reasonGaiji
+		return errGaiji
 	case unicode.Is(unicode.Cc, r):
-		return reasonControl
+		return errControl
 	case unicode.Is(unicode.Cf, r):
-		return reasonInvisible
+		return errInvisible
 	case r&0xFFFE == 0xFFFE || r >= 0xFDD0 && r <= 0xFDEF:
-		return reasonNoCharacter
+		return errNoCharacter
 	}
-	return ""
+	return nil
 }
 
 // checkValue refuses values that are too long or hold what must not be in a list.
-func checkValue(s string, field int) string {
+func checkValue(s string, field int) error {
 	if len(s) > maxValue && utf8.RuneCountInString(s) > maxValue {
-		return fmt.Sprintf("value longer than %d characters", maxValue)
+		return mailer.Invalid("list.long", "max", maxValue)
 	}
-	if cardLike(s) {
-		return reasonCard
+	if japanese.HoldsCard(s) {
+		return errCard
 	}
 	if field < 0 {
-		return ""
+		return nil
 	}
 	switch s {
 	case "#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!", "#SPILL!", "#CALC!":
-		return "an error value of a spreadsheet formula"
+		return errFormula
 	case "NULL", `\N`, "(null)":
-		return "an empty database value that was exported as text"
+		return errNull
 	}
 	if strings.Count(s, `"`)%2 == 1 {
-		return "a quote without its other half"
+		return errHalfQuote
 	}
 	switch field {
 	case fieldCustomerID, fieldPhone, fieldPostalCode:
 		if scientific(s) {
-			return "a number that a spreadsheet cut to scientific notation: its digits are lost"
+			return errScientific
 		}
 	case fieldName, fieldNameKana:
 		if strings.ContainsAny(s, "@＠") {
-			return "an e-mail address in place of a name: are the columns shifted?"
+			return errEmailAsName
 		}
 	}
-	return ""
+	return nil
 }
 
 // scientific reports whether s is like 1.23E+15.
@@ -239,14 +252,14 @@ func trimSpan(b []byte, from int) (int, int) {
 	to := len(b)
 	for from < to {
 		r, n := utf8.DecodeRune(b[from:to])
-		if !isBlank(r) {
+		if !japanese.IsBlank(r) {
 			break
 		}
 		from += n
 	}
 	for from < to {
 		r, n := utf8.DecodeLastRune(b[from:to])
-		if !isBlank(r) {
+		if !japanese.IsBlank(r) {
 			break
 		}
 		to -= n
@@ -254,6 +267,4 @@ func trimSpan(b []byte, from int) (int, int) {
 	return from, to
 }
 
-func trimBlanks(s string) string { return strings.TrimFunc(s, isBlank) }
-
-func isBlank(r rune) bool { return r == ' ' || r == '\t' || r == '　' || r == 0xA0 }
+func trimBlanks(s string) string { return strings.TrimFunc(s, japanese.IsBlank) }

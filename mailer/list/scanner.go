@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"io"
+
+	"oshirase/mailer"
 )
 
 const (
@@ -16,7 +18,7 @@ const (
 	firstBuffer = 256 << 10
 )
 
-var errHugeRow = invalid("a row is longer than 1 MiB: the file is no list, or its line ends are not LF or CRLF")
+var errHugeRow = mailer.Invalid("list.huge-row")
 
 // scanner splits CSV and TSV into records (RFC 4180, with LF or CRLF). It works on
 // bytes: in UTF-8 as in CP932 no byte of a longer character is a delimiter, a
@@ -141,7 +143,7 @@ func (s *scanner) next() (record, error) {
 			if err != nil {
 				return record{}, err
 			}
-			if bad == "" {
+			if bad == nil {
 				size = n
 			} else {
 				// quoted may have moved the buffer.
@@ -179,7 +181,7 @@ func (s *scanner) split(line []byte) {
 // quoted reads a record that has quotes, over as many lines as they span. It
 // returns the size of the record with its line end, or where and why it is
 // malformed.
-func (s *scanner) quoted() (size, column int, bad string, err error) {
+func (s *scanner) quoted() (size, column int, bad, err error) {
 	for {
 		size, bad, more := s.parse(s.buf[s.start:s.end])
 		if more && s.end-s.start > 2*maxRecord {
@@ -189,27 +191,28 @@ func (s *scanner) quoted() (size, column int, bad string, err error) {
 			return size, len(s.fields), bad, nil
 		}
 		if err := s.fill(); err != nil {
-			return 0, 0, "", err
+			return 0, 0, nil, err
 		}
 	}
 }
 
-const (
-	badOpen   = "quote is not closed"
-	badBehind = "text behind the closing quote"
-	badInside = "quote inside a value that is not quoted"
+// Why a record is malformed.
+var (
+	badOpen   = mailer.Invalid("list.open-quote")
+	badBehind = mailer.Invalid("list.behind-quote")
+	badInside = mailer.Invalid("list.inside-quote")
 )
 
 // parse reads one record from the front of data; more asks for more data. With a
 // reason, s.fields ends before the field that is malformed.
-func (s *scanner) parse(data []byte) (size int, bad string, more bool) {
+func (s *scanner) parse(data []byte) (size int, bad error, more bool) {
 	s.fields, s.scratch = s.fields[:0], s.scratch[:0]
 	breaks := 0
 	for pos := 0; ; {
 		if pos == len(data) || data[pos] != '"' {
 			end, found := s.unquotedEnd(data[pos:])
 			if !found && !s.eof {
-				return 0, "", true
+				return 0, nil, true
 			}
 			value := data[pos : pos+end]
 			pos += end
@@ -222,18 +225,18 @@ func (s *scanner) parse(data []byte) (size int, bad string, more bool) {
 			s.fields = append(s.fields, value)
 		} else {
 			value, n, bad, more := s.quotedValue(data[pos:], &breaks)
-			if bad != "" || more {
+			if bad != nil || more {
 				return 0, bad, more
 			}
 			pos += n
 			s.fields = append(s.fields, value)
 		}
 		if pos == len(data) {
-			return pos, "", false
+			return pos, nil, false
 		}
 		pos++
 		if data[pos-1] == '\n' {
-			return pos, "", false
+			return pos, nil, false
 		}
 	}
 }
@@ -250,7 +253,7 @@ func (s *scanner) unquotedEnd(data []byte) (int, bool) {
 
 // quotedValue reads the value whose opening quote is data[0]; size reaches to the
 // delimiter or line feed behind it.
-func (s *scanner) quotedValue(data []byte, breaks *int) (value []byte, size int, bad string, more bool) {
+func (s *scanner) quotedValue(data []byte, breaks *int) (value []byte, size int, bad error, more bool) {
 	from, pos := 1, 1
 	mark := -1 // start of the value in scratch, where it has doubled quotes
 	for {
@@ -264,7 +267,7 @@ func (s *scanner) quotedValue(data []byte, breaks *int) (value []byte, size int,
 			return nil, 0, badOpen, false
 		}
 		if k < 0 {
-			return nil, 0, "", true
+			return nil, 0, nil, true
 		}
 		pos += k + 1
 		if pos < len(data) && data[pos] == '"' {
@@ -277,7 +280,7 @@ func (s *scanner) quotedValue(data []byte, breaks *int) (value []byte, size int,
 			continue
 		}
 		if pos == len(data) && !s.eof {
-			return nil, 0, "", true
+			return nil, 0, nil, true
 		}
 		break
 	}
@@ -288,7 +291,7 @@ func (s *scanner) quotedValue(data []byte, breaks *int) (value []byte, size int,
 	}
 	if pos < len(data) && data[pos] == '\r' {
 		if pos+1 == len(data) && !s.eof {
-			return nil, 0, "", true
+			return nil, 0, nil, true
 		}
 		if pos+1 == len(data) || data[pos+1] == '\n' {
 			pos++
@@ -297,7 +300,7 @@ func (s *scanner) quotedValue(data []byte, breaks *int) (value []byte, size int,
 	if pos < len(data) && data[pos] != s.delim && data[pos] != '\n' {
 		return nil, 0, badBehind, false
 	}
-	return value[:len(value):len(value)], pos, "", false
+	return value[:len(value):len(value)], pos, nil, false
 }
 
 // sniffDelimiter decides between comma and tab: by the extension, where the header

@@ -30,15 +30,15 @@ func scan(t testing.TB, r io.Reader, delim byte) (records [][]string) {
 		for _, f := range rec.fields {
 			fields = append(fields, string(f))
 		}
-		if rec.bad != "" {
-			fields = []string{"bad: " + rec.bad}
+		if rec.bad != nil {
+			fields = []string{"bad: " + rec.bad.Error()}
 		}
 		records = append(records, fields)
 	}
 }
 
 func TestScanner(t *testing.T) {
-	bad := func(reason string) []string { return []string{"bad: " + reason} }
+	bad := func(reason error) []string { return []string{"bad: " + reason.Error()} }
 	for _, c := range []struct {
 		in   string
 		want [][]string

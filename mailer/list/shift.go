@@ -1,7 +1,6 @@
 package list
 
 import (
-	"fmt"
 	"math"
 	"slices"
 
@@ -21,20 +20,6 @@ const (
 	fewVotes = 5
 	fewShare = 0.8
 )
-
-// ShiftedError ends a list whose names stand beside other people's addresses.
-type ShiftedError struct{ mailer.Shift }
-
-func (e *ShiftedError) Error() string {
-	where := "below"
-	if e.Offset < 0 {
-		where = "above"
-	}
-	return fmt.Sprintf("names stand beside other people's addresses: from row %d on; for %.0f %% of the rows that tell (%d of %d) the address is %d row(s) further %s; restore the list from its source",
-		e.From, 100*e.Share, e.Shifted, e.Own+e.Shifted, int(math.Abs(float64(e.Offset))), where)
-}
-
-func (e *ShiftedError) Unwrap() error { return mailer.ErrInvalid }
 
 // shiftDetector compares each row with its neighbours, in constant memory.
 //
@@ -64,7 +49,7 @@ func newShiftDetector(threshold float64) (*shiftDetector, error) {
 	case threshold == 0:
 		threshold = DefaultShiftThreshold
 	case threshold > 1 || math.IsNaN(threshold):
-		return nil, invalid("shift threshold %v: use a share of at most 1", threshold)
+		return nil, mailer.Invalid("list.threshold", "threshold", threshold)
 	}
 	return &shiftDetector{threshold: threshold}, nil
 }
@@ -162,4 +147,13 @@ func (d *shiftDetector) finish() bool {
 	}
 	few := rep.Shifted >= fewVotes && rep.Share >= fewShare && rep.Shifted*2 >= rep.Voting
 	return stretch || (few || rep.Shifted >= minVotes) && rep.Share > d.threshold && rep.Shifted >= dominance*background
+}
+
+// shiftedError ends a list whose names stand beside other people's addresses.
+func shiftedError(s *mailer.Shift) error {
+	percent := int(math.Round(100 * s.Share))
+	if s.Offset < 0 {
+		return mailer.Invalid("list.shifted-up", "from", s.From, "percent", percent, "shifted", s.Shifted, "compared", s.Own+s.Shifted, "rows", -s.Offset)
+	}
+	return mailer.Invalid("list.shifted-down", "from", s.From, "percent", percent, "shifted", s.Shifted, "compared", s.Own+s.Shifted, "rows", s.Offset)
 }

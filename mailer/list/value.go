@@ -9,24 +9,34 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"oshirase/mailer"
+	"oshirase/mailer/japanese"
+)
+
+// Why a value is refused, as far as nothing of it has to be told.
+var (
+	errManyAddresses = mailer.Invalid("list.many-addresses")
+	errPostalCode    = mailer.Invalid("list.postal-code")
+	errPhone         = mailer.Invalid("list.phone")
+	errExposure      = mailer.Invalid("list.exposure")
+	errNoExposure    = mailer.Invalid("list.no-exposure")
 )
 
 // readEmail checks an address; full-width ASCII is folded, everything else stays
 // as it was written.
-func readEmail(s string) (string, string) {
+func readEmail(s string) (string, error) {
 	if s == "" {
-		return "", ""
+		return "", nil
 	}
 	if !ascii(s) {
 		s = strings.Map(narrow, s)
 	}
 	if _, err := mailer.ParseAddress(s); err != nil {
 		if strings.Count(s, "@") > 1 && strings.ContainsAny(s, ",;、，；/|・ \t") {
-			return "", "more than one address in the cell"
+			return "", errManyAddresses
 		}
-		return "", "e-mail address: " + strings.TrimPrefix(err.Error(), mailer.ErrInvalid.Error()+": ")
+		return "", mailer.Invalid("list.email", "cause", err)
 	}
-	return s, ""
+	return s, nil
 }
 
 func ascii(s string) bool {
@@ -52,9 +62,9 @@ func narrow(r rune) rune {
 // readPostalCode writes seven digits as 123-4567. Anything else is kept as it is
 // (foreign codes; a leading zero that a spreadsheet dropped is not guessed),
 // unless it cannot be a postal code at all.
-func readPostalCode(s string) (string, string) {
+func readPostalCode(s string) (string, error) {
 	if s == "" || len(s) == 8 && s[3] == '-' && strings.Trim(s[:3]+s[4:], "0123456789") == "" {
-		return s, ""
+		return s, nil
 	}
 	n := strings.TrimSpace(strings.TrimPrefix(norm.NFKC.String(s), "〒"))
 	var digits []byte
@@ -62,51 +72,35 @@ func readPostalCode(s string) (string, string) {
 		switch {
 		case r >= '0' && r <= '9':
 			digits = append(digits, byte(r))
-		case r == ' ' || isDash(r):
+		case r == ' ' || japanese.IsDash(r):
 		case r == '@' || unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana):
-			return "", "no postal code: are the columns shifted?"
+			return "", errPostalCode
 		default:
 			if len(n) > 12 {
-				return "", "no postal code: are the columns shifted?"
+				return "", errPostalCode
 			}
-			return s, ""
+			return s, nil
 		}
 	}
 	switch {
 	case len(digits) == 7:
-		return string(digits[:3]) + "-" + string(digits[3:]), ""
+		return string(digits[:3]) + "-" + string(digits[3:]), nil
 	case len(digits) > 10 || len(digits) == 0:
-		return "", "no postal code: are the columns shifted?"
+		return "", errPostalCode
 	}
-	return s, ""
+	return s, nil
 }
 
 // readPhone folds full-width digits and dashes, and keeps the rest.
-func readPhone(s string) (string, string) {
+func readPhone(s string) (string, error) {
 	if s == "" {
-		return "", ""
+		return "", nil
 	}
-	if !ascii(s) {
-		s = strings.Map(func(r rune) rune {
-			if isDash(r) {
-				return '-'
-			}
-			return r
-		}, norm.NFKC.String(s))
-	}
+	s = japanese.FoldPhone(s)
 	if strings.Contains(s, "@") {
-		return "", "no phone number: are the columns shifted?"
+		return "", errPhone
 	}
-	return s, ""
-}
-
-// isDash knows the characters that stand for a hyphen between digits.
-func isDash(r rune) bool {
-	switch r {
-	case '-', '‐', '‑', '‒', '–', '—', '―', '−', '－', 'ー', 'ｰ', '─', '﹣':
-		return true
-	}
-	return false
+	return s, nil
 }
 
 // exposureReader reads exposure cells. Lists have few different cells, so each is
@@ -130,7 +124,7 @@ func newExposureReader(known, def []string) (*exposureReader, error) {
 	}
 	for _, id := range def {
 		if _, ok := e.id(id); !ok {
-			return nil, invalid("unknown exposure %q; the incident has %s", id, strings.Join(known, ", "))
+			return nil, mailer.Invalid("list.default-exposure", "exposure", id, "known", known)
 		}
 	}
 	e.def = def
@@ -148,9 +142,9 @@ func (e *exposureReader) id(s string) (string, bool) {
 
 // read returns the exposures of a cell and the default ones, in the order of the
 // incident, none twice.
-func (e *exposureReader) read(cell string) ([]string, string) {
+func (e *exposureReader) read(cell string) ([]string, error) {
 	if ids, ok := e.cells[cell]; ok {
-		return ids, ""
+		return ids, nil
 	}
 	var found []string
 	add := func(s string) bool {
@@ -169,17 +163,17 @@ func (e *exposureReader) read(cell string) ([]string, string) {
 	}
 	for _, s := range words {
 		if !add(s) {
-			return nil, "unknown exposure"
+			return nil, errExposure
 		}
 	}
 	if len(found) == 0 {
-		return nil, "no exposure"
+		return nil, errNoExposure
 	}
 	ids := e.order(found)
 	if len(e.cells) < maxCells {
 		e.cells[strings.Clone(cell)] = ids
 	}
-	return ids, ""
+	return ids, nil
 }
 
 func (e *exposureReader) order(found []string) []string {

@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 
 	"github.com/xuri/excelize/v2"
+
+	"oshirase/mailer"
 )
 
 // Limits against workbooks that unpack to more than any list of people: a sheet
@@ -55,7 +57,7 @@ func (r *Reader) openXLSX() error {
 		CultureInfo: excelize.CultureNameJaJP, ShortDatePattern: "yyyy/m/d",
 	})
 	if err != nil {
-		return errors.Join(invalid("not a workbook that can be read (%v): save it as .xlsx or as CSV", err), os.RemoveAll(dir))
+		return errors.Join(mailer.Invalid("list.workbook", "cause", err), os.RemoveAll(dir))
 	}
 	r.info.Encoding = XLSX
 	w := &workbook{book: book, dir: dir}
@@ -80,7 +82,7 @@ func (r *Reader) openXLSX() error {
 		_ = rows.Close() // of a sheet that is not read on
 	}
 	if first == nil {
-		first = invalid("the workbook has no visible sheet")
+		first = mailer.Invalid("list.no-sheet")
 	}
 	return first
 }
@@ -100,7 +102,7 @@ func (w *workbook) close() error {
 	return errors.Join(err, w.book.Close(), os.RemoveAll(w.dir))
 }
 
-var errDamaged = invalid("the sheet is damaged: its XML breaks off before the last row; open and save it in a spreadsheet program, or save it as CSV")
+var errDamaged = mailer.Invalid("list.damaged-sheet")
 
 func (s *sheetSource) next() (record, error) {
 	if !s.rows.Next() {
@@ -145,7 +147,7 @@ func (s *sheetSource) next() (record, error) {
 func lastRows(r io.ReaderAt, size int64) (map[string]int64, error) {
 	z, err := zip.NewReader(r, size)
 	if err != nil {
-		return nil, invalid("not a workbook that can be read (%v): save it as .xlsx or as CSV", err)
+		return nil, mailer.Invalid("list.workbook", "cause", err)
 	}
 	var book struct {
 		Sheets []struct {
@@ -163,7 +165,7 @@ func lastRows(r io.ReaderAt, size int64) (map[string]int64, error) {
 		if err := readPart(z, name, func(r io.Reader) error {
 			return xml.NewDecoder(io.LimitReader(r, 16<<20)).Decode(v)
 		}); err != nil {
-			return nil, invalid("not a workbook that can be read (%s: %v)", name, err)
+			return nil, mailer.Invalid("list.workbook-part", "part", name, "cause", err)
 		}
 	}
 	targets := map[string]string{}
@@ -182,7 +184,7 @@ func lastRows(r io.ReaderAt, size int64) (map[string]int64, error) {
 			return err
 		})
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			return nil, invalid("sheet %q cannot be read (%v)", sheet.Name, err)
+			return nil, mailer.Invalid("list.sheet", "sheet", sheet.Name, "cause", err)
 		}
 	}
 	return last, nil

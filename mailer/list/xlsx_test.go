@@ -69,10 +69,10 @@ func TestReadsXLSX(t *testing.T) {
 		t.Errorf("rows (-want +got):\n%s", diff)
 	}
 	wantRefused := []string{
-		"5|メールアドレス|e-mail address: no @ in address",
-		"6|氏名|line break in a value",
-		"7||ragged row: 7 cells, the header has 5",
-		"8||ragged row: 6 cells, the header has 5",
+		"5|メールアドレス|list.email: address.no-at",
+		"6|氏名|list.line-break",
+		"7||list.ragged (cells=7, header=5)",
+		"8||list.ragged (cells=6, header=5)",
 	}
 	if diff := cmp.Diff(wantRefused, refused); diff != "" {
 		t.Errorf("refused (-want +got):\n%s", diff)
@@ -105,7 +105,7 @@ func TestXLSXNumbersAreText(t *testing.T) {
 
 func TestXLSXWithoutHeader(t *testing.T) {
 	path := writeBook(t, func(f *excelize.File) { setRows(t, f, "Sheet1", []any{1, "山田"}) })
-	if _, err := Open(path, Options{}); !errors.Is(err, mailer.ErrInvalid) || !strings.Contains(err.Error(), "メールアドレス") {
+	if _, err := Open(path, Options{}); !errors.Is(err, mailer.ErrInvalid) || mailer.CodeOf(err) != "list.no-person-column" {
 		t.Errorf("Open: %v", err)
 	}
 	hidden := writeBook(t, func(f *excelize.File) {
@@ -177,7 +177,7 @@ func TestXLSXDamaged(t *testing.T) {
 	for err == nil {
 		_, err = r.Next()
 	}
-	if !errors.Is(err, mailer.ErrInvalid) || !strings.Contains(err.Error(), "damaged") {
+	if !errors.Is(err, mailer.ErrInvalid) || !errors.Is(err, errDamaged) {
 		t.Errorf("Next: %v", err)
 	}
 }
@@ -229,7 +229,7 @@ func TestXLSXErrorsFile(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "errors.csv")
 	writeErrors(t, path, out)
 	got, err := os.ReadFile(out)
-	want := "\ufeffエラー行,エラー列,エラー理由,会員番号,メールアドレス\r\n2,メールアドレス,e-mail address: no @ in address,0001,bad\r\n"
+	want := "\ufeffエラー行,エラー列,エラー理由,会員番号,メールアドレス\r\n2,メールアドレス,list.email: address.no-at,0001,bad\r\n"
 	if err != nil || string(got) != want {
 		t.Errorf("%q, %v, want %q", got, err, want)
 	}

@@ -27,7 +27,7 @@ type Pace struct {
 type Options struct {
 	Pace
 	Lease     time.Duration   // 60 s; renewed at a third of it
-	Retry     []time.Duration // waits between attempts, the last repeats; 1 m
+	Retry     []time.Duration // waits between attempts, the last repeats; mailer.DefaultRetry
 	Deadline  time.Duration   // from the first attempt until a delivery expires; 48 h
 	Grace     time.Duration   // how late a scheduled campaign may start by itself; 1 h
 	StopGrace time.Duration   // how long what is on the wire may take after a stop; 10 s
@@ -48,22 +48,22 @@ type Options struct {
 
 func (o *Options) defaults() {
 	if o.Batch <= 0 {
-		o.Batch = 500
+		o.Batch = mailer.DefaultBatch
 	}
 	if o.Lease <= 0 {
-		o.Lease = time.Minute
+		o.Lease = mailer.DefaultLease
 	}
 	if len(o.Retry) == 0 {
-		o.Retry = []time.Duration{time.Minute}
+		o.Retry = mailer.DefaultRetry()
 	}
 	if o.Deadline <= 0 {
-		o.Deadline = 48 * time.Hour
+		o.Deadline = mailer.DefaultDeadline
 	}
 	if o.Grace <= 0 {
-		o.Grace = time.Hour
+		o.Grace = mailer.DefaultGrace
 	}
 	if o.StopGrace <= 0 {
-		o.StopGrace = 10 * time.Second
+		o.StopGrace = mailer.DefaultStopGrace
 	}
 	if o.RelayWait <= 0 {
 		o.RelayWait = 5 * time.Minute

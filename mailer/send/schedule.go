@@ -2,7 +2,6 @@ package send
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/robfig/cron/v3"
@@ -13,17 +12,15 @@ import (
 // Schedule is a batch run that the daemon starts by the clock.
 type Schedule struct {
 	Name     string
-	Cron     string // five fields (minute hour day month weekday), Asia/Tokyo
+	Times    Times
 	Campaign string // empty: all running campaigns
 }
 
-// ParseCron reads the five fields, or a descriptor such as @hourly.
-func ParseCron(spec string) (cron.Schedule, error) {
-	s, err := cron.ParseStandard(spec)
-	if err != nil {
-		return nil, fmt.Errorf("%w: cron %q: %w", mailer.ErrInvalid, spec, err)
-	}
-	return s, nil
+// Times are the times of a schedule. Who reads the config makes them: there alone
+// the grammar of cron entries is known.
+type Times interface {
+	// Next is the first time after t, in the zone of t; zero: there is none.
+	Next(t time.Time) time.Time
 }
 
 // Daemon serves until the context ends. Without schedules every running
@@ -40,11 +37,7 @@ func (r *Runner) Daemon(ctx context.Context, schedules []Schedule) error {
 		cron.Recover(cronLog{r}), cron.SkipIfStillRunning(cronLog{r}),
 	))
 	for _, sc := range schedules {
-		spec, err := ParseCron(sc.Cron)
-		if err != nil {
-			return fmt.Errorf("schedule %s: %w", sc.Name, err)
-		}
-		c.Schedule(spec, cron.FuncJob(func() {
+		c.Schedule(sc.Times, cron.FuncJob(func() {
 			at := r.Options.Now().Truncate(time.Minute)
 			mine, err := r.Ledger.FireOnce(ctx, sc.Name, at)
 			if err != nil {

@@ -1,13 +1,14 @@
 package sink
 
 import (
-	"errors"
 	"fmt"
 	"hash/fnv"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"oshirase/mailer"
 )
 
 // Syntax explains the rules to people; it is part of the help of the command.
@@ -107,37 +108,46 @@ func ParseRules(texts []string) ([]Rule, error) {
 
 // ParseRule reads one rule; see Syntax.
 func ParseRule(text string) (Rule, error) {
-	fail := func(format string, args ...any) (Rule, error) {
-		return Rule{}, fmt.Errorf("fault %q: %s", text, fmt.Sprintf(format, args...))
+	r := Rule{P: 1}
+	if err := r.parse(text); err != nil {
+		return Rule{}, mailer.Invalid("fault.rule", "rule", text, "cause", err)
 	}
+	return r, nil
+}
+
+func (r *Rule) parse(text string) error {
 	when, what, ok := strings.Cut(text, ":")
 	if !ok {
-		return fail("no action: write POINT=PATTERN:ACTION")
+		return mailer.Invalid("fault.no-action")
 	}
 	parts := strings.Split(when, ",")
-	r := Rule{P: 1}
-	point, pattern, given := strings.Cut(parts[0], "=")
+	if err := r.where(parts[0]); err != nil {
+		return err
+	}
+	for _, c := range parts[1:] {
+		if err := r.condition(c); err != nil {
+			return err
+		}
+	}
+	return r.action(strings.TrimSpace(what))
+}
+
+// where reads POINT or POINT=PATTERN.
+func (r *Rule) where(text string) error {
+	point, pattern, given := strings.Cut(text, "=")
 	r.Point, r.Pattern = strings.TrimSpace(point), strings.TrimSpace(pattern)
 	takesPattern, known := points[r.Point]
 	switch {
 	case !known:
-		return fail("no point %q", r.Point)
+		return mailer.Invalid("fault.point", "point", r.Point)
 	case given && r.Pattern == "":
-		return fail("empty pattern")
+		return mailer.Invalid("fault.empty-pattern")
 	case !given:
 		r.Pattern = "*"
 	case !takesPattern && r.Pattern != "*":
-		return fail("%s takes no pattern", r.Point)
+		return mailer.Invalid("fault.pattern", "point", r.Point)
 	}
-	for _, c := range parts[1:] {
-		if err := r.condition(c); err != nil {
-			return fail("%v", err)
-		}
-	}
-	if err := r.action(strings.TrimSpace(what)); err != nil {
-		return fail("%v", err)
-	}
-	return r, nil
+	return nil
 }
 
 func (r *Rule) condition(text string) error {
@@ -145,14 +155,14 @@ func (r *Rule) condition(text string) error {
 	if name == "p" {
 		p, err := strconv.ParseFloat(value, 64)
 		if err != nil || !(p >= 0 && p <= 1) {
-			return fmt.Errorf("p=%s: use a number from 0 to 1", value)
+			return mailer.Invalid("fault.share", "value", value)
 		}
 		r.P = p
 		return nil
 	}
 	n, err := strconv.Atoi(value)
 	if err != nil || n < 1 {
-		return fmt.Errorf("%s: use first=N, after=N, every=N or p=P", text)
+		return mailer.Invalid("fault.condition", "condition", text)
 	}
 	switch name {
 	case "first":
@@ -162,7 +172,7 @@ func (r *Rule) condition(text string) error {
 	case "every":
 		r.Every = n
 	default:
-		return fmt.Errorf("no condition %q", name)
+		return mailer.Invalid("fault.no-condition", "condition", name)
 	}
 	return nil
 }
@@ -171,11 +181,11 @@ func (r *Rule) action(text string) error {
 	verb, rest, _ := strings.Cut(text, " ")
 	if code, err := strconv.Atoi(verb); err == nil {
 		if code < 200 || code > 599 || len(verb) != 3 {
-			return fmt.Errorf("no reply code %s", verb)
+			return mailer.Invalid("fault.code", "reply", verb)
 		}
 		r.Action, r.Code, r.Text = Reply, code, strings.ReplaceAll(rest, `\n`, "\n")
 		if strings.ContainsAny(r.Text, "\r\x00") {
-			return errors.New("CR or NUL in a reply: use raw")
+			return mailer.Invalid("fault.reply")
 		}
 		return nil
 	}
@@ -185,37 +195,37 @@ func (r *Rule) action(text string) error {
 	case Drop, Reset, Stall, Garbage:
 	case TakeDrop:
 		if r.Point != "dot" {
-			return errors.New("take-drop is for dot")
+			return mailer.Invalid("fault.take-drop")
 		}
 	case WrongCert:
 		if r.Point != "starttls" && r.Point != "connect" {
-			return errors.New("wrong-cert is for starttls and connect")
+			return mailer.Invalid("fault.wrong-cert")
 		}
 	case Without:
 		if r.Point != "ehlo" || rest == "" {
-			return errors.New("write ehlo:without EXTENSION")
+			return mailer.Invalid("fault.without")
 		}
 		r.Text = strings.ToUpper(rest)
 		return nil
 	case Raw:
 		raw, err := strconv.Unquote(`"` + strings.ReplaceAll(rest, `"`, `\"`) + `"`)
 		if err != nil {
-			return errors.New("raw: broken escape")
+			return mailer.Invalid("fault.raw")
 		}
 		r.Text = raw
 		return nil
 	case Delay, Drip:
 		d, err := time.ParseDuration(rest)
 		if err != nil || d <= 0 {
-			return fmt.Errorf("%s needs a time such as 200ms", verb)
+			return mailer.Invalid("fault.wait", "action", verb)
 		}
 		r.Wait = d
 		return nil
 	default:
-		return fmt.Errorf("no action %q", verb)
+		return mailer.Invalid("fault.action", "action", verb)
 	}
 	if rest != "" {
-		return fmt.Errorf("%s takes nothing behind it", verb)
+		return mailer.Invalid("fault.rest", "action", verb)
 	}
 	return nil
 }

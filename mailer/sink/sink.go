@@ -20,6 +20,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"oshirase/mailer"
 )
 
 // TLSMode says how a Server speaks TLS.
@@ -151,7 +153,7 @@ func (s *Server) Addr() net.Addr { return s.ln.Addr() }
 // without TLS.
 func (s *Server) WriteCA(path string) error {
 	if s.ca == nil {
-		return errors.New("the receiver has no TLS, and so no CA")
+		return mailer.Conflict("sink.no-ca")
 	}
 	return os.WriteFile(filepath.Clean(path), s.ca.pem, 0o644)
 }

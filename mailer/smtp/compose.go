@@ -15,6 +15,7 @@ import (
 	"github.com/wneessen/go-mail"
 
 	"oshirase/mailer"
+	"oshirase/mailer/japanese"
 )
 
 // ComposerOptions say how the messages of one merchant are made.
@@ -94,15 +95,15 @@ func (c *Composer) Compose(dst []byte, h *mailer.Header, n *mailer.Notice) ([]by
 		return nil, err
 	}
 	cs := utf8Base64
-	switch strings.ToLower(h.Charset) {
-	case "", "utf-8":
-	case "iso-2022-jp":
+	switch mailer.Charset(strings.ToLower(string(h.Charset))) {
+	case "", mailer.CharsetUTF8:
+	case mailer.CharsetISO2022JP:
 		cs = jis7bit
 	default:
 		return nil, fmt.Errorf("%w: charset %q: use utf-8 or iso-2022-jp", mailer.ErrInvalid, h.Charset)
 	}
 	msg, err := c.compose(dst[:0], h, n, cs)
-	if errors.Is(err, errNotInCharset) {
+	if errors.Is(err, japanese.ErrNotInJIS) {
 		msg, err = c.compose(dst[:0], h, n, utf8Base64)
 	}
 	if err != nil {
@@ -168,8 +169,8 @@ func (c *Composer) compose(dst []byte, h *mailer.Header, n *mailer.Notice, cs ch
 	body := n.Body
 	if cs.jis {
 		var ok bool
-		if body, ok = normalizeJIS(body); !ok {
-			return nil, errNotInCharset
+		if body, ok = japanese.NormalizeJIS(body); !ok {
+			return nil, japanese.ErrNotInJIS
 		}
 	}
 	size := hd.size + len(subject)*5/4 + 256
@@ -221,15 +222,15 @@ func appendJISBody(dst []byte, body string) ([]byte, error) {
 		line, rest, _ := strings.Cut(body, "\n")
 		line = strings.TrimSuffix(line, "\r")
 		if strings.IndexByte(line, '\r') >= 0 {
-			return nil, errNotInCharset
+			return nil, japanese.ErrNotInJIS
 		}
 		before := len(dst)
 		var err error
-		if dst, _, err = appendJIS(dst, line, 0); err != nil {
+		if dst, _, err = japanese.AppendJIS(dst, line, 0); err != nil {
 			return nil, err
 		}
 		if len(dst)-before > maxLine {
-			return nil, errNotInCharset // base64 has no long lines
+			return nil, japanese.ErrNotInJIS // base64 has no long lines
 		}
 		dst = append(dst, "\r\n"...)
 		body = rest

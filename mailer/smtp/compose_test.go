@@ -33,7 +33,9 @@ func header(change ...func(*mailer.Header)) *mailer.Header {
 	return h
 }
 
-func charset(cs string) func(*mailer.Header) { return func(h *mailer.Header) { h.Charset = cs } }
+func charset(cs string) func(*mailer.Header) {
+	return func(h *mailer.Header) { h.Charset = mailer.Charset(cs) }
+}
 
 func notice(subject, body string) *mailer.Notice { return &mailer.Notice{Subject: subject, Body: body} }
 

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"oshirase/mailer"
+	"oshirase/mailer/japanese"
 )
 
 const (
@@ -196,12 +197,12 @@ func encodeWords(name, s string, cs charset) (string, error) {
 		limit = room(maxWord)
 	}
 	if cs.jis {
-		s, ok := normalizeJIS(s)
+		s, ok := japanese.NormalizeJIS(s)
 		if !ok {
-			return "", errNotInCharset
+			return "", japanese.ErrNotInJIS
 		}
 		for rest := s; rest != ""; {
-			word, n, err := appendJIS(nil, rest, limit)
+			word, n, err := japanese.AppendJIS(nil, rest, limit)
 			if err != nil {
 				return "", err
 			}

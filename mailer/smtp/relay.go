@@ -91,13 +91,13 @@ func (r RelayOptions) withDefaults() RelayOptions {
 	if r.EHLO == "" {
 		r.EHLO = "[127.0.0.1]"
 	}
-	num(&r.Connections, 10)
-	num(&r.Weight, 1)
-	num(&r.Intents, 1)
-	def(&r.Idle, 30*time.Second)
-	def(&r.DialTimeout, 30*time.Second)
-	def(&r.CommandTimeout, 5*time.Minute)
-	def(&r.DataTimeout, 10*time.Minute)
+	num(&r.Connections, mailer.DefaultConnections)
+	num(&r.Weight, mailer.DefaultWeight)
+	num(&r.Intents, mailer.DefaultIntents)
+	def(&r.Idle, mailer.DefaultIdle)
+	def(&r.DialTimeout, mailer.DefaultDialTimeout)
+	def(&r.CommandTimeout, mailer.DefaultCommandTimeout)
+	def(&r.DataTimeout, mailer.DefaultDataTimeout)
 	def(&r.Grace, 5*time.Second)
 	return r
 }
@@ -135,8 +135,8 @@ func newRelay(opt RelayOptions) (*relay, error) {
 	if r.Connections < 0 || r.MessagesPerConnection < 0 || r.Weight < 0 {
 		return fail("connections, messages and weight must not be negative")
 	}
-	if r.Intents < 1 || r.Intents > maxIntents {
-		return fail("intents: use 1 to %d", maxIntents)
+	if r.Intents < 1 || r.Intents > mailer.MaxIntents {
+		return fail("intents: use 1 to %d", mailer.MaxIntents)
 	}
 	for _, d := range []time.Duration{r.Idle, r.DialTimeout, r.CommandTimeout, r.DataTimeout, r.Grace} {
 		if d < 0 {
@@ -151,7 +151,7 @@ func newRelay(opt RelayOptions) (*relay, error) {
 		if r.CAFile != "" || r.ServerName != "" {
 			return fail("a CA or server name without TLS")
 		}
-		if r.Username != "" && !loopback(host) {
+		if r.Username != "" && !mailer.Loopback(host) {
 			return fail("a password without TLS; only a relay on this machine may have that")
 		}
 	case TLSRequired, TLSImplicit:
@@ -207,14 +207,6 @@ func heloName(s string) bool {
 		}
 	}
 	return len(s) <= 255
-}
-
-func loopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
 }
 
 // authentication mechanisms in order of preference. go-mail's own discovery

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"oshirase/mailer"
+	"oshirase/mailer/japanese"
 )
 
 // TestSpliceIsGoMail: a message put together from a ready-made head and a body
@@ -45,7 +46,7 @@ func TestSpliceIsGoMail(t *testing.T) {
 		h := &mailer.Header{
 			From: ascii(20) + "@" + ascii(30) + ".example", FromName: words(60), To: ascii(64) + "@" + ascii(60) + "." + ascii(60) + ".example",
 			MessageID: ascii(90) + "@" + ascii(60) + ".example", Date: time.Unix(random.Int64N(1<<32), 0),
-			Charset: []string{"utf-8", "iso-2022-jp"}[i%2],
+			Charset: []mailer.Charset{mailer.CharsetUTF8, mailer.CharsetISO2022JP}[i%2],
 		}
 		if i%3 == 0 {
 			h.ReplyTo = ascii(60) + "@" + ascii(60) + ".example"
@@ -69,7 +70,7 @@ func TestSpliceIsGoMail(t *testing.T) {
 		}
 		body := n.Body
 		if cs.jis {
-			body, _ = normalizeJIS(body)
+			body, _ = japanese.NormalizeJIS(body)
 		}
 		values := [slots]string{slotDate: date(h.Date), slotMessageID: "<" + h.MessageID + ">", slotSubject: subject, slotTo: "<" + h.To + ">"}
 		var want bytes.Buffer

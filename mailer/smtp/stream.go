@@ -29,9 +29,6 @@ import (
 // takes nothing more (RFC 5321 section 3.8); else Unknown. Once RCPT was refused, nothing that comes later
 // makes it an acceptance.
 
-// maxIntents bounds what one cut can leave unknown.
-const maxIntents = 16
-
 // farewell is how long a relay that said 421 may take to close, or to go on all
 // the same.
 const farewell = 30 * time.Second

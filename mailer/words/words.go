@@ -1,8 +1,9 @@
 // Package words puts into words what the rest of the house says in codes: errors,
 // and why something waits. It is the one catalogue; cmd and web alone use it.
 //
-// A phrase has {name} where an argument goes, and {cause} where the words of what
-// lies below go; without {cause} these follow behind a colon.
+// A phrase has {name} where an argument goes, {name:q} where it goes in quotes as Go
+// writes them, {name:or} where a list goes as one or another, and {cause} where the
+// words of what lies below go; without {cause} these follow behind a colon.
 package words
 
 import (
@@ -29,7 +30,27 @@ type phrase struct {
 	hint string // empty: nothing can be advised
 }
 
-var placeholder = regexp.MustCompile(`\{[a-z_]+\}`)
+var placeholder = regexp.MustCompile(`\{([a-z_]+)(:q|:or)?\}`)
+
+// fill puts the arguments of an error into a phrase, and says whether the cause was
+// among them.
+func fill(text string, e *mailer.Error) (s string, cause bool) {
+	s = placeholder.ReplaceAllStringFunc(text, func(m string) string {
+		name, form, _ := strings.Cut(m[1:len(m)-1], ":")
+		list, isList := e.Arg(name).([]string)
+		switch {
+		case name == "cause":
+			cause = true
+			return Error(e.Err)
+		case form == "q":
+			return fmt.Sprintf("%q", e.Arg(name))
+		case form == "or" && isList:
+			return strings.Join(list, " or ")
+		}
+		return value(e.Arg(name))
+	})
+	return s, cause
+}
 
 // Error is an error in words. What holds no mailer.Error is said as it stands;
 // where one lies inside another error, its words take the place of its codes.
@@ -40,9 +61,13 @@ func Error(err error) string {
 	case *mailer.Error:
 		return ofError(e)
 	}
-	s := err.Error()
+	s, at := err.Error(), 0
 	for _, inner := range unwrap(err) {
-		s = strings.Replace(s, inner.Error(), Error(inner), 1)
+		old, words := inner.Error(), Error(inner)
+		if i := strings.Index(s[at:], old); i >= 0 {
+			s = s[:at+i] + words + s[at+i+len(old):]
+			at += i + len(words)
+		}
 	}
 	return s
 }
@@ -52,15 +77,7 @@ func ofError(e *mailer.Error) string {
 	if !known {
 		return e.Error()
 	}
-	said := false
-	s := placeholder.ReplaceAllStringFunc(p.text, func(m string) string {
-		name := m[1 : len(m)-1]
-		if name == "cause" {
-			said = true
-			return Error(e.Err)
-		}
-		return value(e.Arg(name))
-	})
+	s, said := fill(p.text, e)
 	if e.Err != nil && !said {
 		s += ": " + Error(e.Err)
 	}
@@ -90,7 +107,8 @@ func Hints(err error) []string {
 	walk = func(err error) {
 		if e, ok := err.(*mailer.Error); ok {
 			if hint := english[e.Code].hint; hint != "" {
-				found = appendNew(found, placeholder.ReplaceAllStringFunc(hint, func(m string) string { return value(e.Arg(m[1 : len(m)-1])) }))
+				hint, _ = fill(hint, e)
+				found = appendNew(found, hint)
 				return
 			}
 		}

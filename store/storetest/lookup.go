@@ -65,7 +65,7 @@ func (s suite) TestLookup(t *testing.T) {
 	_, err = e.Lookup(ctx, actor("田中"), mailer.Query{Ref: ref, Email: "a@b.example"})
 	wantErr(t, err, mailer.ErrInvalid, "lookup.one")
 	_, err = e.Lookup(ctx, actor("田中"), mailer.Query{Ref: "34679-ACDEF"})
-	wantErr(t, err, mailer.ErrInvalid, "not a reference number")
+	wantErr(t, err, mailer.ErrInvalid, "reference.")
 }
 
 func sameSet(a, b []string) bool {

@@ -299,7 +299,7 @@ func (s suite) TestTold(t *testing.T) {
 	}
 	club := e.create(mailer.Campaign{Merchant: "club"})
 	_, err = e.FindRecipient(ctx, tester, mailer.RecipientQuery{Campaign: club, Ref: l[0].Recipient.Ref, For: mailer.ActPreview})
-	wantErr(t, err, mailer.ErrNotFound, "campaign.no-recipient")
+	wantErr(t, err, mailer.ErrNotFound, "recipient.none")
 }
 
 func (s suite) TestApply(t *testing.T) {

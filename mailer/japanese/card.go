@@ -1,4 +1,4 @@
-package list
+package japanese
 
 import "time"
 
@@ -8,12 +8,14 @@ const (
 	maxCard = 19
 )
 
-// cardLike reports whether a value holds digits like a payment card number: 13 to
-// 19 of them with a right Luhn check digit. Full-width digits count, and groups
-// may be separated as people write them. Where they are, the number must also
-// begin and be long as the card brands issue them, so that two phone numbers in
-// one cell are no card.
-func cardLike(s string) bool {
+// HoldsCard reports whether a text holds digits like a payment card number: 13 to 19
+// of them with a right Luhn check digit. Full-width digits count, and groups may be
+// separated as people write them, by up to three blanks, dashes, dots or the like; a
+// line break ends a number. Where they are, the number must also begin and be long as
+// the card brands issue them, and be grouped as on cards or stand alone between the
+// letters around it, so that two phone numbers in one cell are no card. A time like
+// 20211014123456 is none.
+func HoldsCard(s string) bool {
 	n := 0
 	for i := 0; i < len(s); i++ {
 		// The last byte of a full-width digit is 90–99; some more bytes counted do no harm.
@@ -53,7 +55,7 @@ func cardIn(s string) bool {
 }
 
 func cardSeparator(r rune) bool {
-	return isDash(r) || isBlank(r) || r == '.' || r == '．' || r == '・' || r == '_' || r == '/' || r == ','
+	return IsDash(r) || IsBlank(r) || r == '.' || r == '．' || r == '・' || r == '_' || r == '/' || r == ','
 }
 
 // cardGroups tries every sequence of neighbouring groups.

@@ -1,4 +1,4 @@
-package smtp
+package japanese
 
 import (
 	"errors"
@@ -41,7 +41,7 @@ func TestNormalizeJIS(t *testing.T) {
 		{"ﾞ", "゛", true},
 		{"か\u3099は\u309a", "がぱ", true},
 		{"あ\u3099", "", false},
-		{"〜−—‖¢£¬¥", "〜−—‖¢£¬¥", true}, // written as the JIS characters that they stand for
+		{"〜−—‖¢£¬¥‾", "〜−—‖¢£¬¥‾", true}, // written as the JIS characters that they stand for
 		{"髙橋", "", false},
 		{"①", "", false},
 		{"㈱", "", false},
@@ -52,11 +52,41 @@ func TestNormalizeJIS(t *testing.T) {
 		{"\x1b$B", "", false},
 		{"a\tb\nc", "a\tb\nc", true},
 	} {
-		got, ok := normalizeJIS(tc.in)
+		got, ok := NormalizeJIS(tc.in)
 		if ok != tc.ok || ok && got != tc.want {
 			t.Errorf("%q: %q %v, want %q %v", tc.in, got, ok, tc.want, tc.ok)
 		}
 	}
+}
+
+func TestOutsideJIS(t *testing.T) {
+	for in, want := range map[string]string{
+		"山田太郎":           "",
+		"ﾔﾏﾀﾞ｡":          "",
+		"〜−—‖¢£¬¥‾":      "",
+		"髙橋と髙田":          "髙",
+		"①é𠮷":            "①é𠮷",
+		"か\u3099あ\u3099": "\u3099",
+		"a\x1b":          "",
+	} {
+		if got := string(OutsideJIS(in)); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}
+
+// What checks a text and what writes it use one table: a text without characters
+// outside can be written, unless it holds control characters.
+func FuzzOutsideJIS(f *testing.F) {
+	f.Add("山田‾〜ｶﾞ")
+	f.Add("髙\x1b\n")
+	f.Fuzz(func(t *testing.T, s string) {
+		_, ok := NormalizeJIS(s)
+		control := strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 && r != '\n' && r != '\t' || r == 0x7f })
+		if outside := OutsideJIS(s); ok != (len(outside) == 0 && !control) {
+			t.Errorf("%q: written %v, outside %q", s, ok, outside)
+		}
+	})
 }
 
 // decodeJIS reads ISO-2022-JP as readers do.
@@ -74,7 +104,7 @@ var sameJIS = strings.NewReplacer("〜", "～", "−", "－", "—", "―", "‖
 
 func TestAppendJIS(t *testing.T) {
 	text := "ABC日本語def〜−—‖¢£¬¥かな漢字凜"
-	out, n, err := appendJIS(nil, text, 0)
+	out, n, err := AppendJIS(nil, text, 0)
 	if err != nil || n != len(text) {
 		t.Fatal(n, err)
 	}
@@ -84,7 +114,7 @@ func TestAppendJIS(t *testing.T) {
 	for _, limit := range []int{8, 9, 10, 11, 20, 42} {
 		var back strings.Builder
 		for rest := text; rest != ""; {
-			out, n, err := appendJIS(nil, rest, limit)
+			out, n, err := AppendJIS(nil, rest, limit)
 			if err != nil || n == 0 || len(out) > limit {
 				t.Fatalf("limit %d: %d octets for %d, %v", limit, len(out), n, err)
 			}
@@ -95,7 +125,7 @@ func TestAppendJIS(t *testing.T) {
 			t.Errorf("limit %d: read as %q", limit, back.String())
 		}
 	}
-	if _, _, err := appendJIS(nil, "髙", 0); !errors.Is(err, errNotInCharset) {
+	if _, _, err := AppendJIS(nil, "髙", 0); !errors.Is(err, ErrNotInJIS) {
 		t.Error(err)
 	}
 }
@@ -104,7 +134,7 @@ func FuzzJIS(f *testing.F) {
 	f.Add("山田ﾀﾛｳ〜 abc", 42)
 	f.Add("か\u3099\n\x1b$B", 8)
 	f.Fuzz(func(t *testing.T, in string, limit int) {
-		s, ok := normalizeJIS(in)
+		s, ok := NormalizeJIS(in)
 		if !ok {
 			return
 		}
@@ -114,7 +144,7 @@ func FuzzJIS(f *testing.F) {
 		}
 		var back strings.Builder
 		for rest := s; rest != ""; {
-			out, n, err := appendJIS(nil, rest, limit)
+			out, n, err := AppendJIS(nil, rest, limit)
 			if err != nil || n == 0 || len(out) > limit {
 				t.Fatalf("%q: %d octets (limit %d) for %d, %v", rest, len(out), limit, n, err)
 			}

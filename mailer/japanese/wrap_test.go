@@ -1,4 +1,4 @@
-package templates
+package japanese
 
 import (
 	"strings"
@@ -34,18 +34,10 @@ func TestWrap(t *testing.T) {
 		{"indents stay", "　ご利用明細に身に覚えのないご請求がないか", 26, nil, "　ご利用明細に身に\n　覚えのないご請求がないか"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := wrap(tt.in, tt.limit, tt.keep); got != tt.want {
+			if got := Wrap(tt.in, tt.limit, tt.keep); got != tt.want {
 				t.Errorf("got\n%s\nwant\n%s", got, tt.want)
 			}
 		})
-	}
-}
-
-func TestWidth(t *testing.T) {
-	for s, want := range map[string]int{"": 0, "abc": 3, "あア亜": 6, "ｱｲ": 2, "𠮷野": 4, "葛\U000E0100城": 4, "か\u3099": 2, "①": 2} {
-		if got := width(s); got != want {
-			t.Errorf("width(%q) = %d, want %d", s, got, want)
-		}
 	}
 }
 
@@ -60,7 +52,7 @@ func FuzzWrap(f *testing.F) {
 		if limit < 8 || limit > 200 || len(s) > 4096 || !utf8.ValidString(s) {
 			return // no text of a notice
 		}
-		got := wrap(s, limit, nil)
+		got := Wrap(s, limit, nil)
 		bare := func(s string) string { return strings.Join(strings.Fields(s), "") }
 		if bare(got) != bare(s) {
 			t.Fatalf("characters changed:\n%q\n%q", s, got)
@@ -71,7 +63,7 @@ func FuzzWrap(f *testing.F) {
 		}
 		for _, line := range strings.Split(got, "\n") {
 			text := strings.TrimSpace(line)
-			if text == "" || width(line) <= limit || whole[text] {
+			if text == "" || Width(line) <= limit || whole[text] {
 				continue
 			}
 			runes := []rune(text)
@@ -81,8 +73,8 @@ func FuzzWrap(f *testing.F) {
 					breaks++
 				}
 			}
-			if breaks > 0 && width(string(runes[:1])) < limit-8 && fits(runes, limit-4) {
-				t.Fatalf("a line is %d wide beyond %d and could be broken: %q", width(line), limit, line)
+			if breaks > 0 && Width(string(runes[:1])) < limit-8 && fits(runes, limit-4) {
+				t.Fatalf("a line is %d wide beyond %d and could be broken: %q", Width(line), limit, line)
 			}
 		}
 	})
@@ -91,7 +83,7 @@ func FuzzWrap(f *testing.F) {
 // fits reports whether a break stands early enough to keep within the limit.
 func fits(runes []rune, limit int) bool {
 	for i, k := range strengths(runes, nil) {
-		if i > 0 && k != forbidden && width(string(runes[:i])) <= limit {
+		if i > 0 && k != forbidden && Width(string(runes[:i])) <= limit {
 			return true
 		}
 	}

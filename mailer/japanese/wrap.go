@@ -1,32 +1,10 @@
-package templates
+package japanese
 
 import (
 	"slices"
 	"strings"
 	"unicode"
 )
-
-// columns is the widest line that a notice has: 36 full-width characters.
-const columns = 72
-
-// width is the width of s in columns of a Japanese terminal: 1 for ASCII and
-// half-width kana, 0 for combining characters and variation selectors, else 2.
-func width(s string) (n int) {
-	for _, r := range s {
-		n += runeWidth(r)
-	}
-	return n
-}
-
-func runeWidth(r rune) int {
-	switch {
-	case r < 0x250, r >= 0xFF61 && r <= 0xFF9F:
-		return 1
-	case unicode.In(r, unicode.Mn, unicode.Me), r >= 0xFE00 && r <= 0xFE0F, r >= 0xE0100 && r <= 0xE01EF:
-		return 0
-	}
-	return 2
-}
 
 // Kinsoku (JIS X 4051): characters that begin no line, and that end none.
 const (
@@ -44,11 +22,11 @@ const (
 	clauseEnd  // behind 、 or 。
 )
 
-// wrap trims every line, folds runs of blank lines into one, and breaks lines
-// wider than the given columns at phrase ends: never inside numbers, dates,
+// Wrap trims every line, folds runs of blank lines into one, and breaks lines
+// wider than limit (see Width) at phrase ends: never inside numbers, dates,
 // Latin words, addresses and the words to keep whole. A continued list item
 // (・, ※, （1）) hangs by one character. A stretch that nothing may break stays whole.
-func wrap(text string, limit int, keep []string) string {
+func Wrap(text string, limit int, keep []string) string {
 	var b strings.Builder
 	b.Grow(len(text) + len(text)/20)
 	blank := true // no blank line at the start
@@ -62,7 +40,7 @@ func wrap(text string, limit int, keep []string) string {
 			continue
 		}
 		blank = false
-		if width(line) <= limit {
+		if Width(line) <= limit {
 			b.WriteString(line)
 		} else {
 			wrapLine(&b, line, limit, keep)
@@ -85,7 +63,7 @@ func wrapLine(b *strings.Builder, line string, limit int, keep []string) {
 		}
 		b.WriteByte('\n')
 		b.WriteString(indent)
-		start, used = end, width(indent)
+		start, used = end, Width(indent)
 		for start < len(runes)-1 && unicode.IsSpace(runes[start]) {
 			start++
 		}

@@ -1,7 +1,8 @@
-package smtp
+package japanese
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -9,13 +10,14 @@ import (
 	"golang.org/x/text/encoding/japanese"
 )
 
-// errNotInCharset: a character that ISO-2022-JP (RFC 1468) does not have. The
-// message is then written in UTF-8; it never reaches a caller.
-var errNotInCharset = errors.New("character is not in ISO-2022-JP")
+// ErrNotInJIS: a character that ISO-2022-JP (RFC 1468: ASCII and JIS X 0208) does
+// not have.
+var ErrNotInJIS = errors.New("character is not in ISO-2022-JP")
 
 // jisCodes maps characters of JIS X 0208 to their codes, 0 where there is none.
 // Rows 13 and 89 up (NEC and IBM extensions) are left out: RFC 1468 does not
-// have them, and readers show different characters for them.
+// have them, and readers show different characters for them. Drawn from x/text,
+// whose EUC-JP holds JIS X 0208 with each code's bytes moved up by 0x80.
 var jisCodes = sync.OnceValue(func() *[1 << 16]uint16 {
 	var codes [1 << 16]uint16
 	decoder := japanese.EUCJP.NewDecoder()
@@ -74,22 +76,14 @@ func voiced(r rune, semi bool) (rune, bool) {
 	return 0, false
 }
 
-// normalizeJIS folds half-width kana to full width and joins separate voiced
-// marks. ok is false where a character is left that RFC 1468 does not have.
-func normalizeJIS(s string) (string, bool) {
+// NormalizeJIS folds half-width kana to full width and joins separate voiced
+// marks, as text must be for AppendJIS. ok is false where a character is left that
+// RFC 1468 does not have, or a control character beside tab and line feed.
+func NormalizeJIS(s string) (string, bool) {
 	codes := jisCodes()
-	clean := true
+	s = foldKana(s)
 	for _, r := range s {
-		if r >= 0xff61 && r <= 0xff9f || r == 0x3099 || r == 0x309a {
-			clean = false
-			break
-		}
-	}
-	if !clean {
-		s = foldKana(s)
-	}
-	for _, r := range s {
-		if r < 0x80 {
+		if r < utf8.RuneSelf {
 			if r < 0x20 && r != '\n' && r != '\t' || r == 0x7f {
 				return "", false // ESC, SO and SI would change the reader's state
 			}
@@ -102,7 +96,25 @@ func normalizeJIS(s string) (string, bool) {
 	return s, true
 }
 
+// OutsideJIS returns the characters, each once, for which NormalizeJIS refuses a
+// text. Control characters are not among them: nobody can read which they are.
+func OutsideJIS(s string) []rune {
+	codes := jisCodes()
+	var lost []rune
+	for _, r := range foldKana(s) {
+		if r >= utf8.RuneSelf && (r >= 1<<16 || codes[r] == 0) && !slices.Contains(lost, r) {
+			lost = append(lost, r)
+		}
+	}
+	return lost
+}
+
+// foldKana writes half-width kana in full width (JIS X 0201 to JIS X 0208) and
+// joins a kana with the voiced mark behind it, where there is such a kana.
 func foldKana(s string) string {
+	if strings.IndexFunc(s, kanaToFold) < 0 {
+		return s
+	}
 	var out strings.Builder
 	var last rune // not yet written; 0 is none
 	for _, r := range s {
@@ -128,15 +140,17 @@ func foldKana(s string) string {
 	return out.String()
 }
 
+func kanaToFold(r rune) bool { return r >= 0xff61 && r <= 0xff9f || r == 0x3099 || r == 0x309a }
+
 const (
 	toASCII = "\x1b(B"
 	toJIS   = "\x1b$B"
 )
 
-// appendJIS appends s in ISO-2022-JP, beginning and ending in ASCII, up to
+// AppendJIS appends s in ISO-2022-JP, beginning and ending in ASCII, up to
 // limit octets (0: all of it), and returns how much of s it took. Lines end in
-// ASCII too. s is normalised.
-func appendJIS(dst []byte, s string, limit int) (out []byte, taken int, err error) {
+// ASCII too. s is normalised; ErrNotInJIS where it is not.
+func AppendJIS(dst []byte, s string, limit int) (out []byte, taken int, err error) {
 	codes := jisCodes()
 	start, wide := len(dst), false
 	for i, r := range s {
@@ -150,7 +164,7 @@ func appendJIS(dst []byte, s string, limit int) (out []byte, taken int, err erro
 				code = codes[r]
 			}
 			if code == 0 {
-				return dst, i, errNotInCharset
+				return dst, i, ErrNotInJIS
 			}
 			need = 2 + len(toASCII) // the way back has to fit
 			if !wide {
