@@ -135,9 +135,8 @@ func (im *importer) exposeFresh(ctx context.Context, c *part) error {
 	}
 	for _, e := range first {
 		if _, err := do(ctx, im, `
-			WITH RECURSIVE made (id) AS (SELECT CAST(? AS INTEGER) UNION ALL SELECT id + 1 FROM made WHERE id < ?)
-			INSERT INTO recipient_exposure (recipient, exposure, list) SELECT id, ?, ? FROM made`,
-			im.nextID, im.nextID+int64(len(c.fresh))-1, im.exposures[e], im.list); err != nil {
+			INSERT INTO recipient_exposure (recipient, exposure, list) SELECT id, ?, ? FROM recipient WHERE id BETWEEN ? AND ?`,
+			im.exposures[e], im.list, im.nextID, im.nextID+int64(len(c.fresh))-1); err != nil {
 			return err
 		}
 	}

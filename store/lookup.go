@@ -52,27 +52,24 @@ func (r *Reader) findPeople(ctx context.Context, q mailer.Query) (found []recipi
 		found, err = r.findByRef(ctx, q.Ref)
 		return found, "ref " + strings.Join(strings.Fields(cut(q.Ref)), ""), err
 	case q.CustomerID != "":
-		return r.findBlind(ctx, &blindTerm{
-			field: "customer_id", column: "person_key",
-			key: func(s *seal.Sealer) any { return s.CustomerKey(q.CustomerID) },
-		})
+		return r.findByCustomer(ctx, q.CustomerID)
 	case q.Email != "":
-		return r.findBlind(ctx, &blindTerm{
-			field: "email", column: "email_key",
-			key:  func(s *seal.Sealer) any { return s.EmailKey(q.Email) },
-			same: func(p *mailer.Person) bool { return seal.SameEmail(p.Email, q.Email) },
+		return r.findShort(ctx, &shortTerm{
+			field: "email",
+			key:   func(s *seal.Sealer) int64 { return s.EmailKey(q.Email) },
+			same:  func(p *mailer.Person) bool { return seal.SameEmail(p.Email, q.Email) },
 		})
 	case q.Phone != "":
-		return r.findBlind(ctx, &blindTerm{
-			field: "phone", column: "phone_key",
-			key:  func(s *seal.Sealer) any { return s.PhoneKey(q.Phone) },
-			same: func(p *mailer.Person) bool { return seal.PhoneForm(p.Phone) == seal.PhoneForm(q.Phone) },
+		return r.findShort(ctx, &shortTerm{
+			field: "phone",
+			key:   func(s *seal.Sealer) int64 { return s.PhoneKey(q.Phone) },
+			same:  func(p *mailer.Person) bool { return seal.SamePhone(p.Phone, q.Phone) },
 		})
 	}
-	return r.findBlind(ctx, &blindTerm{
-		field: "kana", column: "kana_key",
-		key:  func(s *seal.Sealer) any { return s.KanaKey(q.Kana) },
-		same: func(p *mailer.Person) bool { return seal.KanaForm(p.NameKana) == seal.KanaForm(q.Kana) },
+	return r.findShort(ctx, &shortTerm{
+		field: "kana",
+		key:   func(s *seal.Sealer) int64 { return s.KanaKey(q.Kana) },
+		same:  func(p *mailer.Person) bool { return seal.SameKana(p.NameKana, q.Kana) },
 	})
 }
 
@@ -95,63 +92,100 @@ func (r *Reader) findByRef(ctx context.Context, ref string) ([]recipientAt, erro
 	return rows, find(ctx, r.pool(), &rows, selectRecipientAt+`r.id = ?`, id)
 }
 
-// blindTerm is what is asked for by a blind index.
-type blindTerm struct {
-	field, column string
-	key           func(*seal.Sealer) any // under the keys of one population
-	// same compares a candidate that is opened; nil: the key is long enough.
-	same func(*mailer.Person) bool
+// peopleOf is the people of one merchant in one incident, and their keys.
+type peopleOf struct {
+	Incident, Merchant int64
+	keys               *seal.Keys
 }
 
-// findBlind asks every population by its blind index; term is what was asked for as
-// the record has it.
-func (r *Reader) findBlind(ctx context.Context, of *blindTerm) (out []recipientAt, term string, err error) {
-	var pops []struct{ Incident, Merchant int64 }
-	if err := find(ctx, r.pool(), &pops, `SELECT incident, merchant FROM population ORDER BY incident, merchant`); err != nil {
+// populations lists all whose incident's key is not destroyed.
+func (r *Reader) populations(ctx context.Context) ([]peopleOf, error) {
+	var all []peopleOf
+	if err := find(ctx, r.pool(), &all, `SELECT incident, merchant FROM population ORDER BY incident, merchant`); err != nil {
+		return nil, err
+	}
+	living := all[:0]
+	for _, p := range all {
+		var err error
+		if p.keys, err = r.keysOrNone(ctx, r.pool(), p.Incident); err != nil {
+			return nil, err
+		}
+		if p.keys != nil {
+			living = append(living, p)
+		}
+	}
+	return living, nil
+}
+
+// findByCustomer asks every population by its blind index; term is what was asked for
+// as the record has it.
+func (r *Reader) findByCustomer(ctx context.Context, id string) (out []recipientAt, term string, err error) {
+	pops, err := r.populations(ctx)
+	if err != nil {
 		return nil, "", err
 	}
-	term = of.field
-	for _, p := range pops {
-		keys, err := r.keysOrNone(ctx, r.pool(), p.Incident)
-		if err != nil {
-			return nil, "", err
-		}
-		if keys == nil {
-			continue
-		}
-		key := of.key(seal.NewSealer(keys, p.Incident, p.Merchant, r.random))
+	term = "customer_id"
+	for i, p := range pops {
+		key := seal.NewSealer(p.keys, p.Incident, p.Merchant, r.random).CustomerKey(id)
 		var rows []recipientAt
-		if err := find(ctx, r.pool(), &rows, selectRecipientAt+`r.`+of.column+` = ? ORDER BY r.id`, key); err != nil {
+		if err := find(ctx, r.pool(), &rows, selectRecipientAt+`r.person_key = ? ORDER BY r.id`, key); err != nil {
 			return nil, "", err
 		}
-		if term == of.field || len(rows) > 0 {
-			term += " " + keyText(key) // of the first asked, and of each that has somebody
+		if i == 0 || len(rows) > 0 {
+			term += " " + hex.EncodeToString(key)
 		}
-		for _, row := range rows {
-			if of.same != nil {
-				person, err := keys.OpenPerson(row.Sealed, row.Incident, row.Merchant, row.PersonKey)
-				if err != nil {
-					return nil, "", err
-				}
-				if !of.same(&person) {
-					continue
-				}
-			}
-			out = append(out, row)
-		}
+		out = append(out, rows...)
 	}
 	return out, term, nil
 }
 
-// keyText is a blind key as the record has it.
-func keyText(key any) string {
-	switch k := key.(type) {
-	case []byte:
-		return hex.EncodeToString(k)
-	case int64:
-		return strconv.FormatUint(uint64(k), 16)
+// shortTerm is what is asked for by a short blind key.
+type shortTerm struct {
+	field string                    // also the name of the column, with _key
+	key   func(*seal.Sealer) int64  // under the keys of one population
+	same  func(*mailer.Person) bool // compares a candidate that is opened
+}
+
+// findShort looks for candidates of all populations at once, opens them and compares:
+// by phone and kana there is no index, and all recipients are read.
+func (r *Reader) findShort(ctx context.Context, of *shortTerm) (out []recipientAt, term string, err error) {
+	pops, err := r.populations(ctx)
+	if err != nil {
+		return nil, "", err
 	}
-	return ""
+	type at struct{ incident, merchant int64 }
+	term = of.field
+	keys := make([]int64, 0, len(pops))
+	known := make(map[at]*seal.Keys, len(pops))
+	for i, p := range pops {
+		key := of.key(seal.NewSealer(p.keys, p.Incident, p.Merchant, r.random))
+		if i == 0 {
+			term += " " + strconv.FormatInt(key, 16)
+		}
+		if key != 0 {
+			keys = append(keys, key)
+		}
+		known[at{p.Incident, p.Merchant}] = p.keys
+	}
+	cond, arg := r.eng.In("r."+of.field+"_key", keys)
+	var rows []recipientAt
+	if err := find(ctx, r.pool(), &rows, selectRecipientAt+cond+` ORDER BY r.incident, r.merchant, r.id`, arg); err != nil {
+		return nil, "", err
+	}
+	for _, row := range rows {
+		k := known[at{row.Incident, row.Merchant}]
+		if k == nil {
+			continue
+		}
+		person, err := k.OpenPerson(row.Sealed, row.Incident, row.Merchant, row.PersonKey)
+		if err != nil {
+			return nil, "", err
+		}
+		if of.same(&person) {
+			out = append(out, row)
+		}
+	}
+	return out, term, nil
 }
 
 // match gathers what was done for one recipient.

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 
@@ -157,13 +158,17 @@ func (s *Sealer) blindKey(tag string, values ...string) []byte {
 // blind is the MAC, valid until the next one. The merchant in it keeps one person's
 // keys at two merchants from being equal.
 func (s *Sealer) blind(tag string, values ...string) []byte {
-	s.plain = append(s.plain[:0], tag...)
-	s.plain = binary.AppendVarint(s.plain, s.merchant)
+	s.begin(tag)
 	for _, v := range values {
 		s.plain = binary.AppendUvarint(s.plain, uint64(len(v)))
 		s.plain = append(s.plain, v...)
 	}
 	return s.mac.of(s.plain)
+}
+
+func (s *Sealer) begin(tag string) {
+	s.plain = append(s.plain[:0], tag...)
+	s.plain = binary.AppendVarint(s.plain, s.merchant)
 }
 
 // PersonKey says who a row is: the customer id, else the e-mail address, else
@@ -191,33 +196,37 @@ func (s *Sealer) EmailKey(email string) int64 {
 	if strings.TrimSpace(email) == "" {
 		return 0
 	}
-	return s.shortKey("m", emailForm(email))
+	return short(s.blind("m", emailForm(email)))
 }
 
 // PhoneKey leads to the people with a telephone number; 0: there is none.
 func (s *Sealer) PhoneKey(phone string) int64 {
-	if phone = PhoneForm(phone); phone == "" {
+	s.begin("t")
+	n := len(s.plain)
+	if s.plain = appendPhone(s.plain, phone); len(s.plain) == n {
 		return 0
 	}
-	return s.shortKey("t", phone)
+	return short(s.mac.of(s.plain))
 }
 
 // KanaKey leads to the people whose name is written so in kana; 0: there is none.
 func (s *Sealer) KanaKey(kana string) int64 {
-	if kana = KanaForm(kana); kana == "" {
+	s.begin("k")
+	n := len(s.plain)
+	if s.plain = appendKana(s.plain, kana); len(s.plain) == n {
 		return 0
 	}
-	return s.shortKey("k", kana)
+	return short(s.mac.of(s.plain))
 }
 
 // SumKey leads to a list by the checksum of its file and by how it was read.
 func (s *Sealer) SumKey(sha256, how string) []byte { return s.blindKey("s", sha256, how) }
 
-// shortKey is 32 bits of a blind key, never 0. It only leads to candidates, which are
-// to be compared: of ten million people, a few share one by chance. Short ones make
+// short is 32 bits of a blind key, never 0. It only leads to candidates, which are to
+// be compared: of ten million people, a few share one by chance. Short ones make
 // small indexes, and say less to whoever counts them.
-func (s *Sealer) shortKey(tag string, values ...string) int64 {
-	k := int64(int32(binary.BigEndian.Uint32(s.blind(tag, values...))))
+func short(mac []byte) int64 {
+	k := int64(int32(binary.BigEndian.Uint32(mac)))
 	if k == 0 {
 		k = 1
 	}
@@ -235,67 +244,57 @@ func emailForm(email string) string {
 	return a.Key()
 }
 
-// PhoneForm is a telephone number by which it is found: its digits, in the national
+// SamePhone reports whether two telephone numbers are found by the same key.
+func SamePhone(a, b string) bool { return string(appendPhone(nil, a)) == string(appendPhone(nil, b)) }
+
+// appendPhone appends a telephone number as it is found: its digits, in the national
 // form (+81 90-1234-5678 is 09012345678).
-func PhoneForm(phone string) string {
-	if phone == "" {
-		return ""
-	}
-	ascii := true
+func appendPhone(dst []byte, phone string) []byte {
 	for i := range len(phone) {
-		ascii = ascii && phone[i] < 0x80
-	}
-	if !ascii {
-		phone = norm.NFKC.String(phone)
-	}
-	digits := make([]byte, 0, 16)
-	for i := range len(phone) {
-		if c := phone[i]; c >= '0' && c <= '9' {
-			digits = append(digits, c)
-		}
-	}
-	if strings.HasPrefix(strings.TrimSpace(phone), "+81") {
-		digits = append([]byte{'0'}, digits[2:]...)
-		if len(digits) > 1 && digits[1] == '0' { // +81 (0)90
-			digits = digits[1:]
-		}
-	}
-	return string(digits)
-}
-
-// folded is NFKC; a blank between names of full width, which is most of what is not
-// plain, needs none of it.
-func folded(kana string) string {
-	for _, r := range kana {
-		if !(r >= 'ァ' && r <= 'ヶ' || r == 'ー' || r == ' ' || r == '　') {
-			return norm.NFKC.String(kana)
-		}
-	}
-	return kana
-}
-
-// KanaForm is a name in kana by which it is found: katakana of full width, without
-// blanks.
-func KanaForm(kana string) string {
-	plain := true // katakana of full width already, as most lists have it
-	for _, r := range kana {
-		if plain = r >= 'ァ' && r <= 'ヶ' || r == 'ー'; !plain {
+		if phone[i] >= 0x80 {
+			phone = norm.NFKC.String(phone)
 			break
 		}
 	}
-	if plain {
-		return kana
+	phone = strings.TrimSpace(phone)
+	if abroad, found := strings.CutPrefix(phone, "+81"); found {
+		dst = append(dst, '0')
+		phone = strings.TrimLeft(abroad, " -.(0") // +81 (0)90
 	}
-	return strings.Map(func(r rune) rune {
+	for i := range len(phone) {
+		if c := phone[i]; c >= '0' && c <= '9' {
+			dst = append(dst, c)
+		}
+	}
+	return dst
+}
+
+// SameKana reports whether two names in kana are found by the same key.
+func SameKana(a, b string) bool { return string(appendKana(nil, a)) == string(appendKana(nil, b)) }
+
+// appendKana appends a name in kana as it is found: katakana of full width, without
+// blanks.
+func appendKana(dst []byte, kana string) []byte {
+	for _, r := range kana {
+		if !plainKana(r) {
+			kana = norm.NFKC.String(kana)
+			break
+		}
+	}
+	for _, r := range kana {
 		switch {
 		case r >= 'ぁ' && r <= 'ゖ':
-			return r + ('ァ' - 'ぁ')
+			r += 'ァ' - 'ぁ'
 		case unicode.IsSpace(r) || r == '・':
-			return -1
+			continue
 		}
-		return r
-	}, folded(kana))
+		dst = utf8.AppendRune(dst, r)
+	}
+	return dst
 }
+
+// plainKana: most lists have names so, and NFKC leaves them as they are.
+func plainKana(r rune) bool { return r >= 'ァ' && r <= 'ヶ' || r == 'ー' || r == ' ' || r == '　' }
 
 // Fold is the form under which two spellings of one value are the same: NFKC,
 // lower case, without blanks.

@@ -98,3 +98,39 @@ func (s suite) TestFindToken(t *testing.T) {
 		wantErr(t, err, mailer.ErrNotFound, "")
 	}
 }
+
+// TestLookupByPhoneAndKana: however they are written, at all merchants, and nobody
+// else, though a short key leads to somebody.
+func (s suite) TestLookupByPhoneAndKana(t *testing.T) {
+	ctx := context.Background()
+	e := s.open(t)
+	e.apply()
+	p := person(1)
+	p.NameKana, p.Phone = "サトウ ハナコ", "090-0000-0001"
+	q := person(2)
+	q.NameKana, q.Phone = "サトウ タロウ", "090-0000-0002"
+	e.load("shop", "shop", []mailer.Row{row(2, p, "A"), row(3, q, "A")})
+	e.load("club", "club", []mailer.Row{row(2, p, "A")})
+	for _, tt := range []struct {
+		q    mailer.Query
+		want int
+	}{
+		{mailer.Query{Phone: "+81 90 0000 0001"}, 2},
+		{mailer.Query{Phone: "０９０ー００００ー０００２"}, 1},
+		{mailer.Query{Phone: "090-0000-0003"}, 0},
+		{mailer.Query{Kana: "さとうはなこ"}, 2},
+		{mailer.Query{Kana: "ｻﾄｳ ﾀﾛｳ"}, 1},
+		{mailer.Query{Kana: "サトウ"}, 0},
+	} {
+		found, err := e.Lookup(ctx, tester, tt.q)
+		if err != nil || len(found) != tt.want {
+			t.Errorf("%+v: %d found, %v, want %d", tt.q, len(found), err, tt.want)
+		}
+	}
+	// Somebody whose key is the same by chance is not shown.
+	_, err := e.sql().Exec(`UPDATE recipient SET phone_key = (SELECT phone_key FROM recipient ORDER BY id LIMIT 1) WHERE id = 2`)
+	must(t, err)
+	if found, err := e.Lookup(ctx, tester, mailer.Query{Phone: p.Phone}); err != nil || len(found) != 2 {
+		t.Errorf("%d found, %v", len(found), err)
+	}
+}

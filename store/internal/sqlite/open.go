@@ -288,8 +288,6 @@ func (db *DB) BeginBulk(ctx context.Context, tx *sqlx.Tx) error {
 		CREATE TEMP TABLE import_waiting (n INTEGER PRIMARY KEY, sealed BLOB NOT NULL);
 		DROP INDEX recipient_person;
 		DROP INDEX recipient_email;
-		DROP INDEX recipient_phone;
-		DROP INDEX recipient_kana;
 		PRAGMA cache_size = -`+writerCache+`;
 		PRAGMA shrink_memory;
 		PRAGMA threads = 1`)
