@@ -185,21 +185,29 @@ func (e *env) chains() (n int) {
 	return n
 }
 
-// heads are the last entries of all chains, in the order of the chains.
-func (e *env) heads() (heads []journal.Head) {
-	e.tb.Helper()
+// Heads are the last entries of all chains of a ledger, in the order of the chains.
+func Heads(ctx context.Context, db *sqlx.DB) (heads []journal.Head, err error) {
 	var rows []struct {
 		ID   string
 		N    int64
 		Hash []byte
 	}
-	must(e.tb, e.sql().Select(&rows, `
+	if err := db.SelectContext(ctx, &rows, `
 		SELECT c.id, e.n, e.hash FROM chain c JOIN entry e ON e.chain = c.num
-		WHERE e.n = (SELECT max(n) FROM entry x WHERE x.chain = c.num) ORDER BY c.num`))
+		WHERE e.n = (SELECT max(n) FROM entry x WHERE x.chain = c.num) ORDER BY c.num`); err != nil {
+		return nil, err
+	}
 	for _, r := range rows {
 		h := journal.Head{Chain: r.ID, N: r.N}
 		copy(h.Hash[:], r.Hash)
 		heads = append(heads, h)
 	}
+	return heads, nil
+}
+
+func (e *env) heads() []journal.Head {
+	e.tb.Helper()
+	heads, err := Heads(context.Background(), e.sql())
+	must(e.tb, err)
 	return heads
 }
