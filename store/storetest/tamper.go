@@ -94,9 +94,11 @@ func (s suite) TestJournalFinds(t *testing.T) {
 			INSERT INTO event (delivery, n, merchant, at, kind, state, attempt, chain, entry, leaf)
 			SELECT 8, 9, 1, at, 'attempt', 'accepted', 1, chain, entry, (SELECT count(*) FROM event WHERE` + inMiddle + `)
 			FROM event WHERE` + inMiddle + `AND leaf = 0`}, want: "count"},
-		{name: "invented event of no entry", do: []string{`
+		{
+			name: "invented event of no entry", do: []string{`
 			INSERT INTO event (delivery, n, merchant, at, kind, state, attempt, chain, entry, leaf) VALUES (8, 9, 1, 1, 'attempt', 'accepted', 1, 1, 999, 0)`},
-			want: "there is no entry 999"},
+			want: "there is no entry 999",
+		},
 		{name: "actor", do: []string{`UPDATE act SET who = '田中' WHERE action = 'approve'`}, want: "root"},
 		{name: "act", do: []string{`UPDATE act SET detail = 'count 9' WHERE action = 'approve'`}, want: "root"},
 		{name: "time of an act", do: []string{`UPDATE act SET at = at - 1 WHERE action = 'approve'`}, want: "root"},
@@ -113,8 +115,10 @@ func (s suite) TestJournalFinds(t *testing.T) {
 			`DELETE FROM act WHERE chain = 1 AND entry = (SELECT max(n) FROM entry WHERE chain = 1)`,
 			`DELETE FROM entry WHERE chain = 1 AND n = (SELECT max(n) FROM entry WHERE chain = 1)`,
 		}, want: "short", only: true},
-		{name: "whole chain", do: []string{`DELETE FROM event WHERE chain = 2`, `DELETE FROM act WHERE chain = 2`, `DELETE FROM entry WHERE chain = 2`, `DELETE FROM chain WHERE num = 2`},
-			want: "short", only: true},
+		{
+			name: "whole chain", do: []string{`DELETE FROM event WHERE chain = 2`, `DELETE FROM act WHERE chain = 2`, `DELETE FROM entry WHERE chain = 2`, `DELETE FROM chain WHERE num = 2`},
+			want: "short", only: true,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			e := s.history(t)
