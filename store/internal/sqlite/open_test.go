@@ -291,3 +291,24 @@ func TestOwner(t *testing.T) {
 		t.Errorf("left: %v %v", left, err)
 	}
 }
+
+// TestWriterComesBack: whatever connection the writer has, it can write what senders
+// write, and checks references.
+func TestWriterComesBack(t *testing.T) {
+	ctx := t.Context()
+	db := open(t, filepath.Join(t.TempDir(), "ledger.db"))
+	db.w.SetMaxIdleConns(0) // each statement has a connection of its own
+	entry := func(n int64) *engine.Entry {
+		zero := make([]byte, 32)
+		return &engine.Entry{Chain: 1, N: n, At: 1, Leaves: 0, Prev: zero, Root: zero, Hash: zero}
+	}
+	must(t, db.Apply(ctx, nil, nil, entry(1)))
+	must(t, db.Write(ctx, func(tx *sqlx.Tx) error { return db.Apply(ctx, tx, nil, entry(2)) }))
+	var n int
+	if must(t, db.r.Get(&n, `SELECT count(*) FROM entry`)); n != 2 {
+		t.Errorf("%d entries of 2", n)
+	}
+	if err := db.exec(`INSERT INTO mention (list, recipient) VALUES (-1, -1)`); err == nil {
+		t.Error("a reference to nothing was committed")
+	}
+}
