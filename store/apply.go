@@ -100,7 +100,7 @@ func (c *change) applyIncident(ctx context.Context, by mailer.Actor, in *mailer.
 	if err := c.applyExposures(ctx, old.Num, in); err != nil {
 		return false, err
 	}
-	return true, c.voidWhere(ctx, by, "facts of incident "+in.ID+" changed since the check", `incident = ?`, old.Num)
+	return true, c.voidWhere(ctx, by, "facts of incident "+in.ID+" changed since the check", `c.incident = ?`, old.Num)
 }
 
 // applyExposures keeps the numbered exposures in step with the facts. One that
@@ -161,7 +161,7 @@ func (c *change) applyMerchant(ctx context.Context, by mailer.Actor, m *mailer.M
 		facts, digest, now, old.Num); err != nil {
 		return false, err
 	}
-	return true, c.voidWhere(ctx, by, "facts of merchant "+m.ID+" changed since the check", `merchant = ?`, old.Num)
+	return true, c.voidWhere(ctx, by, "facts of merchant "+m.ID+" changed since the check", `c.merchant = ?`, old.Num)
 }
 
 // Incident returns the facts of an incident.

@@ -51,14 +51,18 @@ func (db *DB) BeginCheck(ctx context.Context, by mailer.Actor, campaign string) 
 	return rev, err
 }
 
-// notClaimed picks deliveries that no worker holds.
-const notClaimed = ` AND NOT EXISTS (SELECT 1 FROM chunk c WHERE c.id = delivery.chunk AND c.lease IS NOT NULL)`
+const (
+	// neverTried picks deliveries for which nothing was ever said to a relay.
+	neverTried = ` AND first_at IS NULL`
+	// notClaimed picks deliveries that no worker holds.
+	notClaimed = ` AND NOT EXISTS (SELECT 1 FROM chunk c WHERE c.id = delivery.chunk AND c.lease IS NOT NULL)`
+)
 
 // thaw drops the deliveries of a campaign that were never tried and that no worker
 // holds. What remains queued is put into chunks anew.
 func (c *change) thaw(ctx context.Context, row *campaignRow) error {
 	for _, state := range []mailer.State{mailer.StateQueued, mailer.StateSuppressed} {
-		n, err := do(ctx, c, `DELETE FROM delivery WHERE campaign = ? AND state = ? AND first_at IS NULL`+notClaimed, row.Num, string(state))
+		n, err := do(ctx, c, `DELETE FROM delivery WHERE campaign = ? AND state = ?`+neverTried+notClaimed, row.Num, string(state))
 		if err != nil {
 			return err
 		}
@@ -102,7 +106,7 @@ func (db *DB) EndCheck(ctx context.Context, campaign string, rev int64, snap mai
 		}
 		if !failed {
 			var frozen int64
-			if err := get(ctx, c, &frozen, `SELECT count(*) FROM delivery WHERE campaign = ? AND state = 'queued' AND first_at IS NULL`+notClaimed, row.Num); err != nil {
+			if err := get(ctx, c, &frozen, `SELECT count(*) FROM delivery WHERE campaign = ? AND state = 'queued'`+neverTried+notClaimed, row.Num); err != nil {
 				return err
 			}
 			if frozen != result.Sendable {

@@ -159,10 +159,12 @@ const (
 	joinLeased   = ` LEFT JOIN chunk c ON c.id = d.chunk AND c.lease IS NOT NULL `
 )
 
-// claimed counts the deliveries of a campaign that are claimed.
+// claimed counts the deliveries of a campaign that are claimed. A leased chunk still
+// names those that were begun, and that may be queued again in another one by now.
 func (r *Reader) claimed(ctx context.Context, h handle, campaign int64) (n int64, err error) {
 	var lists []string
-	if err := find(ctx, h, &lists, `SELECT c.deliveries FROM lease l JOIN chunk c ON c.lease = l.id WHERE l.campaign = ?`, campaign); err != nil || len(lists) == 0 {
+	const chunks = ` FROM lease l JOIN chunk c ON c.lease = l.id WHERE l.campaign = ?`
+	if err := find(ctx, h, &lists, `SELECT c.deliveries`+chunks, campaign); err != nil || len(lists) == 0 {
 		return 0, err
 	}
 	var ids []int64
@@ -174,6 +176,6 @@ func (r *Reader) claimed(ctx context.Context, h handle, campaign int64) (n int64
 		ids = append(ids, part...)
 	}
 	cond, arg := r.eng.In("id", ids)
-	err = get(ctx, h, &n, `SELECT count(*) FROM delivery WHERE `+cond+` AND state = 'queued'`, arg)
+	err = get(ctx, h, &n, `SELECT count(*) FROM delivery WHERE `+cond+` AND state = 'queued' AND chunk IN (SELECT c.id`+chunks+`)`, arg, campaign)
 	return n, err
 }

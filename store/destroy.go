@@ -28,7 +28,7 @@ func (db *DB) DestroyKey(ctx context.Context, by mailer.Actor, incident string) 
 		if len(running) > 0 {
 			return mailer.Conflict("destroy.running", "campaign", running[0])
 		}
-		if err := c.voidWhere(ctx, by, "the key of incident "+incident+" was destroyed", `incident = ?`, num); err != nil {
+		if err := c.voidWhere(ctx, by, "the key of incident "+incident+" was destroyed", `c.incident = ?`, num); err != nil {
 			return err
 		}
 		if _, err := do(ctx, c, `UPDATE incident SET sealed_key = NULL, key_destroyed_at = ?, revision = revision + 1 WHERE num = ?`,

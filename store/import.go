@@ -382,7 +382,7 @@ func (im *importer) voidTouched(ctx context.Context) error {
 	return im.voidIf(ctx, im.by, "list changed since the check", func(row *campaignRow) (bool, error) {
 		selected, err := parseStrings(row.Exposures)
 		return len(selected) == 0 || slices.ContainsFunc(selected, func(id string) bool { return slices.Contains(ids, id) }), err
-	}, `incident = ? AND c.merchant = ?`, im.incident, im.merchant)
+	}, `c.incident = ? AND c.merchant = ?`, im.incident, im.merchant)
 }
 
 // bitmap is a set of small numbers.

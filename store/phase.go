@@ -79,7 +79,7 @@ func (c *change) toDraft(ctx context.Context, by mailer.Actor, row *campaignRow,
 }
 
 // voidWhere voids every campaign that was checked and is not at its end. where is a
-// condition on the campaign c, of which the first column is named without it.
+// condition on the campaign, which is called c.
 func (c *change) voidWhere(ctx context.Context, by mailer.Actor, reason, where string, args ...any) error {
 	return c.voidIf(ctx, by, reason, func(*campaignRow) (bool, error) { return true, nil }, where, args...)
 }
@@ -88,7 +88,7 @@ func (c *change) voidWhere(ctx context.Context, by mailer.Actor, reason, where s
 func (c *change) voidIf(ctx context.Context, by mailer.Actor, reason string, is func(*campaignRow) (bool, error), where string, args ...any) error {
 	var rows []campaignRow
 	if err := find(ctx, c, &rows, selectCampaign+`
-		WHERE c.phase IN ('checked', 'approved', 'scheduled', 'overdue', 'running', 'paused') AND c.`+where, args...); err != nil {
+		WHERE c.phase IN ('checked', 'approved', 'scheduled', 'overdue', 'running', 'paused') AND `+where, args...); err != nil {
 		return err
 	}
 	for i := range rows {

@@ -11,6 +11,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"io"
@@ -34,6 +35,9 @@ type Options struct {
 	Random     io.Reader        // crypto/rand unless set
 	Now        func() time.Time // time.Now unless set; for what no caller dates
 	Logger     *slog.Logger     // discards unless set
+	// BulkRows is how many new people make an import sort its indexes at the end
+	// instead of keeping them while the people come; 0: 20,000, which is measured.
+	BulkRows int64
 }
 
 // What can be wrong with the database itself; nothing was written.
@@ -67,11 +71,9 @@ type Reader struct {
 // concurrent use by goroutines, and by processes that each open their own.
 type DB struct {
 	*Reader
-	journal ownChain
-	commits committer
-	// bulkRows is how many new people make it cheaper to sort the indexes at the end
-	// of an import than to keep them while the people come.
-	bulkRows int64
+	journal  ownChain
+	commits  committer
+	bulkRows int64 // see Options
 }
 
 // Open opens the ledger, creating it and bringing its schema up to date. It
@@ -82,7 +84,7 @@ func Open(ctx context.Context, o Options) (db *DB, err error) {
 	if err != nil {
 		return nil, err
 	}
-	db = &DB{Reader: r, bulkRows: bulkRows}
+	db = &DB{Reader: r, bulkRows: cmp.Or(o.BulkRows, bulkRows)}
 	if r.eng, err = sqlite.Open(ctx, sqlite.Options{Path: o.Path, Durability: o.Durability, Logger: r.log}); err != nil {
 		return nil, err
 	}

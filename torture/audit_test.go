@@ -10,7 +10,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jmoiron/sqlx"
 	"github.com/mattn/go-sqlite3"
+
+	"oshirase/store/storetest"
 )
 
 // delivery is one line of the ledger, as `deliveries --json` has it.
@@ -88,7 +91,27 @@ func (w *world) examine() (all []delivery, complaints []string) {
 			complaints = append(complaints, fmt.Sprintf("%s: %d in all", what, n))
 		}
 	}
-	return all, append(complaints, w.contradictions()...)
+	return all, append(append(complaints, w.contradictions()...), w.journal()...)
+}
+
+// journal is what does not fit in the chains of what happened, which also go on from
+// where they were when this was asked before.
+func (w *world) journal() (found []string) {
+	ctx := context.Background()
+	db := sqlx.NewDb(w.db, "sqlite3")
+	found, err := storetest.VerifyJournal(ctx, db, w.heads...)
+	if err != nil {
+		return []string{fmt.Sprintf("journal: %v", err)}
+	}
+	heads, err := storetest.Heads(ctx, db)
+	if err != nil || len(heads) == 0 {
+		found = append(found, fmt.Sprintf("no heads: %v", err))
+	}
+	w.heads = heads
+	for i := range found {
+		found[i] = "journal: " + found[i]
+	}
+	return found
 }
 
 // contradictions looks for what the ledger must never say of itself.
@@ -112,9 +135,14 @@ func (w *world) contradictions() (found []string) {
 			AND EXISTS (SELECT 1 FROM event f WHERE f.delivery = e.delivery AND f.n > e.n)`},
 		{"finished campaigns with open deliveries", `
 			SELECT count(*) FROM campaign c WHERE c.phase = 'finished' AND EXISTS (SELECT 1 FROM delivery d
-			WHERE d.campaign = c.num AND d.state IN ('queued', 'claimed', 'sending', 'deferred', 'unknown'))`},
-		{"deliveries in hand under a lease that is gone", `
-			SELECT count(*) FROM delivery d WHERE d.state IN ('claimed', 'sending') AND d.lease NOT IN (SELECT id FROM lease)`},
+			WHERE d.campaign = c.num AND d.state IN ('queued', 'sending', 'deferred', 'unknown'))`},
+		{"deliveries on the wire under a lease that is gone", `
+			SELECT count(*) FROM delivery d WHERE d.state = 'sending' AND d.lease NOT IN (SELECT id FROM lease)`},
+		{"chunks under a lease that is gone", `
+			SELECT count(*) FROM chunk WHERE lease IS NOT NULL AND lease NOT IN (SELECT id FROM lease)`},
+		{"queued deliveries that nobody can claim", `
+			SELECT count(*) FROM delivery d WHERE d.state = 'queued' AND NOT EXISTS (
+			SELECT 1 FROM chunk c WHERE c.id = d.chunk AND d.id IN (SELECT value FROM json_each(c.deliveries)))`},
 	} {
 		var n int
 		if err := w.db.QueryRow(c.query).Scan(&n); err != nil {

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	_ "github.com/mattn/go-sqlite3" // the driver
+
+	"oshirase/mailer/journal"
 )
 
 // settings of a world.
@@ -43,6 +45,7 @@ type world struct {
 	done     tally
 	// powerless is how many workers were sending when the power failed.
 	powerless int
+	heads     []journal.Head // of the chains, when they were last looked at
 }
 
 // newWorld makes a folder, a list, and a campaign that is checked, approved by
@@ -223,10 +226,16 @@ func (w *world) inState(state string) int {
 	return w.number(`SELECT count(*) FROM delivery WHERE state = ?`, state)
 }
 
+// claimed is the number of deliveries that a worker has leased and not begun.
+func (w *world) claimed() int {
+	w.t.Helper()
+	return w.number(`SELECT count(*) FROM delivery d JOIN chunk c ON c.id = d.chunk WHERE d.state = 'queued' AND c.lease IS NOT NULL`)
+}
+
 // pending is the number of deliveries that the program still has to send.
 func (w *world) pending() int {
 	w.t.Helper()
-	return w.number(`SELECT count(*) FROM delivery WHERE state IN ('queued', 'claimed', 'sending', 'deferred')`)
+	return w.number(`SELECT count(*) FROM delivery WHERE state IN ('queued', 'sending', 'deferred')`)
 }
 
 func (w *world) phase() (phase string) {

@@ -35,21 +35,46 @@ type env struct {
 	tb    testing.TB
 	path  string
 	clock *clock
+	// options are those of all handles, but for what the fixture sets itself.
+	options store.Options
+	own     *sqlx.DB // see sql
+	// damaged says that the test changes the past: else its journal has to be right at
+	// its end.
+	damaged bool
 	// group is the domain group with which a recipient is frozen; nil: none.
 	group func(*mailer.Recipient) string
 }
 
 func (s suite) open(tb testing.TB) *env {
 	tb.Helper()
-	e := &env{s: s, tb: tb, path: filepath.Join(tb.TempDir(), "ledger.db"), clock: &clock{t0}}
+	return s.openWith(tb, store.Options{Durability: "normal"})
+}
+
+func (s suite) openWith(tb testing.TB, o store.Options) *env {
+	tb.Helper()
+	e := s.newEnv(tb, o)
+	tb.Cleanup(func() {
+		if !e.damaged {
+			e.own = nil // closed by now
+			e.verifyJournal()
+		}
+	})
 	e.DB = e.again()
+	return e
+}
+
+// newEnv is a ledger that no handle has opened.
+func (s suite) newEnv(tb testing.TB, o store.Options) *env {
+	tb.Helper()
+	e := &env{s: s, tb: tb, path: filepath.Join(tb.TempDir(), "ledger.db"), clock: &clock{t0}, options: o}
+	e.options.Path, e.options.MasterKey, e.options.Now = e.path, masterKey(1), e.clock.Now
 	return e
 }
 
 // again opens another handle on the same file.
 func (e *env) again() *store.DB {
 	e.tb.Helper()
-	db, err := e.s.Open(e.tb, store.Options{Path: e.path, MasterKey: masterKey(1), Now: e.clock.Now, Durability: "normal"})
+	db, err := e.s.Open(e.tb, e.options)
 	if err != nil {
 		e.tb.Fatal(err)
 	}
@@ -234,7 +259,10 @@ func outcome(d *mailer.Delivery, s mailer.State, p mailer.Point) mailer.Record {
 // sql is a connection of the test's own.
 func (e *env) sql() *sqlx.DB {
 	e.tb.Helper()
-	return e.s.SQL(e.tb, e.path)
+	if e.own == nil {
+		e.own = e.s.SQL(e.tb, e.path)
+	}
+	return e.own
 }
 
 // recount compares the kept counts with the rows, and what chunks hold with what is

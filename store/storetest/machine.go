@@ -3,7 +3,6 @@ package storetest
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
@@ -35,16 +34,17 @@ type machine struct {
 func (s suite) TestMachine(t *testing.T) {
 	ctx := context.Background()
 	rapid.Check(t, func(rt *rapid.T) {
-		e := &env{s: s, tb: t, path: filepath.Join(t.TempDir(), "ledger.db"), clock: &clock{t0}}
+		e := s.newEnv(t, store.Options{Durability: "normal"})
 		m := &machine{t: rt, e: e, now: t0, total: 12}
 		for i := range m.handles {
-			db, err := s.Open(t, store.Options{Path: e.path, MasterKey: masterKey(1), Now: e.clock.Now, Durability: "normal"})
+			db, err := s.Open(t, e.options)
 			must(t, err)
 			defer db.Close()
 			m.handles[i] = db
 		}
 		e.DB = m.handles[0]
 		m.sql = e.sql()
+		defer m.sql.Close()
 		m.id = e.campaign(m.total)
 		m.observe()
 		rt.Repeat(map[string]func(*rapid.T){
@@ -125,6 +125,7 @@ func (m *machine) observe() {
 	}
 	m.state, m.events = next, history
 	m.e.recount()
+	m.e.verifyJournal()
 	var orphans int
 	if err := m.sql.GetContext(ctx, &orphans, `
 		SELECT count(*) FROM delivery d WHERE d.state = 'sending' AND NOT EXISTS (

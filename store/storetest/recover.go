@@ -101,8 +101,9 @@ func (s suite) TestRecoverProcess(t *testing.T) {
 	ctx := context.Background()
 	e := s.open(t)
 	id := e.campaign(20)
+	name, _, _ := strings.Cut(t.Name(), "/")
 	worker := func() *exec.Cmd {
-		cmd := exec.Command(os.Args[0], "-test.run=/^TestWorkerProcess$")
+		cmd := exec.Command(os.Args[0], "-test.run=^"+name+"$/^TestWorkerProcess$")
 		cmd.Env = append(os.Environ(), "STORE_WORKER="+e.path, "STORE_CAMPAIGN="+id)
 		out, err := cmd.StdoutPipe()
 		must(t, err)

@@ -1,0 +1,6 @@
+package store
+
+import "oshirase/store/internal/engine"
+
+// Engine lets tests of an engine reach it.
+func (r *Reader) Engine() engine.Engine { return r.eng }

@@ -1,0 +1,138 @@
+package storetest
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"golang.org/x/text/encoding/japanese"
+
+	"oshirase/mailer"
+	"oshirase/store"
+)
+
+// TestNothingPersonalOnDisk: no plain name, address, number or customer id reaches
+// the database, its logs or the program's, in UTF-8 or in the encoding of Excel.
+func (s suite) TestNothingPersonalOnDisk(t *testing.T) {
+	ctx := context.Background()
+	var log bytes.Buffer
+	e := s.newEnv(t, store.Options{Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+	db, err := s.Open(t, e.options)
+	must(t, err)
+	e.DB = db
+	p := mailer.Person{
+		CustomerID: "KAIIN-778899", Name: "髙﨑 珠代", NameKana: "タカサキ タマヨ", Email: "tamayo.takasaki@mail.example",
+		PostalCode: "900-0031", Address: "沖縄県那覇市若狭三丁目", Phone: "098-000-4321", Attributes: map[string]string{"会員区分": "特別会員"},
+	}
+	id := e.campaign(3)
+	e.load("shop", "secret", []mailer.Row{row(2, p, "A"), row(3, p, "B1")})
+	mended := p
+	mended.Address = "沖縄県那覇市久茂地一丁目"
+	e.load("shop", "mended", []mailer.Row{row(2, mended, "A")})
+	e.run(id)
+	l := claim(t, db, id, 10)
+	must(t, db.Record(ctx, intent(&l.Deliveries[3]))[0])
+	must(t, db.Record(ctx, outcome(&l.Deliveries[3], mailer.StateUnknown, mailer.AtDot))[0])
+	for _, q := range []mailer.Query{{Email: p.Email}, {CustomerID: p.CustomerID}, {Ref: l.Deliveries[3].Recipient.Ref}, {Email: "nobody.here@mail.example"}} {
+		_, err := db.Lookup(ctx, actor("窓口"), q)
+		must(t, err)
+	}
+	must(t, db.Pause(ctx, tester, id, "stop"))
+	stored := s.Stored(t, e.path)
+	stored["log of the program"] = log.Bytes()
+	must(t, db.Close())
+	plain := false
+	for name, content := range s.Stored(t, e.path) {
+		stored[name+", closed"] = content
+		plain = plain || bytes.Contains(content, []byte("株式会社みなと"))
+	}
+	if !plain {
+		t.Error("the ledger does not hold what may be plain: the search proves nothing")
+	}
+	for name, content := range stored {
+		for _, n := range []string{
+			p.CustomerID, "髙﨑", "珠代", "タカサキ", "tamayo", "takasaki", p.PostalCode, "那覇", "久茂地", p.Phone, "特別会員", "nobody.here",
+		} {
+			if bytes.Contains(content, []byte(n)) {
+				t.Errorf("%s holds %q", name, n)
+			}
+			if cp, err := japanese.ShiftJIS.NewEncoder().String(n); err == nil && bytes.Contains(content, []byte(cp)) {
+				t.Errorf("%s holds %q in CP932", name, n)
+			}
+		}
+	}
+}
+
+// TestSealedPersonIsBound: a sealed person that was moved to another row does not open.
+func (s suite) TestSealedPersonIsBound(t *testing.T) {
+	ctx := context.Background()
+	e := s.open(t)
+	id := e.campaign(2)
+	_, err := e.sql().Exec(`UPDATE recipient SET sealed = (SELECT sealed FROM recipient WHERE id = 1) WHERE id = 2`)
+	must(t, err)
+	_, err = e.Claim(ctx, id, t0, t0.Add(1e9), 2, nil)
+	wantErr(t, err, mailer.ErrWrongKey, "does not open")
+	e.wantCounts(e.DB, id, mailer.Counts{mailer.StateQueued: 2}) // given back at once
+}
+
+func (s suite) TestDestroyKey(t *testing.T) {
+	ctx := context.Background()
+	e := s.open(t)
+	id := e.campaign(3)
+	other := e.again()
+	d := claim(t, e.DB, id, 1).Deliveries
+	must(t, e.Record(ctx, intent(&d[0]))[0])
+	must(t, e.Record(ctx, outcome(&d[0], mailer.StateAccepted, mailer.AtDot))[0])
+	wantErr(t, e.DestroyKey(ctx, actor("佐藤"), "pay"), mailer.ErrConflict, "destroy.running")
+	must(t, e.Pause(ctx, tester, id, "stop"))
+	var wrapped []byte
+	must(t, e.sql().Get(&wrapped, `SELECT sealed_key FROM incident`))
+	must(t, e.DestroyKey(ctx, actor("佐藤"), "pay"))
+	wantErr(t, e.DestroyKey(ctx, actor("佐藤"), "pay"), mailer.ErrKeyDestroyed, "pay")
+	for _, db := range []*store.DB{e.DB, other} {
+		err := db.Recipients(ctx, id, func([]mailer.Recipient) error {
+			t.Error("recipients can still be read")
+			return nil
+		})
+		wantErr(t, err, mailer.ErrKeyDestroyed, "pay")
+		m, err := db.Lookup(ctx, actor("窓口"), mailer.Query{Email: person(0).Email})
+		if err != nil || len(m) != 0 {
+			t.Errorf("found by address: %+v %v", m, err)
+		}
+		m, err = db.Lookup(ctx, actor("窓口"), mailer.Query{Ref: d[0].Recipient.Ref})
+		if err != nil || len(m) != 1 || m[0].Name != "" || m[0].Notices[0].State != mailer.StateAccepted {
+			t.Errorf("found by reference number: %+v %v", m, err)
+		}
+		n := 0
+		must(t, db.EachDelivery(ctx, tester, mailer.DeliveryFilter{Campaign: id}, func(mailer.DeliveryView) error { n++; return nil }))
+		if n != 3 {
+			t.Errorf("%d deliveries left", n)
+		}
+	}
+	for name, content := range s.Stored(t, e.path) {
+		if bytes.Contains(content, wrapped) {
+			t.Errorf("%s still holds the wrapped key", name)
+		}
+	}
+	_, err := e.Import(ctx, tester, mailer.Import{Incident: "pay", Merchant: "shop"}, source(people(1)))
+	wantErr(t, err, mailer.ErrKeyDestroyed, "pay")
+}
+
+// TestHistoryIsAppendOnly: nobody who has but the database changes what happened.
+func (s suite) TestHistoryIsAppendOnly(t *testing.T) {
+	ctx := context.Background()
+	e := s.open(t)
+	id := e.campaign(1)
+	d := claim(t, e.DB, id, 1).Deliveries
+	must(t, e.Record(ctx, outcome(&d[0], mailer.StateRejected, mailer.AtRcpt))[0])
+	db := e.sql()
+	for _, q := range []string{
+		`UPDATE event SET code = 250`, `DELETE FROM event`, `UPDATE act SET who = ''`, `DELETE FROM act`, `UPDATE entry SET at = 0`, `DELETE FROM entry`,
+	} {
+		if _, err := db.Exec(q); err == nil || !strings.Contains(err.Error(), "only ever appended") {
+			t.Errorf("%s: %v", q, err)
+		}
+	}
+}
