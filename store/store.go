@@ -64,6 +64,7 @@ type Reader struct {
 	nums   sync.Map // campaign id → campaignKey
 	// witness records who is shown personal data.
 	witness func(ctx context.Context, by mailer.Actor, action mailer.Action, subject, detail string) error
+	closing sync.Mutex
 	closers []io.Closer
 }
 
@@ -88,7 +89,7 @@ func Open(ctx context.Context, o Options) (db *DB, err error) {
 	if r.eng, err = sqlite.Open(ctx, sqlite.Options{Path: o.Path, Durability: o.Durability, Logger: r.log}); err != nil {
 		return nil, err
 	}
-	r.closers = append(r.closers, r.eng)
+	r.onClose(r.eng)
 	r.witness = db.actAlone
 	if err := db.openSecret(ctx, true); err != nil {
 		_ = r.eng.Close() // err says more
@@ -107,7 +108,7 @@ func OpenReader(ctx context.Context, o Options) (r *Reader, err error) {
 	if r.eng, err = sqlite.Open(ctx, sqlite.Options{Path: o.Path, ReadOnly: true, Logger: r.log}); err != nil {
 		return nil, err
 	}
-	r.closers = append(r.closers, r.eng)
+	r.onClose(r.eng)
 	if err := (&DB{Reader: r}).openSecret(ctx, false); err != nil {
 		_ = r.eng.Close() // err says more
 		return nil, r.eng.Explain(err)
@@ -127,7 +128,7 @@ func (r *Reader) lateWitness(o Options) func(context.Context, mailer.Actor, mail
 			if db, err = Open(ctx, o); err != nil {
 				return err
 			}
-			r.closers = append(r.closers, db)
+			r.onClose(db)
 		}
 		return db.actAlone(ctx, by, action, subject, detail)
 	}
@@ -153,6 +154,8 @@ func newReader(o *Options) (*Reader, error) {
 // Close gives up this handle. Leases that it still holds are taken back by the next
 // Recover, of whichever handle.
 func (r *Reader) Close() error {
+	r.closing.Lock()
+	defer r.closing.Unlock()
 	var first error
 	for _, c := range r.closers {
 		if err := c.Close(); err != nil && first == nil {
@@ -160,4 +163,10 @@ func (r *Reader) Close() error {
 		}
 	}
 	return first
+}
+
+func (r *Reader) onClose(c io.Closer) {
+	r.closing.Lock()
+	defer r.closing.Unlock()
+	r.closers = append(r.closers, c)
 }

@@ -82,7 +82,8 @@ func (s suite) TestJournalFinds(t *testing.T) {
 		{name: "state", do: []string{`UPDATE event SET state = 'rejected' WHERE` + inMiddle + `AND state = 'accepted' AND leaf = 0`}, want: "root"},
 		{name: "kind", do: []string{`UPDATE event SET kind = 'report' WHERE` + inMiddle + `AND leaf = 0`}, want: "root"},
 		{name: "delivery", do: []string{`UPDATE event SET delivery = 8, n = 9 WHERE` + inMiddle + `AND leaf = 0`}, want: "root"},
-		{name: "sealed reply", do: []string{`UPDATE event SET raw = NULL WHERE raw IS NOT NULL`}, want: "root"},
+		{name: "sealed reply", do: []string{`UPDATE event SET raw = (SELECT raw_sum FROM event WHERE raw IS NOT NULL) WHERE raw IS NOT NULL`}, want: "sealed reply"},
+		{name: "hash of a sealed reply", do: []string{`UPDATE event SET raw = NULL, raw_sum = NULL WHERE raw IS NOT NULL`}, want: "root"},
 		{name: "campaign", do: []string{`UPDATE campaign SET id = 'c-other'`}, want: "root"},
 		{name: "deleted event", do: []string{`DELETE FROM event WHERE` + inMiddle + `AND leaf = 0`}, want: "count"},
 		{name: "deleted last event", do: []string{

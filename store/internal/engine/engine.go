@@ -91,6 +91,7 @@ type Row struct {
 	Leaf   int    // number of its event in the journal's entry
 	Text   string // valid UTF-8
 	Raw    []byte // sealed reply; nil: the text says all
+	RawSum []byte // SHA-256 of Raw
 }
 
 // Entry is one entry of the journal.

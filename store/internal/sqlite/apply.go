@@ -67,7 +67,7 @@ func appendStep(args []any, s *engine.Step) []any {
 		events = append(appendJSONText(events, r.Text), '"')
 		if r.Raw != nil {
 			raws = append(appendKey(raws, r.ID), '"')
-			raws = append(hex.AppendEncode(raws, r.Raw), '"')
+			raws = append(hex.AppendEncode(hex.AppendEncode(raws, r.RawSum), r.Raw), '"')
 		}
 	}
 	if len(ids) > 0 {

@@ -211,7 +211,7 @@ func TestSettings(t *testing.T) {
 		return s
 	}
 	before, schema := settings(), fmt.Sprint(indexes())
-	if !strings.Contains(before, "foreign_keys=1 ") || !strings.Contains(before, "synchronous=1 ") || len(indexes()) != 5 {
+	if !strings.Contains(before, "foreign_keys=1 ") || !strings.Contains(before, "synchronous=1 ") || len(indexes()) != 3 {
 		t.Fatalf("settings %s, indexes %v", before, indexes())
 	}
 	broken := errors.New("broken list")

@@ -254,9 +254,11 @@ CREATE TABLE event (
   enhanced TEXT    NOT NULL DEFAULT '',
   text     TEXT    NOT NULL DEFAULT '', -- masked and cut
   raw      BLOB,                        -- sealed: the reply as it came, where text is not all of it
+  raw_sum  BLOB,                        -- SHA-256 of that, which the leaf holds: a purge may blank raw
   chain    INTEGER NOT NULL,
   entry    INTEGER NOT NULL,
   leaf     INTEGER NOT NULL,
+  CHECK (raw IS NULL OR raw_sum IS NOT NULL),
   PRIMARY KEY (delivery, n)
 ) WITHOUT ROWID;
 
