@@ -21,7 +21,9 @@ func (w *world) add(persons ...mailer.Person) {
 		Info: func() mailer.ListInfo {
 			return mailer.ListInfo{Name: "more.csv", SHA256: persons[0].CustomerID, Encoding: "utf-8"}
 		},
-		Reject: func(r mailer.Row, column string, reason error) { w.t.Errorf("row %d, %s: %s", r.Number, column, reason) },
+		Reject: func(r mailer.Row, column string, reason error) {
+			w.t.Errorf("row %d, %s: %s", r.Number, column, reason)
+		},
 	}, func() (mailer.Row, error) {
 		if next == len(persons) {
 			return mailer.Row{}, io.EOF

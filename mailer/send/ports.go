@@ -1,8 +1,9 @@
 // Package send runs campaigns: it claims batches, renders, hands to a relay and
 // records what came of it, within windows, paces and schedules.
 //
-// It knows the ledger and the relays only through the interfaces below, and knows
-// nothing of SMTP; cmd wires the concrete ones.
+// It knows the ledger only through the interface below, and relays through
+// mailer.Conn and the Dialer of its pool; it knows nothing of SMTP. Another transport
+// is a Dialer and a Conn, each of a few methods. cmd wires the concrete ones.
 package send
 
 import (
@@ -68,57 +69,48 @@ type Ledger interface {
 	Counts(ctx context.Context, campaign string) (mailer.Counts, error)
 }
 
-// Relays hands out connections to the configured relays.
-type Relays interface {
-	// Get returns an open connection, from the pool or new. It blocks while the
-	// pool is at its size. Where no relay takes connections now, the error is a
-	// *mailer.RelayDown.
-	Get(ctx context.Context) (Conn, error)
-	// Put gives a connection back. One that is broken, worn, or on which a
-	// message is begun and not over is closed.
-	Put(Conn)
-	// Size is the number of connections that may be open at once.
-	Size() int
-	// Aside lists the relays that are set aside: they took no connection when one
-	// was last opened.
-	Aside() []mailer.Wait
-}
-
-// Conn is one open connection to a relay. Messages go through it strictly in
-// order: Begin, Ready, Finish, Outcome for each. Begin of the next message may
-// come between Finish and Outcome of the one before: its envelope then travels
-// behind that body (RFC 2920). Where Window is more than 1, messages may be
-// streamed instead: Stream and Outcome for each. A Conn is used by one goroutine.
-type Conn interface {
-	// Relay is the name of the relay in the config.
-	Relay() string
+// Pipeliner is a mailer.Conn that can do more than one thing at a time. It is
+// optional: with any other Conn the worker calls Send for one message after the
+// other. The two ways below are not mixed; each begins where nothing is unanswered.
+//
+// One message behind the other:
+//
+//	Begin(1) Ready(1) {intent 1} Finish(1) [Begin(2)] [Flush] Outcome(1) Ready(2) {intent 2} Finish(2) …
+//
+// Begin of the next message may come between Finish and Outcome of the one before,
+// where Pipelining is true: its envelope then travels behind that body (RFC 2920).
+// Where Ready says no, the message is over and neither Finish nor Outcome follow.
+// Between Ready and Finish the caller commits the intent; without Finish nothing has
+// left that a relay could take for a message, and the connection is to be closed.
+//
+// A window of messages, while Window is more than 1:
+//
+//	{intents 1 2 3} Stream(1 2 3) Outcome(1) [Answered Outcome(2)] {intents 4 5} Stream(4 5) Outcome(3) …
+//
+// Intents are committed before Stream, and outcomes come in the order of Stream. No
+// more than Window messages are unanswered at any time.
+type Pipeliner interface {
+	mailer.Conn
 	// Pipelining reports whether Begin may come before the Outcome of the
 	// message before.
 	Pipelining() bool
-	// Usable reports whether another message may begin: the connection is whole
-	// and below its number of messages.
-	Usable() bool
-	// Begin says MAIL, RCPT and DATA for m. Nothing has left that a relay could
-	// take as a message.
+	// Begin says the envelope of m, and that a body is to come.
 	Begin(ctx context.Context, m *mailer.Message)
-	// Ready reads the replies to the envelope of the message last begun. With ok
-	// false the outcome is final (Deferred or Rejected) and neither Finish nor
-	// Outcome follow.
+	// Ready waits for the replies to the envelope last begun. False: the outcome is
+	// Deferred or Rejected.
 	Ready(ctx context.Context) (out mailer.Outcome, ok bool)
-	// Finish lets the body and the final dot leave. The caller has committed the
-	// intent before.
+	// Finish lets the body and the final dot leave.
 	Finish(ctx context.Context)
 	// Flush lets what was finished and begun leave now, so that the relay works
 	// while the caller does something else before it asks for the Outcome.
 	Flush(ctx context.Context)
-	// Outcome reads the reply to the oldest finished or streamed message. After a
+	// Outcome waits for the reply to the oldest finished or streamed message. After a
 	// cut behind the dot it is Unknown.
 	Outcome(ctx context.Context) mailer.Outcome
 	// Window is how many streamed messages may be unanswered now; 1 where the next
 	// message is to be sent by Begin.
 	Window() int
-	// Stream sends messages whole, behind those that are still unanswered. The
-	// caller has committed the intents before.
+	// Stream sends messages whole, behind those that are still unanswered.
 	Stream(ctx context.Context, messages ...*mailer.Message)
 	// Answered reports whether the Outcome of the oldest streamed message can be
 	// had without waiting.

@@ -9,7 +9,7 @@ import (
 	"oshirase/mailer"
 )
 
-// testQueue has two lanes and notes the leases that ended.
+// testQueue has two workers and notes the leases that ended.
 func testQueue(size int, limits ...mailer.DomainGroup) (*queue, *[]int64) {
 	var ended []int64
 	q := newQueue(size, func(l *lease) { ended = append(ended, l.epoch) })
@@ -80,7 +80,7 @@ func TestQueueLetsAGroupRest(t *testing.T) {
 	q.push(l, jobsOf(l, "angry", "angry", "angry", "angry", "calm"))
 	now := time.Unix(1_000_000, 0)
 	none := func(*mailer.DomainGroup, int) int { return 0 }
-	push := &mailer.Outcome{State: mailer.StateDeferred, Code: 450, Enhanced: "4.7.1", Text: "slow down", Point: mailer.AtRcpt}
+	push := &mailer.Outcome{State: mailer.StateDeferred, Code: 450, Enhanced: "4.7.1", Text: "slow down", Point: mailer.AtRcpt, Advice: mailer.Advice{RelaySlower: true, GroupSlower: true}}
 	for range 3 {
 		q.replied(jobsOf(l, "angry")[0], push)
 	}
@@ -102,13 +102,13 @@ func TestQueueLetsAGroupRest(t *testing.T) {
 	}
 }
 
-func TestQueueLanesAndEnds(t *testing.T) {
+func TestQueueWorkersAndEnds(t *testing.T) {
 	q, ended := testQueue(10)
 	l, m := &lease{epoch: 1, campaign: "c"}, &lease{epoch: 2, campaign: "d"}
 	q.push(l, jobsOf(l, "a", "a"))
 	q.push(m, jobsOf(m, "a"))
 	if q.tryPop(2) != nil {
-		t.Error("a lane that is not allowed took a job")
+		t.Error("a worker that is not allowed took a job")
 	}
 	j := q.tryPop(1)
 	q.drop("c")

@@ -80,7 +80,7 @@ func (o *Options) defaults() {
 type Runner struct {
 	Ledger  Ledger
 	Notices mailer.Templates
-	Relays  Relays
+	Relays  *Pool
 	// Composer returns what composes the messages of a merchant.
 	Composer func(*mailer.Merchant) (mailer.Composer, error)
 	Options  Options
@@ -177,13 +177,7 @@ func (r *Runner) SendOne(ctx context.Context, m *mailer.Message) (mailer.Outcome
 		return mailer.Outcome{}, err
 	}
 	defer r.Relays.Put(conn)
-	conn.Begin(ctx, m)
-	out, ok := conn.Ready(ctx)
-	if ok {
-		conn.Finish(ctx)
-		out = conn.Outcome(ctx)
-	}
-	return out, nil
+	return conn.Send(ctx, m, func() bool { return true }), nil
 }
 
 // work is a running campaign, ready to be rendered.
@@ -267,15 +261,4 @@ func (r *Runner) limits(w *work) []mailer.Limit {
 	add("total:hour", r.pace().PerHour, time.Hour)
 	add("total:second", r.pace().PerSecond, time.Second)
 	return ls
-}
-
-// retryAt is when a deferred delivery is tried again; false: not before its
-// deadline.
-func (o *Options) retryAt(d *mailer.Delivery, now time.Time) (time.Time, bool) {
-	at := now.Add(o.Retry[min(d.Attempts, len(o.Retry)-1)])
-	first := d.FirstAt
-	if first.IsZero() {
-		first = now
-	}
-	return at, at.Before(first.Add(o.Deadline))
 }

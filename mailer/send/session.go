@@ -18,7 +18,7 @@ const (
 	dialTries    = 3                      // how often Run tries relays that never worked
 )
 
-// session is one run of the dispatcher with its lanes.
+// session is one run of the dispatcher with its workers.
 type session struct {
 	*Runner
 	n       int64 // of this runner's sessions
@@ -53,9 +53,9 @@ func (r *Runner) begin(ctx context.Context, admit Plan) (*session, error) {
 		works: map[string]*work{}, touched: map[string]bool{}, active: map[int64]bool{},
 	}
 	s.queue = newQueue(r.Options.Batch, s.leaseEnded)
-	s.adapter = newAdapter(r.Options.MinConnections, r.Relays.Size())
+	s.adapter = newAdapter(max(r.Options.MinConnections, len(r.Relays.relays)), r.Relays.Size())
 	s.queue.limit(r.pace().Groups)
-	s.queue.allow(s.adapter.lanes)
+	s.queue.allow(s.adapter.workers)
 	s.running, s.halt = context.WithCancel(ctx)
 	if err := s.housekeep(ctx); err != nil {
 		s.halt()
@@ -72,9 +72,9 @@ func (s *session) dispatch(ctx context.Context, forever bool) error {
 	defer cut()
 	closing := context.AfterFunc(s.running, s.queue.close)
 	defer closing()
-	var lanes, renewer sync.WaitGroup
+	var workers, renewer sync.WaitGroup
 	for n := range s.Relays.Size() {
-		lanes.Go(func() { (&lane{session: s, n: n, ctx: wire}).run() })
+		workers.Go(func() { (&worker{s: s, n: n, ctx: wire}).run() })
 	}
 	renewing, stopRenewing := context.WithCancel(wire)
 	renewer.Go(func() { s.renew(renewing) })
@@ -85,7 +85,7 @@ func (s *session) dispatch(ctx context.Context, forever bool) error {
 	s.halt()
 	grace := time.AfterFunc(s.Options.StopGrace, cut)
 	s.queue.close()
-	lanes.Wait()
+	workers.Wait()
 	grace.Stop()
 	stopRenewing()
 	renewer.Wait()

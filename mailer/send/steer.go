@@ -10,7 +10,7 @@ import (
 	"oshirase/mailer"
 )
 
-// steer has the number of lanes follow the relays, and the groups their paces.
+// steer has the number of workers follow the relays, and the groups their paces.
 func (s *session) steer(ctx context.Context) {
 	t := time.NewTicker(adaptEvery)
 	defer t.Stop()
@@ -23,11 +23,11 @@ func (s *session) steer(ctx context.Context) {
 		case <-t.C:
 		}
 		now := time.Now()
-		lanes, changed := s.adapter.step(now, now.Sub(last), s.queue.waiting() == 0)
+		workers, changed := s.adapter.step(now, now.Sub(last), s.queue.waiting() == 0)
 		last = now
 		if changed {
-			s.queue.allow(lanes)
-			s.log.Debug("connections adapted", "connections", lanes)
+			s.queue.allow(workers)
+			s.log.Debug("connections adapted", "connections", workers)
 		}
 		s.queue.limit(s.pace().Groups)
 		resting := strings.Join(s.queue.refill(now, func(g *mailer.DomainGroup, n int) int { return s.grant(ctx, g, n) }), " ")
@@ -63,7 +63,7 @@ func (s *session) relayDown(err error) {
 		s.downFrom = now
 		s.log.Warn("no relay takes connections", "err", err)
 	}
-	// Lanes that find the relays set aside have not tried them: each try that fails
+	// Workers that find the relays set aside have not tried them: each try that fails
 	// has a later time for the next.
 	switch {
 	case !ok:

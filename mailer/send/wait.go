@@ -83,7 +83,7 @@ func (s *session) held() []mailer.Wait {
 		}
 	}
 	s.mu.Unlock()
-	list = append(list, s.Relays.Aside()...)
+	list = append(list, s.Relays.Down()...)
 	for _, w := range s.campaignWaits() {
 		list = append(list, w)
 	}

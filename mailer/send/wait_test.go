@@ -30,7 +30,7 @@ func TestObstacleOfARestingGroup(t *testing.T) {
 	if pushed.to, err = mailer.ParseAddress("hanako.mori@angry.example"); err != nil {
 		t.Fatal(err)
 	}
-	push := &mailer.Outcome{State: mailer.StateDeferred, Code: 421, Enhanced: "4.7.0", Text: "not now, <hanako.mori@angry.example>", Point: mailer.AtRcpt}
+	push := &mailer.Outcome{State: mailer.StateDeferred, Code: 421, Enhanced: "4.7.0", Text: "not now, <hanako.mori@angry.example>", Point: mailer.AtRcpt, Advice: mailer.Advice{RelaySlower: true, GroupSlower: true}}
 	began := time.Unix(1_000_000, 0)
 	now := began
 	for _, rest := range []time.Duration{time.Second, 2 * time.Second} {
