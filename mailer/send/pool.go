@@ -316,6 +316,11 @@ func (p *Pool) Put(c mailer.Conn) {
 	l := p.lines[c]
 	p.over(l)
 	if !fit || p.closed {
+		// The relay may have closed those that lie idle too: they are asked before they
+		// are used, so that a message meets one dead connection at most.
+		for _, other := range l.relay.idle {
+			other.at = time.Time{}
+		}
 		p.mu.Unlock()
 		p.discard(l)
 		return

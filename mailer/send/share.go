@@ -12,12 +12,12 @@ import (
 // the place is lowest. The place of a relay that takes no connections moves with the
 // others', so that it has nothing to catch up with when it is back.
 //
-// A relay that is at its connections is waited for, but not for long: one whose turn
-// does not come within a few times of what a message takes elsewhere is slow. It
-// is not waited for then, for a quarter of a second and twice as long each time, up
-// to half a minute; it goes on with what its connections carry, and the others do
-// not mind its weight. Nor may one relay have all workers: those that are at work
-// elsewhere, and half the share of those to come, stay with the others.
+// A relay that is at its connections is waited for, unless it is slow: its messages
+// take much longer than elsewhere, or it takes none for a few times of what one takes
+// elsewhere. It is not waited for then, for a quarter of a second and twice as long
+// each time, up to half a minute; it goes on with what its connections carry, and
+// the others do not mind its weight. Nor may one relay have all workers: half the
+// share of the others stays with them.
 
 const (
 	// lead is by how many of its messages a relay may be ahead of the one whose turn
@@ -25,8 +25,12 @@ const (
 	lead = 1
 	// shortTurn and turns are how long that one is waited for: so many times of what a
 	// message took, and shortTurn at least.
-	shortTurn = 5 * time.Millisecond
-	turns     = 8
+	// It is unknownTurn before the first one is over.
+	turns       = 8
+	shortTurn   = 5 * time.Millisecond
+	unknownTurn = 100 * time.Millisecond
+	// slowTimes is by how much its messages may take longer than those of the others.
+	slowTimes = 4
 
 	firstSlow = 250 * time.Millisecond
 	lastSlow  = 30 * time.Second
@@ -36,6 +40,7 @@ const (
 type share struct {
 	place     float64       // messages so far, divided by the weight
 	took      time.Duration // what a message took of late, from its connection's last one on
+	moved     time.Time     // when it was last given a message
 	slowFor   time.Duration // how long it was called slow last; 0: it is not
 	slowUntil time.Time
 }
@@ -60,8 +65,12 @@ func (p *Pool) choose(now time.Time, t *turn) (r *relay, until time.Time) {
 		if t.of != due {
 			*t = turn{due, now}
 		}
-		until := t.since.Add(max(shortTurn, turns*next.took))
-		if now.Before(until) {
+		since := t.since
+		if due.moved.After(since) {
+			since = due.moved
+		}
+		until := since.Add(next.patience())
+		if tooSlow := next.took > 0 && due.took > slowTimes*next.took; !tooSlow && now.Before(until) {
 			return nil, until
 		}
 		due.slowFor = min(max(2*due.slowFor, firstSlow), lastSlow)
@@ -72,12 +81,8 @@ func (p *Pool) choose(now time.Time, t *turn) (r *relay, until time.Time) {
 // candidate is, of the relays that have a connection for one more message, that with
 // the lowest place; nil: none has.
 func (p *Pool) candidate(now time.Time) (best *relay) {
-	inUse := 0
 	for _, r := range p.relays {
-		inUse += r.inUse()
-	}
-	for _, r := range p.relays {
-		if (best == nil || r.place < best.place) && (len(r.idle) > 0 || p.mayDial(r, now)) && p.leavesOthers(r, inUse, now) {
+		if (best == nil || r.place < best.place) && (len(r.idle) > 0 || p.mayDial(r, now)) && p.leavesOthers(r, now) {
 			best = r
 		}
 	}
@@ -94,6 +99,14 @@ func (p *Pool) due(now time.Time) (due *relay) {
 	return due
 }
 
+// patience is how long another relay is waited for while r has a connection.
+func (r *relay) patience() time.Duration {
+	if r.took == 0 {
+		return unknownTurn
+	}
+	return max(shortTurn, turns*r.took)
+}
+
 func (r *relay) inUse() int { return r.open - len(r.idle) }
 
 // awaited: it is neither set aside nor slow.
@@ -104,18 +117,20 @@ func (r *relay) ahead(due *relay) bool {
 }
 
 // leavesOthers reports whether one more worker may be with r.
-func (p *Pool) leavesOthers(r *relay, inUse int, now time.Time) bool {
-	others := 0
+func (p *Pool) leavesOthers(r *relay, now time.Time) bool {
+	workers, weights, room := p.waiters+1, 0, 0
 	for _, o := range p.relays {
+		workers += o.inUse()
 		if o != r && o.awaited(now) {
-			others += o.Weight
+			weights += o.Weight
+			room += o.Connections
 		}
 	}
-	if others == 0 {
+	if weights == 0 || r.inUse() == 0 {
 		return true
 	}
-	stay := float64(others) / float64(2*(others+r.Weight))
-	return r.inUse()+1 <= int(math.Ceil((1-stay)*float64(inUse+1)))
+	stay := float64(weights) / float64(2*(weights+r.Weight))
+	return r.inUse()+1 <= workers-min(int(math.Ceil(stay*float64(workers))), room)
 }
 
 // charge counts a message for a relay; p.mu is held.
@@ -123,8 +138,9 @@ func (p *Pool) charge(r *relay) {
 	if len(p.relays) == 1 {
 		return
 	}
-	r.place += 1 / float64(r.Weight)
 	now := p.now()
+	r.place += 1 / float64(r.Weight)
+	r.moved = now
 	for _, o := range p.relays {
 		if !o.awaited(now) {
 			o.place = max(o.place, r.place)
@@ -153,11 +169,13 @@ func (p *Pool) More(c mailer.Conn, n int) int {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	l := p.lines[c]
-	p.over(l)
+	l, now := p.lines[c], p.now()
 	for k := range n {
-		if l.relay.ahead(p.due(l.at)) {
+		if l.relay.ahead(p.due(now)) {
 			return k
+		}
+		if k == 0 {
+			p.over(l)
 		}
 		p.charge(l.relay)
 	}
