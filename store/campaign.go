@@ -188,10 +188,33 @@ func (db *DB) Campaigns(ctx context.Context) ([]mailer.Campaign, error) {
 	return out, wrap("list campaigns", err)
 }
 
-// Running lists the campaigns in phase running, oldest first.
-func (db *DB) Running(ctx context.Context) ([]mailer.Campaign, error) {
-	out, err := campaignsOf(ctx, db.r, `WHERE c.phase = 'running' ORDER BY c.num`)
-	return out, wrap("list running campaigns", err)
+// Running lists the campaigns in phase running, oldest first, with what is queued or
+// deferred of each.
+func (db *DB) Running(ctx context.Context) ([]mailer.Backlog, error) {
+	op := "list running campaigns"
+	campaigns, err := campaignsOf(ctx, db.r, `WHERE c.phase = 'running' ORDER BY c.num`)
+	if err != nil {
+		return nil, wrap(op, err)
+	}
+	var left []struct {
+		ID string
+		N  int64
+	}
+	err = db.r.SelectContext(ctx, &left, `
+		SELECT c.id, sum(k.n) AS n FROM campaign c JOIN campaign_count k ON k.campaign = c.num
+		WHERE c.phase = 'running' AND k.state IN ('queued', 'deferred') GROUP BY c.id`)
+	if err != nil {
+		return nil, wrap(op, err)
+	}
+	byID := map[string]int64{}
+	for _, l := range left {
+		byID[l.ID] = l.N
+	}
+	out := make([]mailer.Backlog, len(campaigns))
+	for i, c := range campaigns {
+		out[i] = mailer.Backlog{Campaign: c, Left: byID[c.ID]}
+	}
+	return out, nil
 }
 
 // Findings returns what the last check had to say.

@@ -24,8 +24,9 @@ type Ledger interface {
 	// Wake moves scheduled campaigns whose time has come to running, and those
 	// whose time passed more than grace ago to overdue.
 	Wake(ctx context.Context, now time.Time, grace time.Duration) error
-	// Running lists the campaigns in phase running, oldest first.
-	Running(ctx context.Context) ([]mailer.Campaign, error)
+	// Running lists the campaigns in phase running, oldest first, with what of each
+	// may still be claimed, now or later.
+	Running(ctx context.Context) ([]mailer.Backlog, error)
 	// Snapshot returns what the campaign was checked with.
 	Snapshot(ctx context.Context, campaign string) (mailer.Snapshot, error)
 	// Claim leases up to n due deliveries of a running campaign (queued, or
@@ -56,9 +57,8 @@ type Ledger interface {
 	// false where none is queued or deferred.
 	NextDue(ctx context.Context, campaign string) (time.Time, bool, error)
 	// Reserve takes up to n messages out of every limit at once; the limits are
-	// shared by all processes. With granted == 0, wait says how long until one
-	// would be granted.
-	Reserve(ctx context.Context, now time.Time, n int, limits []mailer.Limit) (granted int, wait time.Duration, err error)
+	// shared by all processes.
+	Reserve(ctx context.Context, now time.Time, n int, limits []mailer.Limit) (mailer.Grant, error)
 	// SetWaits replaces what a session of this handle says is not sent now, and why,
 	// for people to see; it stands until the given time, and while the process lives.
 	SetWaits(ctx context.Context, session int64, until time.Time, list []mailer.Wait) error

@@ -22,6 +22,7 @@ type job struct {
 type lease struct {
 	epoch    int64
 	campaign string
+	of       *backlog
 	open     int // guarded by the queue's mutex
 }
 

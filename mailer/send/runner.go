@@ -15,8 +15,8 @@ import (
 
 // Pace is what may change while a runner works; see Runner.SetPace.
 type Pace struct {
-	Batch      int           // deliveries a lease holds; 500
-	BatchPause time.Duration // between two batches of one campaign
+	Batch      int           // deliveries that are claimed ahead of the workers; 500
+	BatchPause time.Duration // of a campaign, each time that so many of it were claimed
 	PerSecond  int           // over all merchants; 0 is no limit
 	PerHour    int           // over all merchants; 0 is no limit
 	// Groups has the limits of domain groups, by their names; none has no limits.
@@ -180,7 +180,7 @@ func (r *Runner) SendOne(ctx context.Context, m *mailer.Message) (mailer.Outcome
 	return conn.Send(ctx, m, func() bool { return true }), nil
 }
 
-// work is a running campaign, ready to be rendered.
+// work is a running campaign, ready to be rendered. It does not change.
 type work struct {
 	campaign mailer.Campaign
 	snap     mailer.Snapshot
@@ -188,9 +188,6 @@ type work struct {
 	env      envelope.Envelope
 	composer mailer.Composer
 	window   mailer.Window
-	nextAt   time.Time   // no claim before: pause between batches, pace
-	sent     int         // since the last pause between batches
-	waits    mailer.Wait // why nothing is claimed now, guarded by the session; zero while sending
 }
 
 // prepare makes a running campaign ready. An error means that it cannot be sent
@@ -243,22 +240,4 @@ func (w *work) message(d *mailer.Delivery, now time.Time) (mailer.Address, *mail
 	}
 	*m = mailer.Message{Sender: w.env.Sender(d.Token), Recipient: to.Mailbox(), Data: data}
 	return to, m, nil
-}
-
-// limits are the paces that a campaign's messages count against.
-func (r *Runner) limits(w *work) []mailer.Limit {
-	var ls []mailer.Limit
-	add := func(key string, n int, per time.Duration) {
-		if n > 0 {
-			// A second's worth may leave at once.
-			burst := max(1, int(float64(n)*float64(time.Second)/float64(per)))
-			ls = append(ls, mailer.Limit{Key: key, N: n, Per: per, Burst: burst})
-		}
-	}
-	// The campaigns of a merchant share one pace: they end up on the same telephones.
-	add("merchant:"+w.campaign.Merchant+":hour", w.campaign.PerHour, time.Hour)
-	add("merchant:"+w.campaign.Merchant+":second", w.snap.Merchant.PerSecond, time.Second)
-	add("total:hour", r.pace().PerHour, time.Hour)
-	add("total:second", r.pace().PerSecond, time.Second)
-	return ls
 }

@@ -183,14 +183,14 @@ type paced struct {
 	granted *int
 }
 
-func (p paced) Reserve(ctx context.Context, now time.Time, n int, limits []mailer.Limit) (int, time.Duration, error) {
-	granted, wait, err := p.DB.Reserve(ctx, now, n, limits)
-	*p.granted += granted
-	if granted == 0 {
+func (p paced) Reserve(ctx context.Context, now time.Time, n int, limits []mailer.Limit) (mailer.Grant, error) {
+	g, err := p.DB.Reserve(ctx, now, n, limits)
+	*p.granted += g.N
+	if g.N == 0 {
 		p.w.inbox.wait(*p.granted)
-		p.w.clock.advance(wait)
+		p.w.clock.advance(g.Wait)
 	}
-	return granted, wait, err
+	return g, err
 }
 
 // TestPerHour: 720 an hour is one every five seconds, whoever sets the limit.
@@ -236,7 +236,7 @@ func (l ticking) Claim(ctx context.Context, id string, now, until time.Time, n i
 	return lease, err
 }
 
-func (l ticking) Running(ctx context.Context) ([]mailer.Campaign, error) {
+func (l ticking) Running(ctx context.Context) ([]mailer.Backlog, error) {
 	l.w.inbox.wait(*l.claimed)
 	l.w.clock.advance(time.Minute)
 	return l.DB.Running(ctx)

@@ -34,14 +34,19 @@ type session struct {
 	halt    context.CancelFunc
 
 	mu       sync.Mutex
-	works    map[string]*work
-	touched  map[string]bool // campaigns that were worked on
-	active   map[int64]bool  // epochs of the leases that are held
-	err      error           // why the session ended early
-	everUp   bool            // a relay took a connection in this session
-	down     int             // how often all relays were tried in vain since one did
-	downFrom time.Time       // since when no relay takes connections; zero: one does
-	retryAt  time.Time       // when one is tried again
+	backlogs map[string]*backlog // the campaigns that may be sent
+	touched  map[string]bool     // campaigns that were worked on
+	active   map[int64]bool      // epochs of the leases that are held
+	err      error               // why the session ended early
+	everUp   bool                // a relay took a connection in this session
+	down     int                 // how often all relays were tried in vain since one did
+	downFrom time.Time           // since when no relay takes connections; zero: one does
+	retryAt  time.Time           // when one is tried again
+
+	// The dispatcher alone uses these.
+	place     float64          // of the campaign that was served last; see turn.go
+	paceUntil time.Time        // and allows nothing before
+	spare     map[string]spare // by set of limits
 
 	impatient bool // gives up when relays stay down
 	recovered time.Time
@@ -50,7 +55,7 @@ type session struct {
 func (r *Runner) begin(ctx context.Context, admit Plan) (*session, error) {
 	s := &session{
 		Runner: r, n: r.sessions.Add(1), log: r.Options.Logger, admit: admit,
-		works: map[string]*work{}, touched: map[string]bool{}, active: map[int64]bool{},
+		spare: map[string]spare{}, touched: map[string]bool{}, active: map[int64]bool{},
 	}
 	s.queue = newQueue(r.Options.Batch, s.leaseEnded)
 	s.adapter = newAdapter(max(r.Options.MinConnections, len(r.Relays.relays)), r.Relays.Size())
@@ -165,27 +170,38 @@ func (s *session) renew(ctx context.Context) {
 }
 
 // waits notes why a campaign waits; the report tells the ledger.
-func (s *session) waits(w *work, why mailer.Wait) {
-	why.Scope, why.Name = mailer.WaitCampaign, w.campaign.ID
+func (s *session) waits(b *backlog, why mailer.Wait) {
+	why.Scope, why.Name = mailer.WaitCampaign, b.ID
 	s.mu.Lock()
-	old := w.waits
+	old := b.waits
 	if same := old.Reason == why.Reason && old.Until.Equal(why.Until); !same || why.Reason == mailer.WaitGroups {
-		w.waits = why
+		b.waits = why
 		if why.Since.IsZero() {
-			w.waits.Since = s.Options.Now()
+			b.waits.Since = s.Options.Now()
 		}
 	}
 	s.mu.Unlock()
-	if why.Reason != old.Reason && why.Reason != mailer.WaitPace {
-		s.log.Info("campaign waits", "campaign", w.campaign.ID, "why", why.Reason, "until", why.Until)
+	if why.Reason != old.Reason && why.Reason != mailer.WaitPace && why.Reason != mailer.WaitTurn {
+		s.log.Info("campaign waits", "campaign", b.ID, "why", why.Reason, "until", why.Until)
+	}
+}
+
+// awaitsTurn notes that others are before a campaign of which nothing is in hand and
+// that has no other reason to wait.
+func (s *session) awaitsTurn(b *backlog) {
+	s.mu.Lock()
+	free := b.leases == 0 && b.waits.IsZero()
+	s.mu.Unlock()
+	if free {
+		s.waits(b, mailer.Wait{Reason: mailer.WaitTurn})
 	}
 }
 
 // goesOn notes that a campaign does not wait any more.
-func (s *session) goesOn(w *work) {
+func (s *session) goesOn(b *backlog) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	w.waits = mailer.Wait{}
+	b.waits = mailer.Wait{}
 }
 
 // cannotSend stops a campaign whose notice is not what was approved, or cannot
@@ -257,9 +273,9 @@ func (s *session) campaignWaits() map[string]mailer.Wait {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := map[string]mailer.Wait{}
-	for id, w := range s.works {
-		if !w.waits.IsZero() {
-			out[id] = w.waits
+	for id, b := range s.backlogs {
+		if !b.waits.IsZero() {
+			out[id] = b.waits
 		}
 	}
 	return out

@@ -42,11 +42,11 @@ func (s *session) steer(ctx context.Context) {
 // share.
 func (s *session) grant(ctx context.Context, g *mailer.DomainGroup, n int) int {
 	limit := mailer.Limit{Key: "group:" + g.Name, N: g.PerSecond, Per: time.Second, Burst: max(1, g.PerSecond/5)}
-	granted, _, err := s.Ledger.Reserve(ctx, s.Options.Now(), n, []mailer.Limit{limit})
+	got, err := s.Ledger.Reserve(ctx, s.Options.Now(), n, []mailer.Limit{limit})
 	if err != nil && ctx.Err() == nil {
 		s.fail(fmt.Errorf("pace of domain group %s: %w", g.Name, err))
 	}
-	return granted
+	return got.N
 }
 
 // relayDown notes that no relay takes connections and waits until one is tried

@@ -78,7 +78,7 @@ func (s *session) held() []mailer.Wait {
 	list := s.queue.waits()
 	s.mu.Lock()
 	for _, o := range list {
-		for id := range s.works {
+		for id := range s.backlogs {
 			o.Held[id] += 0 // it is sent, though none of it may be held
 		}
 	}
@@ -116,10 +116,12 @@ func (s *session) report(ctx context.Context) {
 			return
 		case <-t.C:
 		}
+		since := time.Since(at)
+		if since < reportEvery {
+			continue
+		}
 		list := s.held()
-		stands := slices.EqualFunc(list, told, sameWait)
-		switch since := time.Since(at); {
-		case since < reportEvery, stands && (len(list) == 0 || since < s.Options.Lease/3):
+		if stands := slices.EqualFunc(list, told, sameWait); stands && (len(list) == 0 || since < s.Options.Lease/3) {
 			continue
 		}
 		if s.tell(ctx, list) {
