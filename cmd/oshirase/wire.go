@@ -10,6 +10,7 @@ import (
 	"oshirase/mailer/check"
 	"oshirase/mailer/send"
 	"oshirase/mailer/smtp"
+	"oshirase/mailer/words"
 	"oshirase/store"
 	"oshirase/templates"
 )
@@ -76,7 +77,7 @@ func (a *app) runner(ctx context.Context) (*send.Runner, error) {
 	opt := send.Options{
 		Pace: pace, Lease: s.Lease.Std(), Deadline: s.Deadline.Std(), MinConnections: s.MinConnections,
 		Grace: s.Grace.Std(), StopGrace: s.StopGrace.Std(),
-		Resend: cfg.Ledger.Unknown == "resend", Now: a.now, Logger: a.logger(),
+		Resend: cfg.Ledger.Unknown == "resend", Now: a.now, Logger: a.logger(), Explain: words.Error,
 	}
 	for _, d := range s.Retry {
 		opt.Retry = append(opt.Retry, d.Std())

@@ -21,15 +21,9 @@ const (
 
 // claimAll goes once round the campaigns, in turn.
 func (s *session) claimAll(ctx context.Context) (verdict, error) {
-	running, err := s.Ledger.Running(ctx)
+	round, err := s.campaigns(ctx)
 	if err != nil {
 		return nothingIsDue, err
-	}
-	round := s.enter(running)
-	for _, b := range round {
-		if len(round) > 1 {
-			s.awaitsTurn(b)
-		}
 	}
 	all := nothingIsDue
 	began := s.place
@@ -46,7 +40,31 @@ func (s *session) claimAll(ctx context.Context) (verdict, error) {
 		}
 		all = max(all, got)
 	}
+	if all != someClaimed {
+		s.round = nil
+	}
 	return all, nil
+}
+
+// campaigns are those that may be sent, in turn. While there is something to claim of
+// them, the ledger is asked for them no more often than it is when there is not; a
+// claim finds out by itself which of them was paused meanwhile.
+func (s *session) campaigns(ctx context.Context) ([]*backlog, error) {
+	if s.round != nil && time.Since(s.roundAt) < tick {
+		inTurn(s.round)
+		return s.round, nil
+	}
+	running, err := s.Ledger.Running(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.round, s.roundAt = s.enter(running), time.Now()
+	if len(s.round) > 1 {
+		for _, b := range s.round {
+			s.awaitsTurn(b)
+		}
+	}
+	return s.round, nil
 }
 
 // work makes a campaign ready to be sent; false: it cannot be.
@@ -103,6 +121,7 @@ func (s *session) claim(ctx context.Context, b *backlog, alone bool) (verdict, e
 	switch {
 	case errors.Is(err, mailer.ErrNotRunning):
 		s.goesOn(b)
+		s.round = nil
 		return nothingIsDue, nil
 	case err != nil:
 		return nothingIsDue, err
@@ -118,6 +137,7 @@ func (s *session) claim(ctx context.Context, b *backlog, alone bool) (verdict, e
 	}
 	s.served(b, claimed)
 	b.sent += claimed
+	b.Left -= int64(claimed)
 	if p := s.pace(); p.BatchPause > 0 && b.sent >= p.Batch {
 		b.sent, b.nextAt = 0, now.Add(p.BatchPause)
 	}

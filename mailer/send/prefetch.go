@@ -22,7 +22,7 @@ func (w *worker) prefetch() {
 	if w.pipe.Window() > 1 || !w.pipe.Usable() {
 		return
 	}
-	j := w.s.queue.tryPop(w.n)
+	j := w.s.queue.tryNext(w.n)
 	if j == nil || !w.prepared(j) {
 		return
 	}
@@ -57,13 +57,13 @@ func (f *prefetch) take() *job {
 	return j
 }
 
-// tryTake returns the job that was prepared, else one that waits, else nil.
-func (w *worker) tryTake() *job {
+// tryNext returns the job that was prepared, else one that waits, else nil.
+func (w *worker) tryNext() *job {
 	if j := w.fetched.take(); j != nil {
 		if !w.s.queue.rests(j) {
 			return j
 		}
 		w.s.queue.pushFront(j)
 	}
-	return w.s.queue.tryPop(w.n)
+	return w.s.queue.tryNext(w.n)
 }

@@ -145,32 +145,32 @@ func (q *queue) pushFront(j *job) {
 	q.work.Broadcast()
 }
 
-// pop waits until the worker may take a job; nil: the queue is closed.
-func (q *queue) pop(worker int) *job {
+// next waits until the worker may take a job; nil: the queue is closed.
+func (q *queue) next(worker int) *job {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for {
 		if q.closed {
 			return nil
 		}
-		if j := q.take(worker); j != nil {
+		if j := q.pick(worker); j != nil {
 			return j
 		}
 		q.work.Wait()
 	}
 }
 
-// tryPop returns a job if the worker may take one now, else nil.
-func (q *queue) tryPop(worker int) *job {
+// tryNext returns a job if the worker may take one now, else nil.
+func (q *queue) tryNext(worker int) *job {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
 		return nil
 	}
-	return q.take(worker)
+	return q.pick(worker)
 }
 
-func (q *queue) take(worker int) *job {
+func (q *queue) pick(worker int) *job {
 	if q.wait == 0 || worker >= q.workers {
 		return nil
 	}

@@ -3,7 +3,6 @@ package send
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -41,6 +40,8 @@ type Options struct {
 	Resend   bool // unknown deliveries are sent again instead of held
 	Now      func() time.Time
 	Logger   *slog.Logger
+	// Explain puts into words why a campaign was stopped; nil: the error's codes.
+	Explain func(error) string
 	// Progress is called after each outcome with the number of outcomes so far;
 	// it must be quick and safe for concurrent use. May be nil.
 	Progress func(done int64)
@@ -70,6 +71,9 @@ func (o *Options) defaults() {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Explain == nil {
+		o.Explain = error.Error
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -199,13 +203,13 @@ func (r *Runner) prepare(ctx context.Context, c mailer.Campaign) (*work, error) 
 		return nil, err
 	}
 	if w.env, err = envelope.New(&w.snap.Merchant); err != nil {
-		return nil, fmt.Errorf("%w: %w", mailer.ErrRenderedDifferently, err)
+		return nil, differs(err)
 	}
 	if got := r.Notices.Digest(); got != w.snap.Templates {
-		return nil, fmt.Errorf("%w: the built-in templates changed since the check", mailer.ErrRenderedDifferently)
+		return nil, mailer.NewError(mailer.ErrRenderedDifferently, "send.templates-changed")
 	}
 	if w.tmpl, err = r.Notices.Compile(&w.snap); err != nil {
-		return nil, fmt.Errorf("%w: %w", mailer.ErrRenderedDifferently, err)
+		return nil, differs(err)
 	}
 	if w.composer, err = r.Composer(&w.snap.Merchant); err != nil {
 		return nil, err
@@ -216,6 +220,14 @@ func (r *Runner) prepare(ctx context.Context, c mailer.Campaign) (*work, error) 
 	return w, nil
 }
 
+// differs: a notice is not what was approved. The cause may be nil.
+func differs(cause error) error {
+	if cause == nil {
+		return mailer.NewError(mailer.ErrRenderedDifferently, "send.differs")
+	}
+	return mailer.NewError(mailer.ErrRenderedDifferently, "send.differs", "cause", cause)
+}
+
 // messages keeps the memory of messages that are over for those to come.
 var messages = sync.Pool{New: func() any { return new(mailer.Message) }}
 
@@ -224,14 +236,14 @@ var messages = sync.Pool{New: func() any { return new(mailer.Message) }}
 func (w *work) message(d *mailer.Delivery, now time.Time) (mailer.Address, *mailer.Message, error) {
 	to, err := mailer.ParseAddress(d.Recipient.Email)
 	if err != nil {
-		return to, nil, fmt.Errorf("%w: %w", mailer.ErrRenderedDifferently, err)
+		return to, nil, differs(err)
 	}
 	n, err := w.tmpl.Render(&d.Recipient)
 	if err != nil {
-		return to, nil, fmt.Errorf("%w: %w", mailer.ErrRenderedDifferently, err)
+		return to, nil, differs(err)
 	}
 	if w.env.Hash(to, &n) != d.Hash {
-		return to, nil, mailer.ErrRenderedDifferently
+		return to, nil, differs(nil)
 	}
 	m := messages.Get().(*mailer.Message)
 	data, err := w.composer.Compose(m.Data, w.env.Header(to, &n, d.Token, now), &n)

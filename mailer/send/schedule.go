@@ -21,7 +21,7 @@ type Schedule struct {
 func ParseCron(spec string) (cron.Schedule, error) {
 	s, err := cron.ParseStandard(spec)
 	if err != nil {
-		return nil, fmt.Errorf("%w: cron %q: %w", mailer.ErrInvalid, spec, err)
+		return nil, mailer.Invalid("send.cron", "cron", spec, "cause", err)
 	}
 	return s, nil
 }

@@ -44,6 +44,8 @@ type session struct {
 	retryAt  time.Time           // when one is tried again
 
 	// The dispatcher alone uses these.
+	round     []*backlog       // the campaigns that may be sent; nil: to be looked for
+	roundAt   time.Time        // when they were
 	place     float64          // of the campaign that was served last; see turn.go
 	paceUntil time.Time        // and allows nothing before
 	spare     map[string]spare // by set of limits
@@ -210,7 +212,7 @@ func (s *session) cannotSend(w *work, ref string, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	id := w.campaign.ID
-	reason := err.Error()
+	reason := s.Options.Explain(err)
 	if ref != "" {
 		reason += " (" + ref + ")"
 	}
@@ -218,7 +220,7 @@ func (s *session) cannotSend(w *work, ref string, err error) {
 	if errors.Is(err, mailer.ErrRenderedDifferently) {
 		stop = s.Ledger.Void
 	}
-	s.log.Error("campaign stopped", "campaign", id, "ref", ref, "why", reason)
+	s.log.Error("campaign stopped", "campaign", id, "ref", ref, "why", err)
 	if err := stop(ctx, mailer.Program, id, reason); err != nil && !errors.Is(err, mailer.ErrConflict) {
 		s.fail(fmt.Errorf("stop campaign %s: %w", id, err))
 	}

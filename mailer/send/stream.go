@@ -38,7 +38,7 @@ func (w *worker) stream(first *job) {
 			}
 			n = min(n, granted)
 			granted -= n
-			inFlight = append(inFlight, w.launch(next[:n])...)
+			inFlight = append(inFlight, w.send(next[:n])...)
 			next = next[n:]
 			if len(inFlight) == 0 && n == 0 {
 				break
@@ -64,7 +64,7 @@ func (w *worker) stream(first *job) {
 // gather takes and prepares jobs until there are n, or none waits.
 func (w *worker) gather(jobs []*job, n int) []*job {
 	for len(jobs) < n {
-		j := w.s.queue.tryPop(w.n)
+		j := w.s.queue.tryNext(w.n)
 		if j == nil {
 			break
 		}
@@ -75,9 +75,9 @@ func (w *worker) gather(jobs []*job, n int) []*job {
 	return jobs
 }
 
-// launch commits intents, and the outcomes at hand with them, and streams what
+// send commits intents, and the outcomes at hand with them, and streams what
 // may leave.
-func (w *worker) launch(jobs []*job) []streamed {
+func (w *worker) send(jobs []*job) []streamed {
 	var leaving []*job
 	for _, j := range jobs {
 		if w.mayLeave(j) {

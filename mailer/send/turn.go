@@ -71,8 +71,13 @@ func (s *session) enter(running []mailer.Backlog) []*backlog {
 		s.backlogs[r.ID] = b
 		round = append(round, b)
 	}
-	slices.SortStableFunc(round, func(a, b *backlog) int { return cmp.Compare(a.place, b.place) })
+	inTurn(round)
 	return round
+}
+
+// inTurn sorts campaigns; among equals the oldest stays first.
+func inTurn(round []*backlog) {
+	slices.SortStableFunc(round, func(a, b *backlog) int { return cmp.Compare(a.place, b.place) })
 }
 
 // turn is how many deliveries of a campaign are claimed at once: a lease, or, where

@@ -51,7 +51,7 @@ func (w *worker) run() {
 	var cur *job // begun on the connection
 	for {
 		if cur == nil {
-			if cur = w.take(); cur == nil {
+			if cur = w.next(); cur == nil {
 				return
 			}
 			if cur = w.begin(cur); cur == nil {
@@ -79,7 +79,7 @@ func (w *worker) begin(j *job) *job {
 	case !w.connect(j):
 		return nil
 	case w.pipe == nil:
-		w.send(j)
+		w.sendAlone(j)
 		return nil
 	case w.pipe.Window() > 1:
 		w.stream(j)
@@ -89,8 +89,8 @@ func (w *worker) begin(j *job) *job {
 	return j
 }
 
-// send is all of a message on a connection that is no Pipeliner.
-func (w *worker) send(j *job) {
+// sendAlone is all of a message on a connection that is no Pipeliner.
+func (w *worker) sendAlone(j *job) {
 	asked, intended := false, false
 	began := time.Now()
 	out := w.conn.Send(w.ctx, j.msg, func() bool {
@@ -120,7 +120,7 @@ func (w *worker) send(j *job) {
 // outcome. It returns the job that was begun behind it, if one was.
 func (w *worker) finish(cur *job) (next *job) {
 	w.pipe.Finish(w.ctx)
-	next = w.takeBehind()
+	next = w.beginBehind()
 	w.pipe.Flush(w.ctx)
 	w.prefetch()
 	began := time.Now()
@@ -136,15 +136,15 @@ func (w *worker) finish(cur *job) (next *job) {
 	return next
 }
 
-// take returns the next prepared job, or nil when the queue is closed. Nothing
+// next returns the next prepared job, or nil when the queue is closed. Nothing
 // waits uncommitted and no connection is held while it blocks.
-func (w *worker) take() *job {
+func (w *worker) next() *job {
 	for {
-		j := w.tryTake()
+		j := w.tryNext()
 		if j == nil {
 			w.commit()
 			w.hangUp()
-			if j = w.s.queue.pop(w.n); j == nil {
+			if j = w.s.queue.next(w.n); j == nil {
 				return nil
 			}
 		}
@@ -154,14 +154,14 @@ func (w *worker) take() *job {
 	}
 }
 
-// takeBehind begins the next message behind the body of the present one, where
+// beginBehind begins the next message behind the body of the present one, where
 // the relay allows it and a job waits. Where messages may be streamed the next
 // one is.
-func (w *worker) takeBehind() *job {
+func (w *worker) beginBehind() *job {
 	if !w.pipe.Pipelining() || !w.pipe.Usable() || w.pipe.Window() > 1 {
 		return nil
 	}
-	j := w.tryTake()
+	j := w.tryNext()
 	if j == nil || !w.prepared(j) {
 		return nil
 	}

@@ -18,6 +18,7 @@ import (
 	"oshirase/mailer/send"
 	"oshirase/mailer/sink"
 	"oshirase/mailer/smtp"
+	"oshirase/mailer/words"
 	"oshirase/store"
 	"oshirase/templates"
 )
@@ -301,7 +302,7 @@ func (w *world) runnerOver(db send.Ledger, relays ...send.Relay) *send.Runner {
 	return &send.Runner{
 		Ledger: db, Notices: w.set, Relays: pool,
 		Composer: func(*mailer.Merchant) (mailer.Composer, error) { return smtp.NewComposer(smtp.ComposerOptions{}) },
-		Options:  send.Options{Pace: send.Pace{Batch: 10}, Lease: time.Hour, Now: w.clock.now},
+		Options:  send.Options{Pace: send.Pace{Batch: 10}, Lease: time.Hour, Now: w.clock.now, Explain: words.Error},
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -151,7 +150,7 @@ func (d *Dialer) check() error {
 		}
 	case TLSRequired, TLSImplicit:
 		if d.tls, err = tlsConfig(d.RelayOptions, host); err != nil {
-			return fmt.Errorf("relay %s: %w", d.Name, err)
+			return invalid("ca", "cause", err)
 		}
 	default:
 		return invalid("tls", "tls", d.TLS)
@@ -173,7 +172,7 @@ func tlsConfig(r RelayOptions, host string) (*tls.Config, error) {
 	if r.CAFile != "" {
 		text, err := os.ReadFile(filepath.Clean(r.CAFile))
 		if err != nil {
-			return nil, fmt.Errorf("read CA: %w", err)
+			return nil, err
 		}
 		pool, err := x509.SystemCertPool()
 		if err != nil {
