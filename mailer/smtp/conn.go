@@ -437,29 +437,6 @@ func (c *Conn) leave(t *transaction) bool {
 	return false
 }
 
-func stopped(ctx context.Context) string {
-	return "stopped before sending: " + context.Cause(ctx).Error()
-}
-
-func lost(err error) string { return "connection lost: " + err.Error() }
-
-func (c *Conn) settle(t *transaction, s mailer.State, p mailer.Point, text string) {
-	c.settleReply(t, s, p, reply{text: printable(text)})
-}
-
-func (c *Conn) settleReply(t *transaction, s mailer.State, p mailer.Point, r reply) {
-	if !t.done {
-		t.out, t.done = c.outcome(s, p, r), true
-	}
-}
-
-func (c *Conn) outcome(s mailer.State, p mailer.Point, r reply) mailer.Outcome {
-	return mailer.Outcome{
-		State: s, Point: p, Code: r.code, Enhanced: r.enhanced, Text: r.text, Raw: r.raw,
-		Relay: c.relay.Name, At: c.now(), Advice: advise(s, p, r),
-	}
-}
-
 // fail breaks the connection.
 func (c *Conn) fail(err error) {
 	if c.broken == nil {

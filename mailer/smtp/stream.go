@@ -24,6 +24,14 @@ import (
 // whether a BDAT that nobody was accepted for ends the transaction, and one that
 // does not would take the next message under the sender of the refused one.
 //
+// What happens where: Stream gathers commands and bodies and hands them to a
+// goroutine that writes (writer); it returns at once. Outcome reads the replies to the
+// oldest message, up to four of them (answers), and what they mean is settled there
+// and then. When a reply does not come, cutOff stops the writer and asks it how far it
+// has come: that tells what can have left. After the last outcome, rest sees to it
+// that the writer is done and that no reply is left over; only then may the connection
+// be used in another way.
+//
 // Where no reply tells the outcome: Deferred with code 0 while the last octet
 // has not left, or where the relay said 421 before and then closed, after which it
 // takes nothing more (RFC 5321 section 3.8); else Unknown. Once RCPT was refused,

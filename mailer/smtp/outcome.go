@@ -1,6 +1,7 @@
 package smtp
 
 import (
+	"context"
 	"strings"
 
 	"oshirase/mailer"
@@ -43,3 +44,28 @@ func aboutUs(r reply) bool {
 	}
 	return false
 }
+
+// settle notes an outcome that no reply gave, unless there is one.
+func (c *Conn) settle(t *transaction, s mailer.State, p mailer.Point, text string) {
+	c.settleReply(t, s, p, reply{text: printable(text)})
+}
+
+// settleReply notes an outcome, unless there is one: the first that is certain counts.
+func (c *Conn) settleReply(t *transaction, s mailer.State, p mailer.Point, r reply) {
+	if !t.done {
+		t.out, t.done = c.outcome(s, p, r), true
+	}
+}
+
+func (c *Conn) outcome(s mailer.State, p mailer.Point, r reply) mailer.Outcome {
+	return mailer.Outcome{
+		State: s, Point: p, Code: r.code, Enhanced: r.enhanced, Text: r.text, Raw: r.raw,
+		Relay: c.relay.Name, At: c.now(), Advice: advise(s, p, r),
+	}
+}
+
+func stopped(ctx context.Context) string {
+	return "stopped before sending: " + context.Cause(ctx).Error()
+}
+
+func lost(err error) string { return "connection lost: " + err.Error() }
