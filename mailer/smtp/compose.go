@@ -119,13 +119,13 @@ func check(h *mailer.Header, n *mailer.Notice) error {
 		return err
 	}
 	if h.MessageID == "" {
-		return invalidHeader("empty", "Message-ID")
+		return invalidHeader("smtp.header-empty", "Message-ID")
 	}
 	if err := checkMessageID(h.MessageID); err != nil {
 		return err
 	}
 	if h.Date.IsZero() {
-		return invalidHeader("zero", "Date")
+		return invalidHeader("smtp.header-zero", "Date")
 	}
 	if !validUTF8(n.Body) {
 		return mailer.Invalid("smtp.body-utf8")

@@ -20,7 +20,7 @@ const (
 )
 
 func invalidHeader(what mailer.Code, field string, args ...any) error {
-	return mailer.Invalid("smtp.header-"+what, append([]any{"field", field}, args...)...)
+	return mailer.Invalid(what, append([]any{"field", field}, args...)...)
 }
 
 // checkText refuses what must never be in a header value: control characters
@@ -28,15 +28,15 @@ func invalidHeader(what mailer.Code, field string, args ...any) error {
 func checkText(field, s string) error {
 	for i := 0; i < len(s); i++ {
 		if s[i] < 0x20 || s[i] == 0x7f {
-			return invalidHeader("control", field, "char", fmt.Sprintf("%#02x", s[i]))
+			return invalidHeader("smtp.header-control", field, "char", fmt.Sprintf("%#02x", s[i]))
 		}
 	}
 	if !utf8.ValidString(s) {
-		return invalidHeader("utf8", field)
+		return invalidHeader("smtp.header-utf8", field)
 	}
 	for _, r := range s {
 		if r >= 0x80 && r < 0xa0 || r == 0x2028 || r == 0x2029 {
-			return invalidHeader("control", field, "char", fmt.Sprintf("%U", r))
+			return invalidHeader("smtp.header-control", field, "char", fmt.Sprintf("%U", r))
 		}
 	}
 	return nil
@@ -48,17 +48,17 @@ func checkText(field, s string) error {
 func checkMailbox(field, s string) error {
 	at := strings.LastIndexByte(s, '@')
 	if at < 1 || at == len(s)-1 {
-		return invalidHeader("no-address", field)
+		return invalidHeader("smtp.header-no-address", field)
 	}
 	if at > 64 || len(s) > 254 {
-		return invalidHeader("too-long", field)
+		return invalidHeader("smtp.header-too-long", field)
 	}
 	if !localPart(s[:at]) {
-		return invalidHeader("local-part", field)
+		return invalidHeader("smtp.header-local-part", field)
 	}
 	for label, rest, more := strings.Cut(s[at+1:], "."); ; label, rest, more = strings.Cut(rest, ".") {
 		if !hostLabel(label) {
-			return invalidHeader("domain", field)
+			return invalidHeader("smtp.header-domain", field)
 		}
 		if !more {
 			return nil
@@ -122,11 +122,11 @@ func hostLabel(s string) bool {
 
 func checkMessageID(s string) error {
 	if len(s) > 250 || strings.Count(s, "@") != 1 || s[0] == '@' || s[len(s)-1] == '@' {
-		return invalidHeader("message-id", "Message-ID")
+		return invalidHeader("smtp.header-message-id", "Message-ID")
 	}
 	for i := 0; i < len(s); i++ {
 		if s[i] != '.' && s[i] != '@' && !atext(s[i]) {
-			return invalidHeader("char", "Message-ID", "char", fmt.Sprintf("%#02x", s[i]))
+			return invalidHeader("smtp.header-char", "Message-ID", "char", fmt.Sprintf("%#02x", s[i]))
 		}
 	}
 	return nil

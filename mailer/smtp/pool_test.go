@@ -241,6 +241,9 @@ func TestPoolTLS(t *testing.T) {
 				if _, ok := errors.AsType[*mailer.RelayDown](err); !ok || !strings.Contains(err.Error(), tc.want) {
 					t.Errorf("error %v, want %q", err, tc.want)
 				}
+				if us := errors.Is(err, mailer.ErrRefusesUs); us != (tc.want == "535") {
+					t.Errorf("refuses us: %t, %v", us, err)
+				}
 				if n := len(in.messages()); n != 0 {
 					t.Errorf("%d messages", n)
 				}

@@ -5,7 +5,9 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"net"
+	"net/textproto"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -116,44 +118,44 @@ func NewDialer(opt RelayOptions) (*Dialer, error) {
 
 func (d *Dialer) check() error {
 	invalid := func(what mailer.Code, args ...any) error {
-		return mailer.Invalid("smtp."+what, append([]any{"relay", d.Name}, args...)...)
+		return mailer.Invalid(what, append([]any{"relay", d.Name}, args...)...)
 	}
 	host, port, err := net.SplitHostPort(d.Address)
 	if err != nil || host == "" {
-		return invalid("address", "address", d.Address)
+		return invalid("smtp.address", "address", d.Address)
 	}
 	if d.port, err = strconv.Atoi(port); err != nil || d.port < 1 || d.port > 65535 {
-		return invalid("port", "port", port)
+		return invalid("smtp.port", "port", port)
 	}
 	d.host = host
 	if d.MessagesPerConnection < 0 {
-		return invalid("messages")
+		return invalid("smtp.messages")
 	}
 	if d.Intents < 1 || d.Intents > maxIntents {
-		return invalid("intents", "most", maxIntents)
+		return invalid("smtp.intents", "most", maxIntents)
 	}
 	for _, t := range []time.Duration{d.DialTimeout, d.CommandTimeout, d.DataTimeout, d.Grace} {
 		if t < 0 {
-			return invalid("times")
+			return invalid("smtp.times")
 		}
 	}
 	if !heloName(d.EHLO) {
-		return invalid("ehlo", "ehlo", d.EHLO)
+		return invalid("smtp.ehlo", "ehlo", d.EHLO)
 	}
 	switch d.TLS {
 	case TLSNone:
 		if d.CAFile != "" || d.ServerName != "" {
-			return invalid("ca-without-tls")
+			return invalid("smtp.ca-without-tls")
 		}
 		if d.Username != "" && !loopback(host) {
-			return invalid("open-password")
+			return invalid("smtp.open-password")
 		}
 	case TLSRequired, TLSImplicit:
 		if d.tls, err = tlsConfig(d.RelayOptions, host); err != nil {
-			return invalid("ca", "cause", err)
+			return invalid("smtp.ca", "cause", err)
 		}
 	default:
-		return invalid("tls", "tls", d.TLS)
+		return invalid("smtp.tls", "tls", d.TLS)
 	}
 	return nil
 }
@@ -224,9 +226,13 @@ var (
 	}
 )
 
-// Dial opens a connection, which is a *Conn.
+// Dial opens a connection, which is a *Conn. Where the relay refused us for good, be
+// it in its greeting, it is ErrRefusesUs.
 func (d *Dialer) Dial(ctx context.Context) (mailer.Conn, error) {
 	c, err := d.dial(ctx)
+	if reply, ok := errors.AsType[*textproto.Error](err); ok && reply.Code >= 500 {
+		err = fmt.Errorf("%w: %w", mailer.ErrRefusesUs, err)
+	}
 	if err != nil {
 		return nil, err // not a nil *Conn in an interface
 	}
