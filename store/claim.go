@@ -248,32 +248,41 @@ func (db *DB) Renew(ctx context.Context, epochs []int64, until time.Time) error 
 	return err
 }
 
-// Release puts what is still claimed under a lease back to queued (deferred
-// where it had been tried before) and ends the lease. With a delivery in sending
-// the lease stays until its time, so that Recover finds the delivery.
-func (db *DB) Release(ctx context.Context, epoch int64) error {
-	return db.write(ctx, fmt.Sprintf("release lease %d", epoch), func(tx *sqlx.Tx) error {
-		var l leaseRow
-		err := tx.GetContext(ctx, &l, selectLease+`WHERE l.id = ?`, epoch)
-		if err == sql.ErrNoRows {
-			return nil
-		} else if err != nil {
-			return err
+// Release puts what is still claimed under leases back to queued (deferred
+// where it had been tried before) and ends the leases. With a delivery in sending
+// a lease stays until its time, so that Recover finds the delivery.
+func (db *DB) Release(ctx context.Context, epochs ...int64) error {
+	return db.write(ctx, fmt.Sprintf("release leases %d", epochs), func(tx *sqlx.Tx) error {
+		for _, epoch := range epochs {
+			if err := db.release(ctx, tx, epoch); err != nil {
+				return err
+			}
 		}
-		if _, err := db.giveBack(ctx, tx, &l, ""); err != nil {
-			return err
-		}
-		var sending int
-		if err := tx.GetContext(ctx, &sending, `
-			SELECT count(*) FROM delivery WHERE id IN (SELECT value FROM json_each(?)) AND lease = ? AND state = 'sending'`, l.Deliveries, l.ID); err != nil {
-			return err
-		}
-		if sending > 0 {
-			return nil
-		}
-		_, err = tx.ExecContext(ctx, `DELETE FROM lease WHERE id = ?`, l.ID)
-		return err
+		return nil
 	})
+}
+
+func (db *DB) release(ctx context.Context, tx *sqlx.Tx, epoch int64) error {
+	var l leaseRow
+	err := tx.GetContext(ctx, &l, selectLease+`WHERE l.id = ?`, epoch)
+	if err == sql.ErrNoRows {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	if _, err := db.giveBack(ctx, tx, &l, ""); err != nil {
+		return err
+	}
+	var sending int
+	if err := tx.GetContext(ctx, &sending, `
+		SELECT count(*) FROM delivery WHERE id IN (SELECT value FROM json_each(?)) AND lease = ? AND state = 'sending'`, l.Deliveries, l.ID); err != nil {
+		return err
+	}
+	if sending > 0 {
+		return nil
+	}
+	_, err = tx.ExecContext(ctx, `DELETE FROM lease WHERE id = ?`, l.ID)
+	return err
 }
 
 // NextDue is the earliest time at which a delivery of the campaign is due; false

@@ -241,15 +241,28 @@ func (s *session) handOut(b *backlog, got *mailer.Lease) {
 	}
 }
 
-// leaseEnded gives back what of a lease was not sent.
+// leaseEnded notes that a lease has no open job; see release.
 func (s *session) leaseEnded(l *lease) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	delete(s.active, l.epoch)
 	l.of.leases--
+	s.ended = append(s.ended, l.epoch)
+}
+
+// release gives back what of the leases that ended was not sent. One transaction ends
+// all of the last tenth of a second: no worker waits for it.
+func (s *session) release() {
+	s.mu.Lock()
+	ended := s.ended
+	s.ended = nil
 	s.mu.Unlock()
+	if len(ended) == 0 {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	if err := s.Ledger.Release(ctx, l.epoch); err != nil {
-		s.fail(fmt.Errorf("release lease %d: %w", l.epoch, err))
+	if err := s.Ledger.Release(ctx, ended...); err != nil {
+		s.fail(fmt.Errorf("release leases %d: %w", ended, err))
 	}
 }

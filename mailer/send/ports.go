@@ -37,9 +37,9 @@ type Ledger interface {
 	Claim(ctx context.Context, campaign string, now, until time.Time, n int, skip []string) (*mailer.Lease, error)
 	// Renew extends this handle's leases.
 	Renew(ctx context.Context, epochs []int64, until time.Time) error
-	// Release puts what is still claimed under a lease back to queued (deferred
-	// where it had been tried before) and ends the lease.
-	Release(ctx context.Context, epoch int64) error
+	// Release puts what is still claimed under leases back to queued (deferred
+	// where it had been tried before) and ends the leases.
+	Release(ctx context.Context, epochs ...int64) error
 	// Record commits intents and outcomes and returns when they are durable.
 	// Records of concurrent callers go into one transaction (group commit). The
 	// result has one error per record: ErrLeaseLost where state or epoch do not

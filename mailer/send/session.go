@@ -37,6 +37,7 @@ type session struct {
 	backlogs map[string]*backlog // the campaigns that may be sent
 	touched  map[string]bool     // campaigns that were worked on
 	active   map[int64]bool      // epochs of the leases that are held
+	ended    []int64             // epochs of those that have no open job and are to be released
 	err      error               // why the session ended early
 	everUp   bool                // a relay took a connection in this session
 	down     int                 // how often all relays were tried in vain since one did
@@ -96,6 +97,7 @@ func (s *session) dispatch(ctx context.Context, forever bool) error {
 	grace.Stop()
 	stopRenewing()
 	renewer.Wait()
+	s.release()
 	if err == nil {
 		err = s.failure()
 	}
@@ -108,6 +110,7 @@ func (s *session) claimUntil(ctx context.Context, forever bool) error {
 		if err := s.housekeep(ctx); err != nil {
 			return err
 		}
+		s.release() // what went back may be claimed again
 		// Asked before the claims: a delivery that is deferred after them may be
 		// due at once.
 		idle := s.queue.idle()

@@ -10,7 +10,8 @@ import (
 	"oshirase/mailer"
 )
 
-// steer has the number of workers follow the relays, and the groups their paces.
+// steer has the number of workers follow the relays, and the groups their paces, and
+// releases the leases that ended.
 func (s *session) steer(ctx context.Context) {
 	t := time.NewTicker(adaptEvery)
 	defer t.Stop()
@@ -22,6 +23,7 @@ func (s *session) steer(ctx context.Context) {
 			return
 		case <-t.C:
 		}
+		s.release()
 		now := time.Now()
 		workers, changed := s.adapter.step(now, now.Sub(last), s.queue.waiting() == 0)
 		last = now

@@ -115,10 +115,12 @@ func (b *book) Claim(_ context.Context, id string, _, _ time.Time, n int, _ []st
 	return l, nil
 }
 
-func (b *book) Release(_ context.Context, epoch int64) error {
+func (b *book) Release(_ context.Context, epochs ...int64) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	delete(b.leases, epoch)
+	for _, epoch := range epochs {
+		delete(b.leases, epoch)
+	}
 	return nil
 }
 
