@@ -213,6 +213,7 @@ func (s *session) nothingDue(ctx context.Context, b *backlog, due time.Time, ok 
 		if err := s.Ledger.Settle(ctx, b.ID); err != nil {
 			return err
 		}
+		s.round = nil // it is not of it any more
 		s.log.Info("campaign finished", "campaign", b.ID)
 		s.goesOn(b)
 		return nil

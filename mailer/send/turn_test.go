@@ -160,7 +160,7 @@ func (b *book) Reserve(_ context.Context, now time.Time, n int, limits []mailer.
 	if tat.Before(now) {
 		tat = now
 	}
-	granted := min(n, int((now.Add(time.Duration(l.Burst)*one).Sub(tat))/one))
+	granted := min(n, int(now.Add(time.Duration(l.Burst)*one).Sub(tat)/one))
 	b.tat[l.Key] = tat.Add(time.Duration(granted) * one)
 	b.reserved += granted
 	g := mailer.Grant{N: granted}
@@ -193,9 +193,11 @@ func (b *book) Counts(_ context.Context, id string) (mailer.Counts, error) {
 // plain are notices without a word.
 type plain struct{ mailer.Template }
 
-func (plain) Digest() string                                                         { return "" }
-func (plain) Compile(*mailer.Snapshot) (mailer.Template, error)                      { return plain{}, nil }
-func (plain) Render(*mailer.Recipient) (mailer.Notice, error)                        { return mailer.Notice{}, nil }
+func (plain) Digest() string { return "" }
+func (plain) Compile(*mailer.Snapshot) (mailer.Template, error) { return plain{}, nil }
+
+func (plain) Render(*mailer.Recipient) (mailer.Notice, error) { return mailer.Notice{}, nil }
+
 func (plain) Compose(dst []byte, _ *mailer.Header, _ *mailer.Notice) ([]byte, error) { return dst, nil }
 
 // send runs so many runners on a book until nothing is left, and says how long that
