@@ -31,9 +31,9 @@ type Ledger interface {
 	Snapshot(ctx context.Context, campaign string) (mailer.Snapshot, error)
 	// Claim leases up to n due deliveries of a running campaign (queued, or
 	// deferred with its time come) until the given time, of each domain group in
-	// turn but those to skip. It returns nil where nothing is due, ErrNotRunning where the campaign is
-	// not running. The owner is this DB handle: while its process lives, the
-	// lease is dead only when it lapses.
+	// turn but those to skip. It returns nil where nothing is due, ErrNotRunning
+	// where the campaign is not running. The owner is this DB handle: while its
+	// process lives, the lease is dead only when it lapses.
 	Claim(ctx context.Context, campaign string, now, until time.Time, n int, skip []string) (*mailer.Lease, error)
 	// Renew extends this handle's leases.
 	Renew(ctx context.Context, epochs []int64, until time.Time) error

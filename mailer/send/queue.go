@@ -38,7 +38,7 @@ type queue struct {
 	turn    int
 	size    int // the dispatcher waits while this many jobs are waiting
 	wait    int // jobs that no worker has taken
-	busy    int // popped and not done
+	busy    int // taken by workers and not done
 	workers int // workers with a lower number may take jobs
 	closed  bool
 	ended   func(*lease) // called without the lock when a lease has no open job
@@ -201,8 +201,8 @@ func (g *group) open() bool {
 	return (g.Connections == 0 || g.busy < g.Connections) && (g.PerSecond == 0 || g.quota > 0) && g.rest.IsZero()
 }
 
-// done says that a popped job is finished with, sent or not: its message is
-// another's memory from now on.
+// done ends a job that was taken, sent or not. Its message's memory goes to the next
+// message: nobody, no connection either, may read it from now on.
 func (q *queue) done(j *job) {
 	if j.msg != nil {
 		messages.Put(j.msg)

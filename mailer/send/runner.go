@@ -228,7 +228,7 @@ func differs(cause error) error {
 	return mailer.NewError(mailer.ErrRenderedDifferently, "send.differs", "cause", cause)
 }
 
-// messages keeps the memory of messages that are over for those to come.
+// messages reuses the memory of messages; queue.done gives it back.
 var messages = sync.Pool{New: func() any { return new(mailer.Message) }}
 
 // message renders the notice of a delivery, holds it against what was approved,

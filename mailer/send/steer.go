@@ -65,8 +65,8 @@ func (s *session) relayDown(err error) {
 		s.downFrom = now
 		s.log.Warn("no relay takes connections", "err", err)
 	}
-	// Workers that find the relays set aside have not tried them: each try that fails
-	// has a later time for the next.
+	// Many workers find out about one failed try. Each failed try sets a later RetryAt, so
+	// a later one is a new try, and the same one is not.
 	switch {
 	case !ok:
 		s.down++

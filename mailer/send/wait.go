@@ -107,8 +107,8 @@ func (s *session) report(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			if len(told) > 0 {
-				// A moment later the process may be gone, and they with it; or a daemon
-				// goes on, of which this was one batch run.
+				// This session may be one batch run of a daemon that goes on: what it said
+				// would stand until it lapses.
 				last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 				defer cancel()
 				s.tell(last, nil)

@@ -86,8 +86,8 @@ var (
 	jis7bit    = charset{label: "ISO-2022-JP", encoding: mail.EncodingUSASCII, jis: true}
 )
 
-// Compose makes the bytes of a message, in the memory of dst where they fit, with CRLF line ends. Errors wrap
-// mailer.ErrInvalid: a header value or text that must not leave.
+// Compose makes the bytes of a message, in the memory of dst where they fit, with CRLF
+// line ends. Errors are mailer.ErrInvalid: a header value or text that must not leave.
 func (c *Composer) Compose(dst []byte, h *mailer.Header, n *mailer.Notice) ([]byte, error) {
 	if err := check(h, n); err != nil {
 		return nil, err

@@ -238,7 +238,7 @@ func (c *Conn) readReply(t *transaction) (r reply, ok bool) {
 	r, err := readReply(c.text.R)
 	if err != nil {
 		if errors.Is(err, errSyntax) || errors.Is(err, os.ErrDeadlineExceeded) {
-			c.closing421 = "" // said without meaning it
+			c.closing421 = "" // it said 421 and did not close: what it takes is unknown again
 		}
 		if werr := c.writer.failure(); werr != nil {
 			err = werr
