@@ -194,6 +194,7 @@ func (b *book) Counts(_ context.Context, id string) (mailer.Counts, error) {
 type plain struct{ mailer.Template }
 
 func (plain) Digest() string { return "" }
+
 func (plain) Compile(*mailer.Snapshot) (mailer.Template, error) { return plain{}, nil }
 
 func (plain) Render(*mailer.Recipient) (mailer.Notice, error) { return mailer.Notice{}, nil }
