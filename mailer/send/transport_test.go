@@ -16,6 +16,8 @@ import (
 
 	"oshirase/mailer"
 	"oshirase/mailer/send"
+	"oshirase/mailer/sink"
+	"oshirase/mailer/smtp"
 	"oshirase/store"
 )
 
@@ -235,5 +237,42 @@ func TestTwoRelaysShareACampaign(t *testing.T) {
 	}
 	if a, b := count(desks[0]), count(desks[1]); a+b < people || a < people/4-4 || a > people/4+4 {
 		t.Errorf("%d messages over one relay and %d over the other, at weights of 1:3", a, b)
+	}
+}
+
+// TestTwoRelaysSpokenToBySMTP: envelopes that travel behind bodies, and messages
+// in flight, are shared as well.
+func TestTwoRelaysSpokenToBySMTP(t *testing.T) {
+	t.Parallel()
+	for name, mode := range map[string]func(*smtp.RelayOptions){
+		"pipelined": func(*smtp.RelayOptions) {},
+		"lock-step": func(o *smtp.RelayOptions) { o.Pipelining = false },
+		"streamed":  func(o *smtp.RelayOptions) { o.Chunking, o.Intents = true, intents },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const people = 60
+			w := newWorld(t, people)
+			id := w.started(mailer.Campaign{})
+			var relays []send.Relay
+			var sinks []*sink.Server
+			for i, weight := range []int{1, 3} {
+				srv, err := sink.Listen("127.0.0.1:0", sink.Options{})
+				must(t, err)
+				t.Cleanup(func() { srv.Close() })
+				sinks = append(sinks, srv)
+				opt := smtp.RelayOptions{Name: strconv.Itoa(i), Address: srv.Addr().String(), TLS: smtp.TLSNone, Pipelining: true}
+				mode(&opt)
+				dialer, err := smtp.NewDialer(opt)
+				must(t, err)
+				relays = append(relays, send.Relay{Name: opt.Name, Dialer: dialer, Connections: connections, Weight: weight})
+			}
+			w.run(w.runnerOver(w.db, relays...))
+			w.counts(id, mailer.Counts{mailer.StateAccepted: people})
+			a, b := sinks[0].Counts().Messages, sinks[1].Counts().Messages
+			if a+b != people || a < people/4-5 || a > people/4+5 {
+				t.Errorf("%d messages over one relay and %d over the other, at weights of 1:3", a, b)
+			}
+		})
 	}
 }
