@@ -21,50 +21,52 @@ const (
 
 // claimAll goes once round the campaigns, in turn.
 func (s *session) claimAll(ctx context.Context) (verdict, error) {
-	round, err := s.campaigns(ctx)
+	if len(s.round) > 0 && time.Since(s.roundAt) < tick {
+		inTurn(s.round)
+		if got, err := s.goRound(ctx); got == someClaimed || err != nil {
+			return got, err
+		}
+	}
+	running, err := s.Ledger.Running(ctx)
 	if err != nil {
 		return nothingIsDue, err
 	}
+	s.round, s.roundAt = s.enter(running), time.Now()
+	s.alone = len(s.round) == 1
+	for _, b := range s.round {
+		if !s.alone {
+			s.awaitsTurn(b)
+		}
+	}
+	return s.goRound(ctx)
+}
+
+// goRound claims of each campaign of the round that has a turn. Those of which nothing
+// could be claimed are left out until the ledger is asked for the campaigns again: a
+// tick later, or when all are. A claim finds out by itself which was paused meanwhile.
+func (s *session) goRound(ctx context.Context) (verdict, error) {
 	all := nothingIsDue
 	began := s.place
-	for _, b := range round {
+	again := s.round[:0]
+	for _, b := range s.round {
 		if s.stopping() {
 			break
 		}
 		if all == someClaimed && b.place > began+1 {
-			continue // it is ahead: the others have a turn more
+			again = append(again, b) // it is ahead: the others have a turn more
+			continue
 		}
-		got, err := s.claim(ctx, b, len(round) == 1)
+		got, err := s.claim(ctx, b)
 		if err != nil {
 			return all, err
 		}
+		if got == someClaimed {
+			again = append(again, b)
+		}
 		all = max(all, got)
 	}
-	if all != someClaimed {
-		s.round = nil
-	}
+	s.round = again
 	return all, nil
-}
-
-// campaigns are those that may be sent, in turn. While there is something to claim of
-// them, the ledger is asked for them no more often than it is when there is not; a
-// claim finds out by itself which of them was paused meanwhile.
-func (s *session) campaigns(ctx context.Context) ([]*backlog, error) {
-	if s.round != nil && time.Since(s.roundAt) < tick {
-		inTurn(s.round)
-		return s.round, nil
-	}
-	running, err := s.Ledger.Running(ctx)
-	if err != nil {
-		return nil, err
-	}
-	s.round, s.roundAt = s.enter(running), time.Now()
-	if len(s.round) > 1 {
-		for _, b := range s.round {
-			s.awaitsTurn(b)
-		}
-	}
-	return s.round, nil
 }
 
 // work makes a campaign ready to be sent; false: it cannot be.
@@ -88,7 +90,7 @@ func (s *session) work(ctx context.Context, b *backlog) (bool, error) {
 
 // claim leases the next deliveries of a campaign and queues them; with nothing
 // claimed the campaign says why it waits.
-func (s *session) claim(ctx context.Context, b *backlog, alone bool) (verdict, error) {
+func (s *session) claim(ctx context.Context, b *backlog) (verdict, error) {
 	if ok, err := s.work(ctx, b); !ok {
 		return nothingIsDue, err
 	}
@@ -105,7 +107,7 @@ func (s *session) claim(ctx context.Context, b *backlog, alone bool) (verdict, e
 		return dueLater, nil
 	}
 	limits := s.limits(b.work)
-	n, got, err := s.reserve(ctx, b, s.turn(b, alone), limits)
+	n, got, err := s.reserve(ctx, b, s.turn(b), limits)
 	if n == 0 || err != nil {
 		return got, err
 	}
@@ -121,7 +123,6 @@ func (s *session) claim(ctx context.Context, b *backlog, alone bool) (verdict, e
 	switch {
 	case errors.Is(err, mailer.ErrNotRunning):
 		s.goesOn(b)
-		s.round = nil
 		return nothingIsDue, nil
 	case err != nil:
 		return nothingIsDue, err
@@ -172,7 +173,8 @@ func (s *session) reserve(ctx context.Context, b *backlog, n int, limits []maile
 		}
 		return min(n, left.n), someClaimed, nil
 	}
-	if now.Before(s.paceUntil) {
+	if now.Before(s.paceUntil) { // its next attempt has become due, and has to wait for the others
+		s.goesOn(b)
 		s.awaitsTurn(b)
 		return 0, dueLater, nil
 	}
@@ -213,7 +215,6 @@ func (s *session) nothingDue(ctx context.Context, b *backlog, due time.Time, ok 
 		if err := s.Ledger.Settle(ctx, b.ID); err != nil {
 			return err
 		}
-		s.round = nil // it is not of it any more
 		s.log.Info("campaign finished", "campaign", b.ID)
 		s.goesOn(b)
 		return nil

@@ -45,10 +45,11 @@ type session struct {
 	retryAt  time.Time           // when one is tried again
 
 	// The dispatcher alone uses these.
-	round     []*backlog       // the campaigns that may be sent; nil: to be looked for
-	roundAt   time.Time        // when they were
+	round     []*backlog       // the campaigns of which something may be claimed
+	roundAt   time.Time        // when the ledger was asked for them
+	alone     bool             // there was one only
 	place     float64          // of the campaign that was served last; see turn.go
-	paceUntil time.Time        // and allows nothing before
+	paceUntil time.Time        // the pace that all share allows nothing before
 	spare     map[string]spare // by set of limits
 
 	impatient bool // gives up when relays stay down
@@ -106,16 +107,19 @@ func (s *session) dispatch(ctx context.Context, forever bool) error {
 
 // claimUntil is the dispatcher's loop.
 func (s *session) claimUntil(ctx context.Context, forever bool) error {
+	var got verdict
 	for !s.stopping() {
-		if err := s.housekeep(ctx); err != nil {
+		err := s.housekeep(ctx)
+		if err != nil {
 			return err
 		}
-		s.release() // what went back may be claimed again
+		if got != someClaimed {
+			s.release() // what goes back may be claimed again
+		}
 		// Asked before the claims: a delivery that is deferred after them may be
 		// due at once.
 		idle := s.queue.idle()
-		got, err := s.claimAll(ctx)
-		if err != nil {
+		if got, err = s.claimAll(ctx); err != nil {
 			return err
 		}
 		switch {

@@ -83,10 +83,10 @@ func inTurn(round []*backlog) {
 // turn is how many deliveries of a campaign are claimed at once: a lease, or, where
 // several share a pace, its share. A campaign that has nothing left has a turn of
 // one, in which that is seen.
-func (s *session) turn(b *backlog, alone bool) int {
+func (s *session) turn(b *backlog) int {
 	p := s.pace()
 	n := int(min(int64(maxLease), int64(p.Batch), max(b.Left, 1)))
-	if (p.PerSecond > 0 || p.PerHour > 0) && !alone {
+	if (p.PerSecond > 0 || p.PerHour > 0) && !s.alone {
 		n = min(n, b.share())
 	}
 	if p.BatchPause > 0 {
