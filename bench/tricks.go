@@ -36,7 +36,7 @@ var tricks = []trick{
 		name:  "prefetch",
 		ways:  "a worker prepares its next message while the relay works; or behind it",
 		pkg:   "mailer/send",
-		plain: []edit{{`func \(l \*lane\) prepareAhead\(\) \{`, "func (l *lane) prepareAhead() {\n\treturn"}},
+		plain: []edit{{`func \(w \*worker\) prefetch\(\) \{`, "func (w *worker) prefetch() {\n\treturn"}},
 	},
 	{
 		name: "Gosched",
@@ -48,7 +48,7 @@ var tricks = []trick{
 		name: "one call",
 		ways: "a batch of records is one statement outside a transaction; or a call each for begin, statement and commit (BenchmarkStatement shows the view with its trigger)",
 		pkg:  "store", bench: "^BenchmarkRecord/50$", n: 60_000,
-		plain: []edit{{`db\.writeAlone\("record", func\(q sqlx\.ExtContext\)`, `db.write(ctx, "record", func(q *sqlx.Tx)`}},
+		plain: []edit{{`err = db\.eng\.Apply\(ctx, nil, steps, entry\)`, "err = db.eng.Write(ctx, func(tx *sqlx.Tx) error { return db.eng.Apply(ctx, tx, steps, entry) })"}, {`"oshirase/store/internal/engine"\n\)\n\n// Group commit`, "\"github.com/jmoiron/sqlx\"\n\n\t\"oshirase/store/internal/engine\"\n)\n\n// Group commit"}},
 	},
 	{
 		name: "sorted indexes",
@@ -61,15 +61,15 @@ var tricks = []trick{
 		ways: "meanwhile persons known already are in a Bloom filter; or in a map",
 		pkg:  "store", bench: "^BenchmarkImport$", n: 300_000,
 		plain: []edit{
-			{`type personFilter struct\{ bits \[\]byte \}`, "type personFilter struct {\n\tbits  []byte\n\tknown map[string]struct{}\n}"},
-			{`&personFilter\{b\}`, "&personFilter{bits: b}"},
-			{`func \(f \*personFilter\) add\(key \[\]byte\) bool \{`, `func (f *personFilter) add(key []byte) bool {
-	if f.known == nil {
-		f.known = make(map[string]struct{})
+			{`func \(f personFilter\) add\(key \[\]byte\) bool \{`, `var knownPersons map[string]struct{}
+
+func (f personFilter) add(key []byte) bool {
+	if knownPersons == nil {
+		knownPersons = make(map[string]struct{})
 	}
-	n := len(f.known)
-	if f.known[string(key)] = struct{}{}; true {
-		return len(f.known) > n
+	n := len(knownPersons)
+	if knownPersons[string(key)] = struct{}{}; true {
+		return len(knownPersons) > n
 	}`},
 			{`n := binary\.LittleEndian\.Uint32\(key\) % filterBlocks`, "n = int(binary.LittleEndian.Uint32(key) % filterBlocks)"},
 		},
@@ -80,7 +80,7 @@ var tricks = []trick{
 		pkg:  "store", bench: "^BenchmarkImport$", n: 300_000,
 		plain: []edit{
 			{`b, err := syscall\.Mmap\(.*\)`, "var err error\n\tb := make([]byte, filterBlocks*32)"},
-			{`b := f\.bits\n\tf\.bits = nil\n\treturn syscall\.Munmap\(b\)`, "_ = syscall.Munmap\n\tf.bits = nil\n\treturn nil"},
+			{`b := \*f\n\t\*f = nil\n\treturn syscall\.Munmap\(b\)`, "_ = syscall.Munmap\n\t*f = nil\n\treturn nil"},
 		},
 	},
 	{

@@ -150,7 +150,8 @@ type Relay struct {
 // Sending says in what portions, how fast and how long it is tried. Merchants
 // and campaigns have windows and paces of their own, which apply beside these.
 type Sending struct {
-	// Batch is how many deliveries a worker leases at once. Default: 500.
+	// Batch is how many deliveries wait for the connections of a process, in leases of
+	// 256 at most. Default: 500.
 	Batch int `toml:"batch" json:"batch"`
 	// BatchPause is the rest after each batch. Default: 0s, none.
 	BatchPause Duration `toml:"batch_pause" json:"batch_pause"`

@@ -145,17 +145,46 @@ type Outcome struct {
 	State State // Accepted, Deferred, Rejected or Unknown
 	Point Point
 	// Code is the reply code, 0 where no reply came; Enhanced is the status
-	// code of RFC 3463 as text, empty where the reply had none.
+	// code of RFC 3463 as text, empty where the reply had none. They are for people
+	// and the ledger: what a relay asks for by them stands in Advice.
 	Code     int
 	Enhanced string
 	// Text is the reply or the error; personal data is masked before it is stored.
 	Text string
-	// Raw is the reply as it came, where masking changed Text; empty: Text is all.
+	// Raw is the text of the reply as it came, where cleaning, cutting or masking made
+	// another one of Text; empty where it did not. It may hold personal data and
+	// any octets, up to some thousand.
 	Raw   string
 	Relay string // name of the relay in the config
 	At    time.Time
-	// NextAt is when a deferred delivery is tried again.
+	// NextAt is when a deferred delivery is tried again; the sender sets it, a
+	// transport asks for a time with Advice.Wait.
 	NextAt time.Time
+	Advice Advice
+}
+
+// Advice is what the end of an attempt says about going on. A transport gives it,
+// since it alone knows its codes; the sender heeds it. The zero Advice is that of
+// an attempt like any other.
+type Advice struct {
+	// Wait is how long the relay asks to wait before the next attempt of a deferred
+	// message; 0: it does not say, and the schedule of retries decides.
+	Wait time.Duration
+	// NotLeft: nothing was wrong with the message and it has certainly not left, so
+	// that it may go at once over another connection; false: it waits its time.
+	NotLeft bool
+	// RelaySlower: the relay asks for fewer connections or less mail, or behaves as one
+	// that is overloaded (a cut, a time-out); false: it does not mind.
+	RelaySlower bool
+	// GroupSlower: the provider behind the message's domain group asks for less mail;
+	// false: it does not mind, or nobody asked it.
+	GroupSlower bool
+	// RefusesUs: the relay refuses the sender, this client or its authentication, which
+	// says nothing about the recipient; false: it does not, or it cannot be told.
+	RefusesUs bool
+	// Gone: the connection is of no further use, and a message that was begun on it
+	// behind this one has not left; false: it may be used as Usable says.
+	Gone bool
 }
 
 // Reply is code, enhanced status code and text in one line.

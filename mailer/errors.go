@@ -26,6 +26,9 @@ var (
 	ErrWrongKey = errors.New("wrong master key")
 	// ErrNotConcerned: the notice has nothing to say to the recipient.
 	ErrNotConcerned = errors.New("the notice does not concern the recipient")
+	// ErrRefusesUs: a relay took no connection because of who we are: the client, or its
+	// authentication. Waiting will hardly help. See Advice.RefusesUs for messages.
+	ErrRefusesUs = errors.New("relay refuses us")
 	// ErrRenderedDifferently: a notice is not what was approved; it is not sent.
 	ErrRenderedDifferently = errors.New("notice differs from the approved one")
 )

@@ -11,6 +11,16 @@ type Limit struct {
 	Burst int
 }
 
+// Grant is what limits allow now.
+type Grant struct {
+	N int // messages; they are taken out of every limit
+	// Wait is, where N is 0, how long until one would be granted.
+	Wait time.Duration
+	// Bound is the key of the limit that allows least, the last of several; empty: all
+	// that was asked for was granted.
+	Bound string
+}
+
 // Recovered counts what was taken back from dead workers.
 type Recovered struct {
 	Requeued int64

@@ -121,7 +121,7 @@ func (s *CampaignStatus) Ends(now time.Time) time.Time {
 }
 
 // Backlog is a running campaign and how many of its deliveries are still to be
-// sent.
+// sent and in no worker's hands: queued or deferred, due or not.
 type Backlog struct {
 	Campaign
 	Left int64

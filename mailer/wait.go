@@ -19,6 +19,7 @@ type WaitReason string
 const (
 	WaitWindow    WaitReason = "window"    // the window opens at Until
 	WaitPace      WaitReason = "pace"      // as many as the paces allow
+	WaitTurn      WaitReason = "turn"      // other campaigns are sent before its turn comes
 	WaitNoRelay   WaitReason = "no-relay"  // no relay takes connections since Since
 	WaitGroups    WaitReason = "groups"    // the domain groups in Groups take no more now
 	WaitRetry     WaitReason = "retry"     // the next attempt is at Until

@@ -189,10 +189,32 @@ func (r *Reader) Campaigns(ctx context.Context) (all []mailer.Campaign, err erro
 	return listCampaigns(ctx, r.pool(), `ORDER BY c.num`)
 }
 
-// Running lists the campaigns in phase running, oldest first.
-func (r *Reader) Running(ctx context.Context) (all []mailer.Campaign, err error) {
+// Running lists the campaigns in phase running, oldest first, with what is queued or
+// deferred of each.
+func (r *Reader) Running(ctx context.Context) (out []mailer.Backlog, err error) {
 	defer r.explain(&err, "list running campaigns")
-	return listCampaigns(ctx, r.pool(), `WHERE c.phase = 'running' ORDER BY c.num`)
+	campaigns, err := listCampaigns(ctx, r.pool(), `WHERE c.phase = 'running' ORDER BY c.num`)
+	if err != nil {
+		return nil, err
+	}
+	var left []struct {
+		ID string
+		N  int64
+	}
+	if err := find(ctx, r.pool(), &left, `
+		SELECT c.id, sum(k.n) AS n FROM campaign c JOIN campaign_count k ON k.campaign = c.num
+		WHERE c.phase = 'running' AND k.state IN ('queued', 'deferred') GROUP BY c.id`); err != nil {
+		return nil, err
+	}
+	byID := map[string]int64{}
+	for _, l := range left {
+		byID[l.ID] = l.N
+	}
+	out = make([]mailer.Backlog, len(campaigns))
+	for i, c := range campaigns {
+		out[i] = mailer.Backlog{Campaign: c, Left: byID[c.ID]}
+	}
+	return out, nil
 }
 
 // Findings returns what the last check had to say.

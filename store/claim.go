@@ -258,34 +258,44 @@ func (db *DB) Renew(ctx context.Context, epochs []int64, until time.Time) (err e
 	return err
 }
 
-// Release gives back what was not begun under a lease and ends it. With a delivery in
-// sending the lease stays until its time, so that Recover finds the delivery.
-func (db *DB) Release(ctx context.Context, epoch int64) (err error) {
-	defer db.explain(&err, "release lease %d", epoch)
+// Release gives back what was not begun under leases and ends them, in one
+// transaction. With a delivery in sending a lease stays until its time, so that
+// Recover finds the delivery.
+func (db *DB) Release(ctx context.Context, epochs ...int64) (err error) {
+	defer db.explain(&err, "release leases %d", epochs)
 	return db.write(ctx, func(c *change) error {
-		var campaign int64
-		if err := get(ctx, c, &campaign, `SELECT campaign FROM lease WHERE id = ?`, epoch); errors.Is(err, sql.ErrNoRows) {
-			return nil
-		} else if err != nil {
-			return err
-		}
-		chunks, err := c.leasedChunks(ctx, epoch)
-		if err != nil {
-			return err
-		}
-		sending := 0
-		for i := range chunks {
-			sending += len(chunks[i].sending)
-			if err := c.free(ctx, &chunks[i], campaign, chunks[i].sending); err != nil {
+		for _, epoch := range epochs {
+			if err := c.release(ctx, epoch); err != nil {
 				return err
 			}
 		}
-		if sending > 0 {
-			return nil
-		}
-		_, err = do(ctx, c, `DELETE FROM lease WHERE id = ?`, epoch)
-		return err
+		return nil
 	})
+}
+
+func (c *change) release(ctx context.Context, epoch int64) error {
+	var campaign int64
+	if err := get(ctx, c, &campaign, `SELECT campaign FROM lease WHERE id = ?`, epoch); errors.Is(err, sql.ErrNoRows) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	chunks, err := c.leasedChunks(ctx, epoch)
+	if err != nil {
+		return err
+	}
+	sending := 0
+	for i := range chunks {
+		sending += len(chunks[i].sending)
+		if err := c.free(ctx, &chunks[i], campaign, chunks[i].sending); err != nil {
+			return err
+		}
+	}
+	if sending > 0 {
+		return nil
+	}
+	_, err = do(ctx, c, `DELETE FROM lease WHERE id = ?`, epoch)
+	return err
 }
 
 // NextDue is the earliest time at which a delivery of the campaign is due; false

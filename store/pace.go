@@ -11,10 +11,8 @@ import (
 )
 
 // Reserve takes up to n messages out of every limit at once (GCRA: one
-// theoretical arrival time per limit). With granted == 0, wait
-// says how long until one would be granted. A limit with N or Per zero does not
-// limit.
-func (db *DB) Reserve(ctx context.Context, now time.Time, n int, limits []mailer.Limit) (granted int, wait time.Duration, err error) {
+// theoretical arrival time per limit). A limit with N or Per zero does not limit.
+func (db *DB) Reserve(ctx context.Context, now time.Time, n int, limits []mailer.Limit) (g mailer.Grant, err error) {
 	defer db.explain(&err, "reserve")
 	real := make([]mailer.Limit, 0, len(limits))
 	for _, l := range limits {
@@ -23,10 +21,10 @@ func (db *DB) Reserve(ctx context.Context, now time.Time, n int, limits []mailer
 		}
 	}
 	if n <= 0 || len(real) == 0 {
-		return max(n, 0), 0, nil
+		return mailer.Grant{N: max(n, 0)}, nil
 	}
 	err = db.write(ctx, func(c *change) error {
-		granted, wait = n, 0
+		g = mailer.Grant{N: n}
 		tats := make([]int64, len(real))
 		for i, l := range real {
 			err := get(ctx, c, &tats[i], `SELECT tat FROM pace WHERE key = ?`, l.Key)
@@ -41,24 +39,26 @@ func (db *DB) Reserve(ctx context.Context, now time.Time, n int, limits []mailer
 				}
 			}
 			tats[i] = from
-			granted = min(granted, k)
-			wait = max(wait, w)
+			if k < n && k <= g.N {
+				g.N, g.Bound = k, l.Key
+			}
+			g.Wait = max(g.Wait, w)
 		}
-		if granted == 0 {
+		if g.N == 0 {
 			return nil
 		}
-		wait = 0
+		g.Wait = 0
 		for i, l := range real {
-			if err := setTAT(ctx, c, l.Key, tats[i]+mulDiv(int64(granted), int64(l.Per), int64(l.N))); err != nil {
+			if err := setTAT(ctx, c, l.Key, tats[i]+mulDiv(int64(g.N), int64(l.Per), int64(l.N))); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
 	if err != nil {
-		return 0, 0, err
+		return mailer.Grant{}, err
 	}
-	return granted, wait, nil
+	return g, nil
 }
 
 func setTAT(ctx context.Context, h handle, key string, tat int64) error {

@@ -96,10 +96,14 @@ func (w *world) runner(now func() time.Time) *send.Runner {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	pool, err := smtp.NewPool([]smtp.RelayOptions{{
-		Name: "main", Address: w.recv.addr, TLS: "none", Connections: w.connections, Weight: 1, Pipelining: true,
-		MessagesPerConnection: 100, Idle: 30 * time.Second, DialTimeout: 5 * time.Second, CommandTimeout: 5 * time.Second, DataTimeout: 5 * time.Second,
-	}})
+	dialer, err := smtp.NewDialer(smtp.RelayOptions{
+		Name: "main", Address: w.recv.addr, TLS: "none", Pipelining: true,
+		MessagesPerConnection: 100, DialTimeout: 5 * time.Second, CommandTimeout: 5 * time.Second, DataTimeout: 5 * time.Second,
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	pool, err := send.NewPool(time.Now, send.Relay{Name: "main", Dialer: dialer, Connections: w.connections})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -110,21 +114,7 @@ func (w *world) runner(now func() time.Time) *send.Runner {
 	o := send.Options{Lease: w.lease, Retry: []time.Duration{time.Second}, StopGrace: 4 * time.Second, Now: now}
 	o.Batch = 50
 	return &send.Runner{
-		Ledger: db, Notices: set, Relays: relays{pool}, Options: o,
+		Ledger: db, Notices: set, Relays: pool, Options: o,
 		Composer: func(*mailer.Merchant) (mailer.Composer, error) { return smtp.NewComposer(smtp.ComposerOptions{}) },
 	}
 }
-
-// Go asks for identical result types, so what hands out others is wrapped.
-
-type relays struct{ *smtp.Pool }
-
-func (r relays) Get(ctx context.Context) (send.Conn, error) {
-	c, err := r.Pool.Get(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return c, nil
-}
-
-func (r relays) Put(c send.Conn) { r.Pool.Put(c.(*smtp.Conn)) }

@@ -3,35 +3,25 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"oshirase/config"
 	"oshirase/mailer"
 	"oshirase/mailer/send"
 	"oshirase/mailer/smtp"
+	"oshirase/mailer/words"
 	"oshirase/store"
 	"oshirase/templates"
 )
 
-// The concrete parts fit the interfaces that the runner declares. Go asks for
-// identical result types, so parts that hand out others are wrapped here.
+// The concrete parts fit the interfaces that the runner declares.
 var (
 	_ send.Ledger     = (*store.DB)(nil)
-	_ send.Conn       = (*smtp.Conn)(nil)
+	_ send.Dialer     = (*smtp.Dialer)(nil)
+	_ send.Pipeliner  = (*smtp.Conn)(nil)
+	_ send.Rester     = (*smtp.Conn)(nil)
 	_ mailer.Composer = (*smtp.Composer)(nil)
-	_ send.Relays     = relays{}
 )
-
-type relays struct{ *smtp.Pool }
-
-func (r relays) Get(ctx context.Context) (send.Conn, error) {
-	c, err := r.Pool.Get(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return c, nil
-}
-
-func (r relays) Put(c send.Conn) { r.Pool.Put(c.(*smtp.Conn)) }
 
 // notices returns the built-in templates.
 func (a *app) notices() (mailer.Templates, error) {
@@ -85,12 +75,12 @@ func (a *app) runner(ctx context.Context) (*send.Runner, error) {
 	opt := send.Options{
 		Pace: pace, Lease: s.Lease.Std(), Deadline: s.Deadline.Std(), MinConnections: s.MinConnections,
 		Grace: s.Grace.Std(), StopGrace: s.StopGrace.Std(),
-		Resend: cfg.Ledger.Unknown == "resend", Now: a.now, Logger: a.logger(),
+		Resend: cfg.Ledger.Unknown == "resend", Now: a.now, Logger: a.logger(), Explain: words.Error,
 	}
 	for _, d := range s.Retry {
 		opt.Retry = append(opt.Retry, d.Std())
 	}
-	return &send.Runner{Ledger: db, Notices: set, Relays: relays{pool}, Composer: a.composer, Options: opt}, nil
+	return &send.Runner{Ledger: db, Notices: set, Relays: pool, Composer: a.composer, Options: opt}, nil
 }
 
 // paceOf is what of a config may change while it is in force.
@@ -105,12 +95,12 @@ func paceOf(cfg *config.Config) (send.Pace, error) {
 	}, nil
 }
 
-// pool opens no connection yet.
-func (a *app) pool(cfg *config.Config) (*smtp.Pool, error) {
+// pool opens no connection yet. A relay of another kind is another Dialer.
+func (a *app) pool(cfg *config.Config) (*send.Pool, error) {
 	if len(cfg.Relays) == 0 {
 		return nil, withHint(fmt.Errorf("no [[relay]] in %s", a.configPath()), "see `oshirase config example`")
 	}
-	var opts []smtp.RelayOptions
+	var relays []send.Relay
 	for _, r := range cfg.Relays {
 		if r.Weight == 0 {
 			continue // kept in the file, unused
@@ -119,17 +109,21 @@ func (a *app) pool(cfg *config.Config) (*smtp.Pool, error) {
 		if err != nil {
 			return nil, err
 		}
-		opts = append(opts, smtp.RelayOptions{
+		dialer, err := smtp.NewDialer(smtp.RelayOptions{
 			Name: r.Name, Address: r.Address, TLS: r.TLS, CAFile: cfg.Path(r.CAFile), ServerName: r.ServerName, EHLO: r.EHLO,
-			Username: r.Username, Password: password, Connections: r.Connections, MessagesPerConnection: r.MessagesPerConnection,
-			Idle: r.Idle.Std(), DialTimeout: r.DialTimeout.Std(), CommandTimeout: r.CommandTimeout.Std(), DataTimeout: r.DataTimeout.Std(),
-			Pipelining: r.Pipelining, Chunking: r.Chunking, Intents: r.Intents, Weight: r.Weight,
+			Username: r.Username, Password: password, MessagesPerConnection: r.MessagesPerConnection,
+			DialTimeout: r.DialTimeout.Std(), CommandTimeout: r.CommandTimeout.Std(), DataTimeout: r.DataTimeout.Std(),
+			Pipelining: r.Pipelining, Chunking: r.Chunking, Intents: r.Intents,
 		})
+		if err != nil {
+			return nil, err
+		}
+		relays = append(relays, send.Relay{Name: r.Name, Dialer: dialer, Connections: r.Connections, Weight: r.Weight, Idle: r.Idle.Std()})
 	}
-	if len(opts) == 0 {
+	if len(relays) == 0 {
 		return nil, withHint(fmt.Errorf("every [[relay]] in %s has weight 0", a.configPath()), "give one of them a weight")
 	}
-	pool, err := smtp.NewPool(opts)
+	pool, err := send.NewPool(time.Now, relays...) // not a.now: back-offs are the machine's matter
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"oshirase/mailer"
@@ -18,187 +19,252 @@ const (
 	someClaimed
 )
 
-// claimAll goes once round the campaigns, so that none holds the others.
+// claimAll goes once round the campaigns, in turn.
 func (s *session) claimAll(ctx context.Context) (verdict, error) {
+	if len(s.round) > 0 && time.Since(s.roundAt) < tick {
+		inTurn(s.round)
+		if got, err := s.goRound(ctx); got == someClaimed || err != nil {
+			return got, err
+		}
+	}
 	running, err := s.Ledger.Running(ctx)
 	if err != nil {
 		return nothingIsDue, err
 	}
-	s.forget(running)
+	s.round, s.roundAt = s.enter(running), time.Now()
+	s.alone = len(s.round) == 1
+	for _, b := range s.round {
+		if !s.alone {
+			s.awaitsTurn(b)
+		}
+	}
+	return s.goRound(ctx)
+}
+
+// goRound claims of each campaign of the round that has a turn. Those of which nothing
+// could be claimed are left out until the ledger is asked for the campaigns again: a
+// tick later, or when all are. A claim finds out by itself which was paused meanwhile.
+func (s *session) goRound(ctx context.Context) (verdict, error) {
 	all := nothingIsDue
-	for _, c := range running {
-		if !s.admit(&c) || s.stopping() {
+	began := s.place
+	again := s.round[:0]
+	for _, b := range s.round {
+		if s.stopping() {
+			break
+		}
+		if all == someClaimed && b.place > began+1 {
+			again = append(again, b) // it is ahead: the others have a turn more
 			continue
 		}
-		w, err := s.work(ctx, c)
+		got, err := s.claim(ctx, b)
 		if err != nil {
 			return all, err
 		}
-		if w == nil {
-			continue
-		}
-		got, err := s.claim(ctx, w)
-		if err != nil {
-			return all, err
+		if got == someClaimed {
+			again = append(again, b)
 		}
 		all = max(all, got)
 	}
+	s.round = again
 	return all, nil
 }
 
-// work returns a campaign ready to be sent, nil where it cannot be.
-func (s *session) work(ctx context.Context, c mailer.Campaign) (*work, error) {
-	s.mu.Lock()
-	w := s.works[c.ID]
-	s.mu.Unlock()
-	if w != nil && w.campaign.Digest == c.Digest && w.campaign.Window == c.Window && w.campaign.PerHour == c.PerHour {
-		return w, nil
+// work makes a campaign ready to be sent; false: it cannot be.
+func (s *session) work(ctx context.Context, b *backlog) (bool, error) {
+	c := &b.Campaign
+	if w := b.work; w != nil && w.campaign.Digest == c.Digest && w.campaign.Window == c.Window && w.campaign.PerHour == c.PerHour {
+		return true, nil
 	}
-	w, err := s.prepare(ctx, c)
+	w, err := s.prepare(ctx, *c)
 	if errors.Is(err, mailer.ErrRenderedDifferently) {
-		s.cannotSend(&work{campaign: c}, "", err)
-		return nil, nil
+		s.cannotSend(&work{campaign: *c}, "", err)
+		s.goesOn(b)
+		return false, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("campaign %s: %w", c.ID, err)
+		return false, fmt.Errorf("campaign %s: %w", c.ID, err)
 	}
-	s.mu.Lock()
-	s.works[c.ID] = w
-	s.touched[c.ID] = true
-	s.mu.Unlock()
-	return w, nil
+	b.work = w
+	return true, nil
 }
 
-// forget drops what is known of campaigns that no longer run.
-func (s *session) forget(running []mailer.Campaign) {
-	live := map[string]bool{}
-	for _, c := range running {
-		live[c.ID] = true
+// claim leases the next deliveries of a campaign and queues them; with nothing
+// claimed the campaign says why it waits.
+func (s *session) claim(ctx context.Context, b *backlog) (verdict, error) {
+	if ok, err := s.work(ctx, b); !ok {
+		return nothingIsDue, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for id := range s.works {
-		if !live[id] {
-			delete(s.works, id)
-		}
-	}
-}
-
-// claim leases the next batch of a campaign and queues it; with nothing claimed
-// the work says why it waits.
-func (s *session) claim(ctx context.Context, w *work) (verdict, error) {
 	now := s.Options.Now()
-	if !w.window.Open(now) {
-		s.waits(w, mailer.Wait{Reason: mailer.WaitWindow, Until: w.window.NextOpen(now)})
+	if w := b.work.window; !w.Open(now) {
+		s.waits(b, mailer.Wait{Reason: mailer.WaitWindow, Until: w.NextOpen(now)})
 		return nothingIsDue, nil
 	}
 	if at, ok := s.downSince(); ok && s.queue.waiting() > 0 {
-		s.waits(w, mailer.Wait{Reason: mailer.WaitNoRelay, Since: at})
+		s.waits(b, mailer.Wait{Reason: mailer.WaitNoRelay, Since: at})
 		return dueLater, nil
 	}
-	if now.Before(w.nextAt) {
+	if now.Before(b.nextAt) {
 		return dueLater, nil
 	}
-	n := s.pace().Batch
-	if limits := s.limits(w); len(limits) > 0 {
-		due, ok, err := s.Ledger.NextDue(ctx, w.campaign.ID)
-		if err != nil {
-			return nothingIsDue, err
-		}
-		if !ok || due.After(now) {
-			return nothingIsDue, s.nothingDue(ctx, w, due, ok) // reserve nothing for nobody
-		}
-		granted, wait, err := s.Ledger.Reserve(ctx, now, n, limits)
-		if err != nil {
-			return nothingIsDue, err
-		}
-		if granted == 0 {
-			w.nextAt = now.Add(wait)
-			s.waits(w, mailer.Wait{Reason: mailer.WaitPace, Until: w.nextAt})
-			return dueLater, nil
-		}
-		n = granted
+	limits := s.limits(b.work)
+	n, got, err := s.reserve(ctx, b, s.turn(b), limits)
+	if n == 0 || err != nil {
+		return got, err
 	}
 	full := s.queue.full()
-	got, err := s.Ledger.Claim(ctx, w.campaign.ID, now, now.Add(s.Options.Lease), n, full)
-	if errors.Is(err, mailer.ErrNotRunning) {
+	lease, err := s.Ledger.Claim(ctx, b.ID, now, now.Add(s.Options.Lease), n, full)
+	claimed := 0
+	if lease != nil {
+		claimed = len(lease.Deliveries)
+	}
+	if len(limits) > 0 && claimed < n {
+		s.spare[limitSet(limits)] = spare{n - claimed, now.Add(time.Second)}
+	}
+	switch {
+	case errors.Is(err, mailer.ErrNotRunning):
+		s.goesOn(b)
 		return nothingIsDue, nil
-	}
-	if err != nil {
+	case err != nil:
 		return nothingIsDue, err
-	}
-	if got == nil && len(full) > 0 {
-		s.waits(w, mailer.Wait{Reason: mailer.WaitGroups, Groups: full})
+	case lease == nil && len(full) > 0:
+		s.waits(b, mailer.Wait{Reason: mailer.WaitGroups, Groups: full})
 		return dueLater, nil
-	}
-	if got == nil {
-		due, ok, err := s.Ledger.NextDue(ctx, w.campaign.ID)
+	case lease == nil:
+		due, ok, err := s.Ledger.NextDue(ctx, b.ID)
 		if err != nil {
 			return nothingIsDue, err
 		}
-		return nothingIsDue, s.nothingDue(ctx, w, due, ok)
+		return nothingIsDue, s.nothingDue(ctx, b, due, ok)
 	}
-	w.sent += len(got.Deliveries)
-	if p := s.pace(); p.BatchPause > 0 && w.sent >= p.Batch {
-		w.sent, w.nextAt = 0, now.Add(p.BatchPause)
+	s.served(b, claimed)
+	b.sent += claimed
+	b.Left -= int64(claimed)
+	if p := s.pace(); p.BatchPause > 0 && b.sent >= p.Batch {
+		b.sent, b.nextAt = 0, now.Add(p.BatchPause)
 	}
-	s.handOut(w, got)
-	s.goesOn(w)
+	s.goesOn(b)
+	s.handOut(b, lease)
 	return someClaimed, nil
 }
 
+// reserve takes up to n messages of a campaign out of its limits. 0: not now, and the
+// verdict says what that means.
+func (s *session) reserve(ctx context.Context, b *backlog, n int, limits []mailer.Limit) (int, verdict, error) {
+	if len(limits) == 0 {
+		return n, someClaimed, nil
+	}
+	now := s.Options.Now()
+	if now.Before(s.paceUntil) && b.Left > 0 && b.waits.Reason != mailer.WaitRetry {
+		s.awaitsTurn(b)
+		return 0, dueLater, nil
+	}
+	due, ok, err := s.Ledger.NextDue(ctx, b.ID)
+	if err != nil {
+		return 0, nothingIsDue, err
+	}
+	if !ok || due.After(now) {
+		return 0, nothingIsDue, s.nothingDue(ctx, b, due, ok) // reserve nothing for nobody
+	}
+	set := limitSet(limits)
+	if left := s.spare[set]; left.n > 0 && now.Before(left.until) {
+		delete(s.spare, set)
+		if left.n > n {
+			s.spare[set] = spare{left.n - n, left.until}
+		}
+		return min(n, left.n), someClaimed, nil
+	}
+	if now.Before(s.paceUntil) { // its next attempt has become due, and has to wait for the others
+		s.goesOn(b)
+		s.awaitsTurn(b)
+		return 0, dueLater, nil
+	}
+	g, err := s.Ledger.Reserve(ctx, now, n, limits)
+	if err != nil {
+		return 0, nothingIsDue, err
+	}
+	shared := strings.HasPrefix(g.Bound, allCampaigns)
+	switch {
+	case g.N > 0:
+		return g.N, someClaimed, nil
+	case shared: // for all: nobody else is asked before that time
+		s.paceUntil = now.Add(g.Wait)
+		s.waits(b, mailer.Wait{Reason: mailer.WaitPace, Until: s.paceUntil})
+	default:
+		b.nextAt = now.Add(g.Wait)
+		s.waits(b, mailer.Wait{Reason: mailer.WaitPace, Until: b.nextAt})
+	}
+	return 0, dueLater, nil
+}
+
 // nothingDue notes when the next attempt is due, or settles the campaign.
-func (s *session) nothingDue(ctx context.Context, w *work, due time.Time, ok bool) error {
+func (s *session) nothingDue(ctx context.Context, b *backlog, due time.Time, ok bool) error {
 	switch {
 	case ok:
-		s.waits(w, mailer.Wait{Reason: mailer.WaitRetry, Until: due})
+		s.waits(b, mailer.Wait{Reason: mailer.WaitRetry, Until: due})
 		return nil
 	case !s.queue.idle():
-		s.goesOn(w)
+		s.goesOn(b)
 		return nil
 	}
-	counts, err := s.Ledger.Counts(ctx, w.campaign.ID)
+	counts, err := s.Ledger.Counts(ctx, b.ID)
 	if err != nil {
 		return err
 	}
 	switch {
 	case counts.Open() == 0:
-		if err := s.Ledger.Settle(ctx, w.campaign.ID); err != nil {
+		if err := s.Ledger.Settle(ctx, b.ID); err != nil {
 			return err
 		}
-		s.log.Info("campaign finished", "campaign", w.campaign.ID)
-		s.goesOn(w)
+		s.log.Info("campaign finished", "campaign", b.ID)
+		s.goesOn(b)
 		return nil
 	case counts.Pending() == 0:
-		s.waits(w, mailer.Wait{Reason: mailer.WaitDecision, Count: counts[mailer.StateUnknown]})
+		s.waits(b, mailer.Wait{Reason: mailer.WaitDecision, Count: counts[mailer.StateUnknown]})
 		return nil
 	}
-	s.waits(w, mailer.Wait{Reason: mailer.WaitElsewhere})
+	s.waits(b, mailer.Wait{Reason: mailer.WaitElsewhere})
 	return nil
 }
 
-func (s *session) handOut(w *work, got *mailer.Lease) {
-	l := &lease{epoch: got.Epoch, campaign: got.Campaign}
+// handOut queues a lease. It waits while the queue is full, so that one lease at most
+// is claimed beyond what the queue holds.
+func (s *session) handOut(b *backlog, got *mailer.Lease) {
+	l := &lease{epoch: got.Epoch, campaign: got.Campaign, of: b}
 	jobs := make([]*job, len(got.Deliveries))
 	for i := range got.Deliveries {
-		jobs[i] = &job{delivery: &got.Deliveries[i], work: w, lease: l}
+		jobs[i] = &job{delivery: &got.Deliveries[i], work: b.work, lease: l}
 	}
 	s.mu.Lock()
 	s.active[got.Epoch] = true
+	b.leases++
 	s.mu.Unlock()
 	if !s.queue.push(l, jobs) {
 		s.leaseEnded(l)
 	}
 }
 
-// leaseEnded gives back what of a lease was not sent.
+// leaseEnded notes that a lease has no open job; see release.
 func (s *session) leaseEnded(l *lease) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	delete(s.active, l.epoch)
+	l.of.leases--
+	s.ended = append(s.ended, l.epoch)
+}
+
+// release gives back what of the leases that ended was not sent. One transaction ends
+// all of the last tenth of a second: no worker waits for it.
+func (s *session) release() {
+	s.mu.Lock()
+	ended := s.ended
+	s.ended = nil
 	s.mu.Unlock()
+	if len(ended) == 0 {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	if err := s.Ledger.Release(ctx, l.epoch); err != nil {
-		s.fail(fmt.Errorf("release lease %d: %w", l.epoch, err))
+	if err := s.Ledger.Release(ctx, ended...); err != nil {
+		s.fail(fmt.Errorf("release leases %d: %w", ended, err))
 	}
 }

@@ -1,8 +1,9 @@
 // Package send runs campaigns: it claims batches, renders, hands to a relay and
 // records what came of it, within windows, paces and schedules.
 //
-// It knows the ledger and the relays only through the interfaces below, and knows
-// nothing of SMTP; cmd wires the concrete ones.
+// It knows the ledger only through the interface below, and relays through
+// mailer.Conn and the Dialer of its pool; it knows nothing of SMTP. Another transport
+// is a Dialer and a Conn, each of a few methods. cmd wires the concrete ones.
 package send
 
 import (
@@ -23,21 +24,22 @@ type Ledger interface {
 	// Wake moves scheduled campaigns whose time has come to running, and those
 	// whose time passed more than grace ago to overdue.
 	Wake(ctx context.Context, now time.Time, grace time.Duration) error
-	// Running lists the campaigns in phase running, oldest first.
-	Running(ctx context.Context) ([]mailer.Campaign, error)
+	// Running lists the campaigns in phase running, oldest first, with what of each
+	// may still be claimed, now or later.
+	Running(ctx context.Context) ([]mailer.Backlog, error)
 	// Snapshot returns what the campaign was checked with.
 	Snapshot(ctx context.Context, campaign string) (mailer.Snapshot, error)
 	// Claim leases up to n due deliveries of a running campaign (queued, or
 	// deferred with its time come) until the given time, of each domain group in
-	// turn but those to skip. It returns nil where nothing is due, ErrNotRunning where the campaign is
-	// not running. The owner is this DB handle: while its process lives, the
-	// lease is dead only when it lapses.
+	// turn but those to skip. It returns nil where nothing is due, ErrNotRunning
+	// where the campaign is not running. The owner is this DB handle: while its
+	// process lives, the lease is dead only when it lapses.
 	Claim(ctx context.Context, campaign string, now, until time.Time, n int, skip []string) (*mailer.Lease, error)
 	// Renew extends this handle's leases.
 	Renew(ctx context.Context, epochs []int64, until time.Time) error
-	// Release puts what is still claimed under a lease back to queued (deferred
-	// where it had been tried before) and ends the lease.
-	Release(ctx context.Context, epoch int64) error
+	// Release puts what is still claimed under leases back to queued (deferred
+	// where it had been tried before) and ends the leases.
+	Release(ctx context.Context, epochs ...int64) error
 	// Record commits intents and outcomes and returns when they are durable.
 	// Records of concurrent callers go into one transaction (group commit). The
 	// result has one error per record: ErrLeaseLost where state or epoch do not
@@ -55,9 +57,8 @@ type Ledger interface {
 	// false where none is queued or deferred.
 	NextDue(ctx context.Context, campaign string) (time.Time, bool, error)
 	// Reserve takes up to n messages out of every limit at once; the limits are
-	// shared by all processes. With granted == 0, wait says how long until one
-	// would be granted.
-	Reserve(ctx context.Context, now time.Time, n int, limits []mailer.Limit) (granted int, wait time.Duration, err error)
+	// shared by all processes.
+	Reserve(ctx context.Context, now time.Time, n int, limits []mailer.Limit) (mailer.Grant, error)
 	// SetWaits replaces what a session of this handle says is not sent now, and why,
 	// for people to see; it stands until the given time, and while the process lives.
 	SetWaits(ctx context.Context, session int64, until time.Time, list []mailer.Wait) error
@@ -68,57 +69,48 @@ type Ledger interface {
 	Counts(ctx context.Context, campaign string) (mailer.Counts, error)
 }
 
-// Relays hands out connections to the configured relays.
-type Relays interface {
-	// Get returns an open connection, from the pool or new. It blocks while the
-	// pool is at its size. Where no relay takes connections now, the error is a
-	// *mailer.RelayDown.
-	Get(ctx context.Context) (Conn, error)
-	// Put gives a connection back. One that is broken, worn, or on which a
-	// message is begun and not over is closed.
-	Put(Conn)
-	// Size is the number of connections that may be open at once.
-	Size() int
-	// Aside lists the relays that are set aside: they took no connection when one
-	// was last opened.
-	Aside() []mailer.Wait
-}
-
-// Conn is one open connection to a relay. Messages go through it strictly in
-// order: Begin, Ready, Finish, Outcome for each. Begin of the next message may
-// come between Finish and Outcome of the one before: its envelope then travels
-// behind that body (RFC 2920). Where Window is more than 1, messages may be
-// streamed instead: Stream and Outcome for each. A Conn is used by one goroutine.
-type Conn interface {
-	// Relay is the name of the relay in the config.
-	Relay() string
+// Pipeliner is a mailer.Conn that can do more than one thing at a time. It is
+// optional: with any other Conn the worker calls Send for one message after the
+// other. The two ways below are not mixed; each begins where nothing is unanswered.
+//
+// One message behind the other:
+//
+//	Begin(1) Ready(1) {intent 1} Finish(1) [Begin(2)] [Flush] Outcome(1) Ready(2) {intent 2} Finish(2) …
+//
+// Begin of the next message may come between Finish and Outcome of the one before,
+// where Pipelining is true: its envelope then travels behind that body (RFC 2920).
+// Where Ready says no, the message is over and neither Finish nor Outcome follow.
+// Between Ready and Finish the caller commits the intent; without Finish nothing has
+// left that a relay could take for a message, and the connection is to be closed.
+//
+// A window of messages, while Window is more than 1:
+//
+//	{intents 1 2 3} Stream(1 2 3) Outcome(1) [Answered Outcome(2)] {intents 4 5} Stream(4 5) Outcome(3) …
+//
+// Intents are committed before Stream, and outcomes come in the order of Stream. No
+// more than Window messages are unanswered at any time.
+type Pipeliner interface {
+	mailer.Conn
 	// Pipelining reports whether Begin may come before the Outcome of the
 	// message before.
 	Pipelining() bool
-	// Usable reports whether another message may begin: the connection is whole
-	// and below its number of messages.
-	Usable() bool
-	// Begin says MAIL, RCPT and DATA for m. Nothing has left that a relay could
-	// take as a message.
+	// Begin says the envelope of m, and that a body is to come.
 	Begin(ctx context.Context, m *mailer.Message)
-	// Ready reads the replies to the envelope of the message last begun. With ok
-	// false the outcome is final (Deferred or Rejected) and neither Finish nor
-	// Outcome follow.
+	// Ready waits for the replies to the envelope last begun. False: the outcome is
+	// Deferred or Rejected.
 	Ready(ctx context.Context) (out mailer.Outcome, ok bool)
-	// Finish lets the body and the final dot leave. The caller has committed the
-	// intent before.
+	// Finish lets the body and the final dot leave.
 	Finish(ctx context.Context)
 	// Flush lets what was finished and begun leave now, so that the relay works
 	// while the caller does something else before it asks for the Outcome.
 	Flush(ctx context.Context)
-	// Outcome reads the reply to the oldest finished or streamed message. After a
+	// Outcome waits for the reply to the oldest finished or streamed message. After a
 	// cut behind the dot it is Unknown.
 	Outcome(ctx context.Context) mailer.Outcome
 	// Window is how many streamed messages may be unanswered now; 1 where the next
 	// message is to be sent by Begin.
 	Window() int
-	// Stream sends messages whole, behind those that are still unanswered. The
-	// caller has committed the intents before.
+	// Stream sends messages whole, behind those that are still unanswered.
 	Stream(ctx context.Context, messages ...*mailer.Message)
 	// Answered reports whether the Outcome of the oldest streamed message can be
 	// had without waiting.

@@ -22,25 +22,26 @@ type job struct {
 type lease struct {
 	epoch    int64
 	campaign string
+	of       *backlog
 	open     int // guarded by the queue's mutex
 }
 
-// queue hands jobs from the dispatcher to the lanes: each domain group in turn,
+// queue hands jobs from the dispatcher to the workers: each domain group in turn,
 // so that a slow one holds nobody else. It bounds how many wait, so that little
 // is claimed ahead of what the relays take.
 type queue struct {
-	mu     sync.Mutex
-	work   *sync.Cond // lanes wait for a job
-	room   *sync.Cond // the dispatcher waits for room
-	groups map[string]*group
-	ring   []*group // in the order of the first job
-	turn   int
-	size   int // the dispatcher waits while this many jobs are waiting
-	wait   int // jobs that no lane has taken
-	busy   int // popped and not done
-	lanes  int // lanes with a lower number may take jobs
-	closed bool
-	ended  func(*lease) // called without the lock when a lease has no open job
+	mu      sync.Mutex
+	work    *sync.Cond // workers wait for a job
+	room    *sync.Cond // the dispatcher waits for room
+	groups  map[string]*group
+	ring    []*group // in the order of the first job
+	turn    int
+	size    int // the dispatcher waits while this many jobs are waiting
+	wait    int // jobs that no worker has taken
+	busy    int // taken by workers and not done
+	workers int // workers with a lower number may take jobs
+	closed  bool
+	ended   func(*lease) // called without the lock when a lease has no open job
 	// drained has an element when the last job was done and none waits.
 	drained chan struct{}
 }
@@ -144,33 +145,33 @@ func (q *queue) pushFront(j *job) {
 	q.work.Broadcast()
 }
 
-// pop waits until the lane may take a job; nil: the queue is closed.
-func (q *queue) pop(lane int) *job {
+// next waits until the worker may take a job; nil: the queue is closed.
+func (q *queue) next(worker int) *job {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for {
 		if q.closed {
 			return nil
 		}
-		if j := q.take(lane); j != nil {
+		if j := q.pick(worker); j != nil {
 			return j
 		}
 		q.work.Wait()
 	}
 }
 
-// tryPop returns a job if the lane may take one now, else nil.
-func (q *queue) tryPop(lane int) *job {
+// tryNext returns a job if the worker may take one now, else nil.
+func (q *queue) tryNext(worker int) *job {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
 		return nil
 	}
-	return q.take(lane)
+	return q.pick(worker)
 }
 
-func (q *queue) take(lane int) *job {
-	if q.wait == 0 || lane >= q.lanes {
+func (q *queue) pick(worker int) *job {
+	if q.wait == 0 || worker >= q.workers {
 		return nil
 	}
 	for range q.ring {
@@ -200,8 +201,8 @@ func (g *group) open() bool {
 	return (g.Connections == 0 || g.busy < g.Connections) && (g.PerSecond == 0 || g.quota > 0) && g.rest.IsZero()
 }
 
-// done says that a popped job is finished with, sent or not: its message is
-// another's memory from now on.
+// done ends a job that was taken, sent or not. Its message's memory goes to the next
+// message: nobody, no connection either, may read it from now on.
 func (q *queue) done(j *job) {
 	if j.msg != nil {
 		messages.Put(j.msg)
@@ -233,7 +234,7 @@ func (q *queue) done(j *job) {
 // replied notes an answer for the group of a job.
 func (q *queue) replied(j *job, o *mailer.Outcome) {
 	var said string
-	pushedBack := o.Code != 0 && pushesBack(o)
+	pushedBack := o.Advice.GroupSlower
 	if pushedBack {
 		said = mailer.MaskText(o.Reply(), j.to)
 	}
@@ -361,11 +362,11 @@ func (q *queue) dropIf(drop func(*job) bool) {
 	}
 }
 
-// allow lets so many lanes take jobs.
-func (q *queue) allow(lanes int) {
+// allow lets so many workers take jobs.
+func (q *queue) allow(workers int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.lanes = lanes
+	q.workers = workers
 	q.work.Broadcast()
 }
 
@@ -376,7 +377,7 @@ func (q *queue) idle() bool {
 	return q.wait == 0 && q.busy == 0
 }
 
-// waiting is the number of jobs that no lane has taken.
+// waiting is the number of jobs that no worker has taken.
 func (q *queue) waiting() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()

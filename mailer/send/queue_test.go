@@ -9,7 +9,7 @@ import (
 	"oshirase/mailer"
 )
 
-// testQueue has two lanes and notes the leases that ended.
+// testQueue has two workers and notes the leases that ended.
 func testQueue(size int, limits ...mailer.DomainGroup) (*queue, *[]int64) {
 	var ended []int64
 	q := newQueue(size, func(l *lease) { ended = append(ended, l.epoch) })
@@ -31,7 +31,7 @@ func TestQueueTakesGroupsInTurn(t *testing.T) {
 	l := &lease{epoch: 1, campaign: "c"}
 	q.push(l, jobsOf(l, "a", "a", "a", "b", "c", "b"))
 	var got []string
-	for j := q.tryPop(0); j != nil; j = q.tryPop(0) {
+	for j := q.tryNext(0); j != nil; j = q.tryNext(0) {
 		got = append(got, j.delivery.Group)
 	}
 	if want := []string{"a", "b", "c", "a", "b", "a"}; !slices.Equal(got, want) {
@@ -44,7 +44,7 @@ func TestQueueHoldsGroupsToTheirLimits(t *testing.T) {
 	l := &lease{epoch: 1, campaign: "c"}
 	q.push(l, jobsOf(l, "slow", "slow", "paced", "paced", "paced", "free", "free"))
 	take := func() (got []string, jobs []*job) {
-		for j := q.tryPop(0); j != nil; j = q.tryPop(0) {
+		for j := q.tryNext(0); j != nil; j = q.tryNext(0) {
 			got, jobs = append(got, j.delivery.Group), append(jobs, j)
 		}
 		slices.Sort(got)
@@ -80,7 +80,7 @@ func TestQueueLetsAGroupRest(t *testing.T) {
 	q.push(l, jobsOf(l, "angry", "angry", "angry", "angry", "calm"))
 	now := time.Unix(1_000_000, 0)
 	none := func(*mailer.DomainGroup, int) int { return 0 }
-	push := &mailer.Outcome{State: mailer.StateDeferred, Code: 450, Enhanced: "4.7.1", Text: "slow down", Point: mailer.AtRcpt}
+	push := &mailer.Outcome{State: mailer.StateDeferred, Code: 450, Enhanced: "4.7.1", Text: "slow down", Point: mailer.AtRcpt, Advice: mailer.Advice{RelaySlower: true, GroupSlower: true}}
 	for range 3 {
 		q.replied(jobsOf(l, "angry")[0], push)
 	}
@@ -88,29 +88,29 @@ func TestQueueLetsAGroupRest(t *testing.T) {
 	if resting := q.refill(now, none); !slices.Equal(resting, []string{"angry"}) {
 		t.Fatalf("resting %v", resting)
 	}
-	if j := q.tryPop(0); j == nil || j.delivery.Group != "calm" {
+	if j := q.tryNext(0); j == nil || j.delivery.Group != "calm" {
 		t.Errorf("took %+v, want the calm one", j)
 	}
-	if j := q.tryPop(0); j != nil {
+	if j := q.tryNext(0); j != nil {
 		t.Error("took a job of a resting group")
 	}
 	if resting := q.refill(now.Add(time.Second), none); len(resting) > 0 {
 		t.Errorf("still resting %v", resting)
 	}
-	if j := q.tryPop(0); j == nil {
+	if j := q.tryNext(0); j == nil {
 		t.Error("the rest is over and nothing is taken")
 	}
 }
 
-func TestQueueLanesAndEnds(t *testing.T) {
+func TestQueueWorkersAndEnds(t *testing.T) {
 	q, ended := testQueue(10)
 	l, m := &lease{epoch: 1, campaign: "c"}, &lease{epoch: 2, campaign: "d"}
 	q.push(l, jobsOf(l, "a", "a"))
 	q.push(m, jobsOf(m, "a"))
-	if q.tryPop(2) != nil {
-		t.Error("a lane that is not allowed took a job")
+	if q.tryNext(2) != nil {
+		t.Error("a worker that is not allowed took a job")
 	}
-	j := q.tryPop(1)
+	j := q.tryNext(1)
 	q.drop("c")
 	if len(*ended) != 0 {
 		t.Errorf("leases %v ended with a job on the wire", *ended)
@@ -119,13 +119,13 @@ func TestQueueLanesAndEnds(t *testing.T) {
 	if fmt.Sprint(*ended) != "[1]" {
 		t.Errorf("ended %v, want [1]", *ended)
 	}
-	j = q.tryPop(0)
+	j = q.tryNext(0)
 	q.close()
 	q.pushFront(j) // into a closed queue: dropped
 	if fmt.Sprint(*ended) != "[1 2]" || !q.idle() {
 		t.Errorf("ended %v, idle %v", *ended, q.idle())
 	}
-	if q.pop(0) != nil || q.push(l, jobsOf(l, "a")) {
+	if q.next(0) != nil || q.push(l, jobsOf(l, "a")) {
 		t.Error("a closed queue gives or takes")
 	}
 }

@@ -72,6 +72,9 @@ func TestRestingGroupIsShown(t *testing.T) {
 	serve()
 
 	got := (<-said).groups
+	for len(got) == 0 { // the campaign as a whole may wait first
+		got = (<-said).groups
+	}
 	if len(got) != 1 || got[0].Name != "slow" || len(got[0].Waits) != 1 {
 		t.Fatalf("%+v", got)
 	}
@@ -104,6 +107,9 @@ func TestRelayThatIsDownIsShown(t *testing.T) {
 	_, said, serve := w.serving(id)
 	serve()
 	got := (<-said).relays
+	for len(got) == 0 {
+		got = (<-said).relays
+	}
 	if len(got) != 1 || got[0].Name != "main" || got[0].Reason != mailer.WaitDown || !strings.Contains(got[0].Reply, "refused") {
 		t.Fatalf("%+v", got)
 	}
@@ -129,8 +135,7 @@ func TestStopTakesBackWhatWasShown(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- r.Serve(ctx, func(*mailer.Campaign) bool { return true }) }()
-	if got := <-said; len(got.relays) != 1 {
-		t.Fatalf("%+v", got)
+	for len((<-said).relays) == 0 { // the campaign as a whole may wait first
 	}
 	stop()
 	must(t, <-done)

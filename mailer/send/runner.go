@@ -3,7 +3,6 @@ package send
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -15,8 +14,8 @@ import (
 
 // Pace is what may change while a runner works; see Runner.SetPace.
 type Pace struct {
-	Batch      int           // deliveries a lease holds; 500
-	BatchPause time.Duration // between two batches of one campaign
+	Batch      int           // deliveries that are claimed ahead of the workers; 500
+	BatchPause time.Duration // of a campaign, each time that so many of it were claimed
 	PerSecond  int           // over all merchants; 0 is no limit
 	PerHour    int           // over all merchants; 0 is no limit
 	// Groups has the limits of domain groups, by their names; none has no limits.
@@ -41,6 +40,8 @@ type Options struct {
 	Resend   bool // unknown deliveries are sent again instead of held
 	Now      func() time.Time
 	Logger   *slog.Logger
+	// Explain puts into words why a campaign was stopped; nil: the error's codes.
+	Explain func(error) string
 	// Progress is called after each outcome with the number of outcomes so far;
 	// it must be quick and safe for concurrent use. May be nil.
 	Progress func(done int64)
@@ -71,6 +72,9 @@ func (o *Options) defaults() {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Explain == nil {
+		o.Explain = error.Error
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -80,7 +84,7 @@ func (o *Options) defaults() {
 type Runner struct {
 	Ledger  Ledger
 	Notices mailer.Templates
-	Relays  Relays
+	Relays  *Pool
 	// Composer returns what composes the messages of a merchant.
 	Composer func(*mailer.Merchant) (mailer.Composer, error)
 	Options  Options
@@ -177,16 +181,10 @@ func (r *Runner) SendOne(ctx context.Context, m *mailer.Message) (mailer.Outcome
 		return mailer.Outcome{}, err
 	}
 	defer r.Relays.Put(conn)
-	conn.Begin(ctx, m)
-	out, ok := conn.Ready(ctx)
-	if ok {
-		conn.Finish(ctx)
-		out = conn.Outcome(ctx)
-	}
-	return out, nil
+	return conn.Send(ctx, m, func() bool { return true }), nil
 }
 
-// work is a running campaign, ready to be rendered.
+// work is a running campaign, ready to be rendered. It does not change.
 type work struct {
 	campaign mailer.Campaign
 	snap     mailer.Snapshot
@@ -194,9 +192,6 @@ type work struct {
 	env      envelope.Envelope
 	composer mailer.Composer
 	window   mailer.Window
-	nextAt   time.Time   // no claim before: pause between batches, pace
-	sent     int         // since the last pause between batches
-	waits    mailer.Wait // why nothing is claimed now, guarded by the session; zero while sending
 }
 
 // prepare makes a running campaign ready. An error means that it cannot be sent
@@ -208,13 +203,13 @@ func (r *Runner) prepare(ctx context.Context, c mailer.Campaign) (*work, error) 
 		return nil, err
 	}
 	if w.env, err = envelope.New(&w.snap.Merchant); err != nil {
-		return nil, fmt.Errorf("%w: %w", mailer.ErrRenderedDifferently, err)
+		return nil, differs(err)
 	}
 	if got := r.Notices.Digest(); got != w.snap.Templates {
-		return nil, fmt.Errorf("%w: the built-in templates changed since the check", mailer.ErrRenderedDifferently)
+		return nil, mailer.NewError(mailer.ErrRenderedDifferently, "send.templates-changed")
 	}
 	if w.tmpl, err = r.Notices.Compile(&w.snap); err != nil {
-		return nil, fmt.Errorf("%w: %w", mailer.ErrRenderedDifferently, err)
+		return nil, differs(err)
 	}
 	if w.composer, err = r.Composer(&w.snap.Merchant); err != nil {
 		return nil, err
@@ -225,7 +220,15 @@ func (r *Runner) prepare(ctx context.Context, c mailer.Campaign) (*work, error) 
 	return w, nil
 }
 
-// messages keeps the memory of messages that are over for those to come.
+// differs: a notice is not what was approved. The cause may be nil.
+func differs(cause error) error {
+	if cause == nil {
+		return mailer.NewError(mailer.ErrRenderedDifferently, "send.differs")
+	}
+	return mailer.NewError(mailer.ErrRenderedDifferently, "send.differs", "cause", cause)
+}
+
+// messages reuses the memory of messages; queue.done gives it back.
 var messages = sync.Pool{New: func() any { return new(mailer.Message) }}
 
 // message renders the notice of a delivery, holds it against what was approved,
@@ -233,14 +236,14 @@ var messages = sync.Pool{New: func() any { return new(mailer.Message) }}
 func (w *work) message(d *mailer.Delivery, now time.Time) (mailer.Address, *mailer.Message, error) {
 	to, err := mailer.ParseAddress(d.Recipient.Email)
 	if err != nil {
-		return to, nil, fmt.Errorf("%w: %w", mailer.ErrRenderedDifferently, err)
+		return to, nil, differs(err)
 	}
 	n, err := w.tmpl.Render(&d.Recipient)
 	if err != nil {
-		return to, nil, fmt.Errorf("%w: %w", mailer.ErrRenderedDifferently, err)
+		return to, nil, differs(err)
 	}
 	if w.env.Hash(to, &n) != d.Hash {
-		return to, nil, mailer.ErrRenderedDifferently
+		return to, nil, differs(nil)
 	}
 	m := messages.Get().(*mailer.Message)
 	data, err := w.composer.Compose(m.Data, w.env.Header(to, &n, d.Token, now), &n)
@@ -249,33 +252,4 @@ func (w *work) message(d *mailer.Delivery, now time.Time) (mailer.Address, *mail
 	}
 	*m = mailer.Message{Sender: w.env.Sender(d.Token), Recipient: to.Mailbox(), Data: data}
 	return to, m, nil
-}
-
-// limits are the paces that a campaign's messages count against.
-func (r *Runner) limits(w *work) []mailer.Limit {
-	var ls []mailer.Limit
-	add := func(key string, n int, per time.Duration) {
-		if n > 0 {
-			// A second's worth may leave at once.
-			burst := max(1, int(float64(n)*float64(time.Second)/float64(per)))
-			ls = append(ls, mailer.Limit{Key: key, N: n, Per: per, Burst: burst})
-		}
-	}
-	// The campaigns of a merchant share one pace: they end up on the same telephones.
-	add("merchant:"+w.campaign.Merchant+":hour", w.campaign.PerHour, time.Hour)
-	add("merchant:"+w.campaign.Merchant+":second", w.snap.Merchant.PerSecond, time.Second)
-	add("total:hour", r.pace().PerHour, time.Hour)
-	add("total:second", r.pace().PerSecond, time.Second)
-	return ls
-}
-
-// retryAt is when a deferred delivery is tried again; false: not before its
-// deadline.
-func (o *Options) retryAt(d *mailer.Delivery, now time.Time) (time.Time, bool) {
-	at := now.Add(o.Retry[min(d.Attempts, len(o.Retry)-1)])
-	first := d.FirstAt
-	if first.IsZero() {
-		first = now
-	}
-	return at, at.Before(first.Add(o.Deadline))
 }

@@ -18,7 +18,7 @@ const (
 	dialTries    = 3                      // how often Run tries relays that never worked
 )
 
-// session is one run of the dispatcher with its lanes.
+// session is one run of the dispatcher with its workers.
 type session struct {
 	*Runner
 	n       int64 // of this runner's sessions
@@ -34,14 +34,23 @@ type session struct {
 	halt    context.CancelFunc
 
 	mu       sync.Mutex
-	works    map[string]*work
-	touched  map[string]bool // campaigns that were worked on
-	active   map[int64]bool  // epochs of the leases that are held
-	err      error           // why the session ended early
-	everUp   bool            // a relay took a connection in this session
-	down     int             // how often all relays were tried in vain since one did
-	downFrom time.Time       // since when no relay takes connections; zero: one does
-	retryAt  time.Time       // when one is tried again
+	backlogs map[string]*backlog // the campaigns that may be sent
+	touched  map[string]bool     // campaigns that were worked on
+	active   map[int64]bool      // epochs of the leases that are held
+	ended    []int64             // epochs of those that have no open job and are to be released
+	err      error               // why the session ended early
+	everUp   bool                // a relay took a connection in this session
+	down     int                 // how often all relays were tried in vain since one did
+	downFrom time.Time           // since when no relay takes connections; zero: one does
+	retryAt  time.Time           // when one is tried again
+
+	// The dispatcher alone uses these.
+	round     []*backlog       // the campaigns of which something may be claimed
+	roundAt   time.Time        // when the ledger was asked for them
+	alone     bool             // there was one only
+	place     float64          // of the campaign that was served last; see turn.go
+	paceUntil time.Time        // the pace that all share allows nothing before
+	spare     map[string]spare // by set of limits
 
 	impatient bool // gives up when relays stay down
 	recovered time.Time
@@ -50,12 +59,12 @@ type session struct {
 func (r *Runner) begin(ctx context.Context, admit Plan) (*session, error) {
 	s := &session{
 		Runner: r, n: r.sessions.Add(1), log: r.Options.Logger, admit: admit,
-		works: map[string]*work{}, touched: map[string]bool{}, active: map[int64]bool{},
+		spare: map[string]spare{}, touched: map[string]bool{}, active: map[int64]bool{},
 	}
 	s.queue = newQueue(r.Options.Batch, s.leaseEnded)
-	s.adapter = newAdapter(r.Options.MinConnections, r.Relays.Size())
+	s.adapter = newAdapter(max(r.Options.MinConnections, len(r.Relays.relays)), r.Relays.Size())
 	s.queue.limit(r.pace().Groups)
-	s.queue.allow(s.adapter.lanes)
+	s.queue.allow(s.adapter.workers)
 	s.running, s.halt = context.WithCancel(ctx)
 	if err := s.housekeep(ctx); err != nil {
 		s.halt()
@@ -72,9 +81,9 @@ func (s *session) dispatch(ctx context.Context, forever bool) error {
 	defer cut()
 	closing := context.AfterFunc(s.running, s.queue.close)
 	defer closing()
-	var lanes, renewer sync.WaitGroup
+	var workers, renewer sync.WaitGroup
 	for n := range s.Relays.Size() {
-		lanes.Go(func() { (&lane{session: s, n: n, ctx: wire}).run() })
+		workers.Go(func() { (&worker{s: s, n: n, ctx: wire}).run() })
 	}
 	renewing, stopRenewing := context.WithCancel(wire)
 	renewer.Go(func() { s.renew(renewing) })
@@ -85,10 +94,11 @@ func (s *session) dispatch(ctx context.Context, forever bool) error {
 	s.halt()
 	grace := time.AfterFunc(s.Options.StopGrace, cut)
 	s.queue.close()
-	lanes.Wait()
+	workers.Wait()
 	grace.Stop()
 	stopRenewing()
 	renewer.Wait()
+	s.release()
 	if err == nil {
 		err = s.failure()
 	}
@@ -97,15 +107,19 @@ func (s *session) dispatch(ctx context.Context, forever bool) error {
 
 // claimUntil is the dispatcher's loop.
 func (s *session) claimUntil(ctx context.Context, forever bool) error {
+	var got verdict
 	for !s.stopping() {
-		if err := s.housekeep(ctx); err != nil {
+		err := s.housekeep(ctx)
+		if err != nil {
 			return err
+		}
+		if got != someClaimed {
+			s.release() // what goes back may be claimed again
 		}
 		// Asked before the claims: a delivery that is deferred after them may be
 		// due at once.
 		idle := s.queue.idle()
-		got, err := s.claimAll(ctx)
-		if err != nil {
+		if got, err = s.claimAll(ctx); err != nil {
 			return err
 		}
 		switch {
@@ -165,27 +179,38 @@ func (s *session) renew(ctx context.Context) {
 }
 
 // waits notes why a campaign waits; the report tells the ledger.
-func (s *session) waits(w *work, why mailer.Wait) {
-	why.Scope, why.Name = mailer.WaitCampaign, w.campaign.ID
+func (s *session) waits(b *backlog, why mailer.Wait) {
+	why.Scope, why.Name = mailer.WaitCampaign, b.ID
 	s.mu.Lock()
-	old := w.waits
+	old := b.waits
 	if same := old.Reason == why.Reason && old.Until.Equal(why.Until); !same || why.Reason == mailer.WaitGroups {
-		w.waits = why
+		b.waits = why
 		if why.Since.IsZero() {
-			w.waits.Since = s.Options.Now()
+			b.waits.Since = s.Options.Now()
 		}
 	}
 	s.mu.Unlock()
-	if why.Reason != old.Reason && why.Reason != mailer.WaitPace {
-		s.log.Info("campaign waits", "campaign", w.campaign.ID, "why", why.Reason, "until", why.Until)
+	if why.Reason != old.Reason && why.Reason != mailer.WaitPace && why.Reason != mailer.WaitTurn {
+		s.log.Info("campaign waits", "campaign", b.ID, "why", why.Reason, "until", why.Until)
+	}
+}
+
+// awaitsTurn notes that others are before a campaign of which nothing is in hand and
+// that has no other reason to wait.
+func (s *session) awaitsTurn(b *backlog) {
+	s.mu.Lock()
+	free := b.leases == 0 && b.waits.IsZero()
+	s.mu.Unlock()
+	if free {
+		s.waits(b, mailer.Wait{Reason: mailer.WaitTurn})
 	}
 }
 
 // goesOn notes that a campaign does not wait any more.
-func (s *session) goesOn(w *work) {
+func (s *session) goesOn(b *backlog) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	w.waits = mailer.Wait{}
+	b.waits = mailer.Wait{}
 }
 
 // cannotSend stops a campaign whose notice is not what was approved, or cannot
@@ -194,7 +219,7 @@ func (s *session) cannotSend(w *work, ref string, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	id := w.campaign.ID
-	reason := err.Error()
+	reason := s.Options.Explain(err)
 	if ref != "" {
 		reason += " (" + ref + ")"
 	}
@@ -202,7 +227,7 @@ func (s *session) cannotSend(w *work, ref string, err error) {
 	if errors.Is(err, mailer.ErrRenderedDifferently) {
 		stop = s.Ledger.Void
 	}
-	s.log.Error("campaign stopped", "campaign", id, "ref", ref, "why", reason)
+	s.log.Error("campaign stopped", "campaign", id, "ref", ref, "why", err)
 	if err := stop(ctx, mailer.Program, id, reason); err != nil && !errors.Is(err, mailer.ErrConflict) {
 		s.fail(fmt.Errorf("stop campaign %s: %w", id, err))
 	}
@@ -257,9 +282,9 @@ func (s *session) campaignWaits() map[string]mailer.Wait {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := map[string]mailer.Wait{}
-	for id, w := range s.works {
-		if !w.waits.IsZero() {
-			out[id] = w.waits
+	for id, b := range s.backlogs {
+		if !b.waits.IsZero() {
+			out[id] = b.waits
 		}
 	}
 	return out

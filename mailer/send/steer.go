@@ -10,7 +10,8 @@ import (
 	"oshirase/mailer"
 )
 
-// steer has the number of lanes follow the relays, and the groups their paces.
+// steer has the number of workers follow the relays, and the groups their paces, and
+// releases the leases that ended.
 func (s *session) steer(ctx context.Context) {
 	t := time.NewTicker(adaptEvery)
 	defer t.Stop()
@@ -22,12 +23,13 @@ func (s *session) steer(ctx context.Context) {
 			return
 		case <-t.C:
 		}
+		s.release()
 		now := time.Now()
-		lanes, changed := s.adapter.step(now, now.Sub(last), s.queue.waiting() == 0)
+		workers, changed := s.adapter.step(now, now.Sub(last), s.queue.waiting() == 0)
 		last = now
 		if changed {
-			s.queue.allow(lanes)
-			s.log.Debug("connections adapted", "connections", lanes)
+			s.queue.allow(workers)
+			s.log.Debug("connections adapted", "connections", workers)
 		}
 		s.queue.limit(s.pace().Groups)
 		resting := strings.Join(s.queue.refill(now, func(g *mailer.DomainGroup, n int) int { return s.grant(ctx, g, n) }), " ")
@@ -42,11 +44,11 @@ func (s *session) steer(ctx context.Context) {
 // share.
 func (s *session) grant(ctx context.Context, g *mailer.DomainGroup, n int) int {
 	limit := mailer.Limit{Key: "group:" + g.Name, N: g.PerSecond, Per: time.Second, Burst: max(1, g.PerSecond/5)}
-	granted, _, err := s.Ledger.Reserve(ctx, s.Options.Now(), n, []mailer.Limit{limit})
+	got, err := s.Ledger.Reserve(ctx, s.Options.Now(), n, []mailer.Limit{limit})
 	if err != nil && ctx.Err() == nil {
 		s.fail(fmt.Errorf("pace of domain group %s: %w", g.Name, err))
 	}
-	return granted
+	return got.N
 }
 
 // relayDown notes that no relay takes connections and waits until one is tried
@@ -63,8 +65,8 @@ func (s *session) relayDown(err error) {
 		s.downFrom = now
 		s.log.Warn("no relay takes connections", "err", err)
 	}
-	// Lanes that find the relays set aside have not tried them: each try that fails
-	// has a later time for the next.
+	// Many workers find out about one failed try. Each failed try sets a later RetryAt, so
+	// a later one is a new try, and the same one is not.
 	switch {
 	case !ok:
 		s.down++

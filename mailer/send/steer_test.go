@@ -25,11 +25,11 @@ func testSession(t *testing.T) *session {
 	return s
 }
 
-// find has lanes find that relays are down, each so much later than the one
+// find has workers find that relays are down, each so much later than the one
 // before, and returns when all have waited.
-func find(s *session, lanes int, later time.Duration, err error) {
+func find(s *session, workers int, later time.Duration, err error) {
 	var wg sync.WaitGroup
-	for n := range lanes {
+	for n := range workers {
 		wg.Go(func() {
 			time.Sleep(time.Duration(n) * later)
 			s.relayDown(err)
@@ -38,9 +38,9 @@ func find(s *session, lanes int, later time.Duration, err error) {
 	wg.Wait()
 }
 
-// TestTriesAreCountedNotLanes: however many lanes find the relays set aside, it is
+// TestTriesAreCountedNotWorkers: however many workers find the relays set aside, it is
 // one try; the third one in vain is the last.
-func TestTriesAreCountedNotLanes(t *testing.T) {
+func TestTriesAreCountedNotWorkers(t *testing.T) {
 	for name, later := range map[string]time.Duration{"at once": 0, "one after the other": 3 * time.Millisecond, "until after the next": 70 * time.Millisecond} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -53,7 +53,7 @@ func TestTriesAreCountedNotLanes(t *testing.T) {
 					began := time.Now()
 					find(s, 20, later, &mailer.RelayDown{RetryAt: began.Add(time.Second), Err: refused})
 					if took := time.Since(began); try < dialTries-1 && (took < time.Second || took > 2*time.Second) {
-						t.Errorf("try %d: the lanes waited %v", try+1, took)
+						t.Errorf("try %d: the workers waited %v", try+1, took)
 					}
 				}
 				if err := s.failure(); !errors.Is(err, refused) {
@@ -64,9 +64,9 @@ func TestTriesAreCountedNotLanes(t *testing.T) {
 	}
 }
 
-// TestTriesOfALateLane: one that was told of an earlier try, and is late to say
+// TestTriesOfALateWorker: one that was told of an earlier try, and is late to say
 // so, does not make the later ones count again.
-func TestTriesOfALateLane(t *testing.T) {
+func TestTriesOfALateWorker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testSession(t)
 		before := &mailer.RelayDown{RetryAt: time.Now().Add(time.Second), Err: errors.New("first")}

@@ -10,7 +10,6 @@ import (
 
 	"oshirase/mailer"
 	"oshirase/mailer/sink"
-	"oshirase/mailer/smtp"
 	"oshirase/store"
 )
 
@@ -18,10 +17,10 @@ import (
 const intents = 4
 
 // streaming has messages streamed.
-func streaming(r *smtp.RelayOptions) { r.Chunking, r.Intents = true, intents }
+func streaming(r *relay) { r.Chunking, r.Intents = true, intents }
 
 // single has one connection, so that the order of messages is that of the list.
-func single(r *smtp.RelayOptions) { r.Connections = 1 }
+func single(r *relay) { r.connections = 1 }
 
 // watched counts the deliveries in sending, as the ledger would show them after a
 // crash at that moment.
@@ -210,7 +209,7 @@ func TestStreamLimits(t *testing.T) {
 			w.listen(tc.relay)
 			id := w.started(mailer.Campaign{})
 			for range 10 {
-				w.run(w.runner(w.db, streaming, single, func(r *smtp.RelayOptions) { r.MessagesPerConnection = tc.own }))
+				w.run(w.runner(w.db, streaming, single, func(r *relay) { r.MessagesPerConnection = tc.own }))
 				w.clock.advance(time.Minute) // for those that were told 421
 			}
 			w.onceEach(people)
@@ -280,7 +279,7 @@ func TestStreamDeadWorker(t *testing.T) {
 	const people = 60
 	w := newWorld(t, people, "dot=p02?@*:stall")
 	id := w.started(mailer.Campaign{})
-	r := w.runner(w.db, streaming, single, func(r *smtp.RelayOptions) { r.Grace = 10 * time.Millisecond })
+	r := w.runner(w.db, streaming, single, func(r *relay) { r.Grace = 10 * time.Millisecond })
 	r.Options.StopGrace = 10 * time.Millisecond
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()

@@ -1,6 +1,7 @@
 package send
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"math/bits"
@@ -39,7 +40,7 @@ func (g *group) measure(now time.Time) {
 	g.atMost.look(now, waits && g.Connections > 0 && g.busy >= g.Connections)
 }
 
-// wait is why the group is not sent to now; false: it is.
+// wait is why the group is not sent to now, by the machine's clock; false: it is.
 func (g *group) wait() (mailer.Wait, bool) {
 	o := mailer.Wait{Scope: mailer.WaitGroup, Name: g.Name}
 	switch {
@@ -71,25 +72,25 @@ func (q *queue) waits() (list []mailer.Wait) {
 	return list
 }
 
-// held lists what keeps the session from sending, in real time.
+// held lists what keeps the session from sending. Campaigns wait by the runner's
+// clock; groups and relays rest by the machine's, which no one can set back.
 func (s *session) held() []mailer.Wait {
 	list := s.queue.waits()
 	s.mu.Lock()
 	for _, o := range list {
-		for id := range s.works {
+		for id := range s.backlogs {
 			o.Held[id] += 0 // it is sent, though none of it may be held
 		}
 	}
 	s.mu.Unlock()
-	ahead := time.Until(s.Options.Now())
-	for _, w := range s.campaignWaits() { // these are in the time of the runner's clock
-		w.Since = w.Since.Add(-ahead)
-		if !w.Until.IsZero() {
-			w.Until = w.Until.Add(-ahead)
-		}
+	list = append(list, s.Relays.Down()...)
+	for _, w := range s.campaignWaits() {
 		list = append(list, w)
 	}
-	return append(list, s.Relays.Aside()...)
+	slices.SortFunc(list, func(a, b mailer.Wait) int {
+		return cmp.Or(cmp.Compare(a.Scope, b.Scope), cmp.Compare(a.Name, b.Name))
+	})
+	return list
 }
 
 // reportEvery is how long what stands in the ledger may be out of date.
@@ -106,8 +107,8 @@ func (s *session) report(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			if len(told) > 0 {
-				// A moment later the process may be gone, and they with it; or a daemon
-				// goes on, of which this was one batch run.
+				// This session may be one batch run of a daemon that goes on: what it said
+				// would stand until it lapses.
 				last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 				defer cancel()
 				s.tell(last, nil)
@@ -115,10 +116,12 @@ func (s *session) report(ctx context.Context) {
 			return
 		case <-t.C:
 		}
+		since := time.Since(at)
+		if since < reportEvery {
+			continue
+		}
 		list := s.held()
-		stands := slices.EqualFunc(list, told, sameWait)
-		switch since := time.Since(at); {
-		case since < reportEvery, stands && (len(list) == 0 || since < s.Options.Lease/3):
+		if stands := slices.EqualFunc(list, told, sameWait); stands && (len(list) == 0 || since < s.Options.Lease/3) {
 			continue
 		}
 		if s.tell(ctx, list) {
@@ -133,14 +136,17 @@ func sameWait(a, b mailer.Wait) bool {
 		a.Since.Equal(b.Since) && a.Until.Equal(b.Until) && maps.Equal(a.Held, b.Held)
 }
 
-// tell writes a list in the time of the runner's clock. What cannot be written is
-// no reason to stop sending.
+// tell writes a list, all of it in the time of the runner's clock. What cannot be
+// written is no reason to stop sending.
 func (s *session) tell(ctx context.Context, list []mailer.Wait) bool {
 	now := s.Options.Now()
 	ahead := time.Until(now)
 	told := slices.Clone(list)
 	for i := range told {
 		o := &told[i]
+		if o.Scope == mailer.WaitCampaign {
+			continue
+		}
 		o.Since = o.Since.Add(ahead)
 		if !o.Until.IsZero() {
 			o.Until = o.Until.Add(ahead)

@@ -9,19 +9,19 @@ import (
 
 func nothing(*mailer.DomainGroup, int) int { return 0 }
 
-// only is the one obstacle of a queue.
+// only is the one wait of a queue.
 func only(t *testing.T, q *queue) mailer.Wait {
 	t.Helper()
 	list := q.waits()
 	if len(list) != 1 {
-		t.Fatalf("obstacles %+v, want one", list)
+		t.Fatalf("waits %+v, want one", list)
 	}
 	return list[0]
 }
 
-// TestObstacleOfARestingGroup: what the provider said last, masked, and since
+// TestWaitOfARestingGroup: what the provider said last, masked, and since
 // when it says so, however often the group rested meanwhile.
-func TestObstacleOfARestingGroup(t *testing.T) {
+func TestWaitOfARestingGroup(t *testing.T) {
 	q, _ := testQueue(10)
 	l := &lease{epoch: 1, campaign: "c"}
 	q.push(l, jobsOf(l, "angry", "angry", "calm"))
@@ -30,7 +30,7 @@ func TestObstacleOfARestingGroup(t *testing.T) {
 	if pushed.to, err = mailer.ParseAddress("hanako.mori@angry.example"); err != nil {
 		t.Fatal(err)
 	}
-	push := &mailer.Outcome{State: mailer.StateDeferred, Code: 421, Enhanced: "4.7.0", Text: "not now, <hanako.mori@angry.example>", Point: mailer.AtRcpt}
+	push := &mailer.Outcome{State: mailer.StateDeferred, Code: 421, Enhanced: "4.7.0", Text: "not now, <hanako.mori@angry.example>", Point: mailer.AtRcpt, Advice: mailer.Advice{RelaySlower: true, GroupSlower: true}}
 	began := time.Unix(1_000_000, 0)
 	now := began
 	for _, rest := range []time.Duration{time.Second, 2 * time.Second} {
@@ -62,8 +62,8 @@ func TestObstacleOfARestingGroup(t *testing.T) {
 	}
 }
 
-// TestObstacleOfALimit: one that keeps jobs waiting for most of a second.
-func TestObstacleOfALimit(t *testing.T) {
+// TestWaitOfALimit: one that keeps jobs waiting for most of a second.
+func TestWaitOfALimit(t *testing.T) {
 	tests := map[mailer.WaitReason]mailer.DomainGroup{
 		mailer.WaitRate:        {Name: "g", PerSecond: 7},
 		mailer.WaitConnections: {Name: "g", Connections: 1},
@@ -73,7 +73,7 @@ func TestObstacleOfALimit(t *testing.T) {
 			q, _ := testQueue(10, limit)
 			l := &lease{epoch: 1, campaign: "c"}
 			q.push(l, jobsOf(l, "g", "g"))
-			j := q.tryPop(0) // where connections are the limit; else nil
+			j := q.tryNext(0) // where connections are the limit; else nil
 			now := time.Unix(1_000_000, 0)
 			look := func(n int) {
 				for range n {

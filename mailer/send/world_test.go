@@ -1,7 +1,6 @@
 package send_test
 
 import (
-	"context"
 	"fmt"
 	"sync"
 	"syscall"
@@ -15,6 +14,7 @@ import (
 	"oshirase/mailer/send"
 	"oshirase/mailer/sink"
 	"oshirase/mailer/smtp"
+	"oshirase/mailer/words"
 	"oshirase/store"
 	"oshirase/templates"
 )
@@ -177,22 +177,34 @@ func (w *world) started(c mailer.Campaign) string {
 // connections is how many a runner of these tests opens.
 const connections = 3
 
+// relay is where a runner of these tests sends to.
+type relay struct {
+	smtp.RelayOptions
+	connections, weight int
+}
+
 // runner works on a handle; options are changed as the test needs.
-func (w *world) runner(db send.Ledger, change ...func(*smtp.RelayOptions)) *send.Runner {
+func (w *world) runner(db send.Ledger, change ...func(*relay)) *send.Runner {
 	w.t.Helper()
-	relay := smtp.RelayOptions{
-		Name: "main", Address: w.inbox.addr, TLS: smtp.TLSNone, Connections: connections, Pipelining: true,
-	}
+	r := relay{smtp.RelayOptions{Name: "main", Address: w.inbox.addr, TLS: smtp.TLSNone, Pipelining: true}, connections, 1}
 	for _, f := range change {
-		f(&relay)
+		f(&r)
 	}
-	pool, err := smtp.NewPool([]smtp.RelayOptions{relay})
+	dialer, err := smtp.NewDialer(r.RelayOptions)
+	must(w.t, err)
+	return w.runnerOver(db, send.Relay{Name: r.Name, Dialer: dialer, Connections: r.connections, Weight: r.weight})
+}
+
+// runnerOver works on a handle and over these relays.
+func (w *world) runnerOver(db send.Ledger, relays ...send.Relay) *send.Runner {
+	w.t.Helper()
+	pool, err := send.NewPool(time.Now, relays...)
 	must(w.t, err)
 	w.t.Cleanup(func() { pool.Close() })
 	return &send.Runner{
-		Ledger: db, Notices: w.set, Relays: relays{pool},
+		Ledger: db, Notices: w.set, Relays: pool,
 		Composer: func(*mailer.Merchant) (mailer.Composer, error) { return smtp.NewComposer(smtp.ComposerOptions{}) },
-		Options:  send.Options{Pace: send.Pace{Batch: 10}, Lease: time.Hour, Now: w.clock.now},
+		Options:  send.Options{Pace: send.Pace{Batch: 10}, Lease: time.Hour, Now: w.clock.now, Explain: words.Error},
 	}
 }
 
@@ -256,20 +268,6 @@ func deadAddress(t *testing.T) string {
 	must(t, err)
 	return fmt.Sprintf("127.0.0.1:%d", sa.(*syscall.SockaddrInet4).Port)
 }
-
-// The concrete parts behind the runner's interfaces, as cmd wires them.
-
-type relays struct{ *smtp.Pool }
-
-func (r relays) Get(ctx context.Context) (send.Conn, error) {
-	c, err := r.Pool.Get(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return c, nil
-}
-
-func (r relays) Put(c send.Conn) { r.Pool.Put(c.(*smtp.Conn)) }
 
 // tester is who acts in tests.
 var tester = mailertest.Tester

@@ -22,9 +22,9 @@ func BenchmarkSend(b *testing.B) {
 				b.Fatal(err)
 			}
 			defer srv.Close()
-			opt := smtp.RelayOptions{Address: srv.Addr().String(), TLS: smtp.TLSNone, Pipelining: true}
+			opt := relay{RelayOptions: smtp.RelayOptions{Address: srv.Addr().String(), TLS: smtp.TLSNone, Pipelining: true}, Connections: 10}
 			set(&opt)
-			p, err := smtp.NewPool([]smtp.RelayOptions{opt})
+			p, err := newPool(opt)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -50,7 +50,7 @@ func BenchmarkSend(b *testing.B) {
 
 // stream sends n messages through one connection, the next envelope behind each
 // body where that is possible.
-func stream(b *testing.B, p *smtp.Pool, m *mailer.Message, n int) {
+func stream(b *testing.B, p *pool, m *mailer.Message, n int) {
 	if n == 0 {
 		return
 	}

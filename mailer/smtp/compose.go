@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -40,8 +39,8 @@ type DKIM struct {
 type Composer struct {
 	sign *signing // nil: unsigned
 
-	mu    sync.RWMutex
-	heads map[headKey]head
+	mu        sync.RWMutex
+	templates map[headerKey]headerTemplate
 
 	// Notices of one campaign share a subject, and those of one second a date:
 	// the last of each is kept as it was written.
@@ -58,15 +57,15 @@ type stamp struct {
 	value  string
 }
 
-// headKey is all that makes one head differ from another, besides the slots.
-type headKey struct {
+// headerKey is all that makes one template differ from another, besides the slots.
+type headerKey struct {
 	charset                 string
 	from, fromName, replyTo string
 }
 
 // NewComposer returns a composer.
 func NewComposer(opt ComposerOptions) (*Composer, error) {
-	c := &Composer{heads: make(map[headKey]head)}
+	c := &Composer{templates: make(map[headerKey]headerTemplate)}
 	if opt.DKIM != nil {
 		var err error
 		if c.sign, err = newSigning(opt.DKIM); err != nil {
@@ -88,8 +87,8 @@ var (
 	jis7bit    = charset{label: "ISO-2022-JP", encoding: mail.EncodingUSASCII, jis: true}
 )
 
-// Compose makes the bytes of a message, in the memory of dst where they fit, with CRLF line ends. Errors wrap
-// mailer.ErrInvalid: a header value or text that must not leave.
+// Compose makes the bytes of a message, in the memory of dst where they fit, with CRLF
+// line ends. Errors are mailer.ErrInvalid: a header value or text that must not leave.
 func (c *Composer) Compose(dst []byte, h *mailer.Header, n *mailer.Notice) ([]byte, error) {
 	if err := check(h, n); err != nil {
 		return nil, err
@@ -100,7 +99,7 @@ func (c *Composer) Compose(dst []byte, h *mailer.Header, n *mailer.Notice) ([]by
 	case mailer.CharsetISO2022JP:
 		cs = jis7bit
 	default:
-		return nil, fmt.Errorf("%w: charset %q: use utf-8 or iso-2022-jp", mailer.ErrInvalid, h.Charset)
+		return nil, mailer.Invalid("smtp.charset", "charset", h.Charset)
 	}
 	msg, err := c.compose(dst[:0], h, n, cs)
 	if errors.Is(err, japanese.ErrNotInJIS) {
@@ -121,24 +120,24 @@ func check(h *mailer.Header, n *mailer.Notice) error {
 		return err
 	}
 	if h.MessageID == "" {
-		return invalidHeader("Message-ID", "empty")
+		return mailer.Invalid("smtp.header-empty", "field", "Message-ID")
 	}
 	if err := checkMessageID(h.MessageID); err != nil {
 		return err
 	}
 	if h.Date.IsZero() {
-		return invalidHeader("Date", "zero")
+		return mailer.Invalid("smtp.header-zero", "field", "Date")
 	}
 	if !validUTF8(n.Body) {
-		return fmt.Errorf("%w: body is not UTF-8", mailer.ErrInvalid)
+		return mailer.Invalid("smtp.body-utf8")
 	}
 	if strings.IndexByte(n.Body, 0) >= 0 {
-		return fmt.Errorf("%w: NUL in body", mailer.ErrInvalid)
+		return mailer.Invalid("smtp.body-nul")
 	}
 	return nil
 }
 
-// checkSender looks at what all messages of a head share.
+// checkSender looks at what all messages of a template share.
 func checkSender(h *mailer.Header) error {
 	if err := checkMailbox("From", h.From); err != nil {
 		return err
@@ -152,7 +151,7 @@ func checkSender(h *mailer.Header) error {
 }
 
 func (c *Composer) compose(dst []byte, h *mailer.Header, n *mailer.Notice, cs charset) ([]byte, error) {
-	hd, err := c.head(h, cs)
+	hd, err := c.template(h, cs)
 	if err != nil {
 		return nil, err
 	}
@@ -266,8 +265,8 @@ func canonical(dst []byte, s string) []byte {
 	return dst
 }
 
-// writeWithMail composes with go-mail. Every head is made by it; a whole
-// message is made from a head and a body in append, and a test proves both the
+// writeWithMail composes with go-mail. Every template is made by it; a
+// whole message is made from a template and a body in append, and a test proves both the
 // same.
 func writeWithMail(w io.Writer, h *mailer.Header, values *[slots]string, body string, cs charset) error {
 	m := mail.NewMsg(mail.WithCharset(mail.Charset(cs.label)), mail.WithEncoding(cs.encoding), mail.WithNoDefaultUserAgent())
@@ -293,7 +292,7 @@ func writeWithMail(w io.Writer, h *mailer.Header, values *[slots]string, body st
 	m.SetGenHeader("Content-Language", "ja")
 	if cs.jis {
 		// go-mail would quote the escape sequences of a 7bit body: it writes the
-		// head alone, and the body is appended.
+		// header alone, and the body is appended.
 		m.SetBodyString(mail.TypeTextPlain, "")
 	} else {
 		m.SetBodyString(mail.TypeTextPlain, string(canonical(nil, body)))
@@ -312,17 +311,17 @@ func writeWithMail(w io.Writer, h *mailer.Header, values *[slots]string, body st
 	return nil
 }
 
-// head returns the head for a header, made once for all messages that share it.
-func (c *Composer) head(h *mailer.Header, cs charset) (head, error) {
-	key := headKey{cs.label, h.From, h.FromName, h.ReplyTo}
+// template returns the template for a header, made once for all messages that share it.
+func (c *Composer) template(h *mailer.Header, cs charset) (headerTemplate, error) {
+	key := headerKey{cs.label, h.From, h.FromName, h.ReplyTo}
 	c.mu.RLock()
-	hd, ok := c.heads[key]
+	hd, ok := c.templates[key]
 	c.mu.RUnlock()
 	if ok {
 		return hd, nil
 	}
 	if err := checkSender(h); err != nil {
-		return head{}, err
+		return headerTemplate{}, err
 	}
 	var buf bytes.Buffer
 	var values [slots]string
@@ -330,17 +329,17 @@ func (c *Composer) head(h *mailer.Header, cs charset) (head, error) {
 		values[s] = "x" + name // found again below
 	}
 	if err := writeWithMail(&buf, h, &values, "", cs); err != nil {
-		return head{}, err
+		return headerTemplate{}, err
 	}
-	hd, err := parseHead(buf.String())
+	hd, err := parseHeader(buf.String())
 	if err != nil {
-		return head{}, err
+		return headerTemplate{}, err
 	}
 	c.mu.Lock()
-	if len(c.heads) >= 64 { // a merchant has one or two; do not grow with odd callers
-		clear(c.heads)
+	if len(c.templates) >= 64 { // a merchant has one or two; do not grow with odd callers
+		clear(c.templates)
 	}
-	c.heads[key] = hd
+	c.templates[key] = hd
 	c.mu.Unlock()
 	return hd, nil
 }

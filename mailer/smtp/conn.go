@@ -12,9 +12,10 @@ import (
 	"oshirase/mailer"
 )
 
-// Conn is one open connection to a relay. Messages go through it strictly in
-// order: Begin, Ready, Finish, Outcome for each; Begin of the next may come
-// between Finish and Outcome of the one before where Pipelining is true.
+// Conn is one open connection to a relay. It sends one message at a time (Send), or
+// in the steps of the runner's Pipeliner: Begin, Ready, Finish, Outcome for each;
+// Begin of the next may come between Finish and Outcome of the one before where
+// Pipelining is true. Stream is the other way, for relays far away; see there.
 //
 // Nothing leaves before Flush, or before Ready or Outcome has to wait for a reply,
 // so that Finish followed by Begin is one write: the body, and the next envelope
@@ -32,11 +33,12 @@ import (
 // or the relay, not about the person: it defers, so that a relay which refuses
 // our sender loses nobody.
 //
-// Stream is the other way to send, for relays far away; see there.
+// A message is the caller's again when its outcome was returned, or at the latest
+// when Rest or Close has: until then the connection may read its bytes.
 //
 // A Conn is used by one goroutine.
 type Conn struct {
-	relay *relay
+	relay *Dialer
 	raw   net.Conn // TCP, for deadlines and to cut
 	text  *textproto.Conn
 	now   func() time.Time
@@ -56,8 +58,6 @@ type Conn struct {
 	reset   bool // a transaction is open at the relay that has to be reset first
 	leaving bool // the relay said 421, or will not be used again
 	broken  error
-	idle    *time.Timer
-	idleAt  time.Time
 
 	deadlines
 	stream
@@ -89,11 +89,29 @@ func (c *Conn) Usable() bool {
 	return c.broken == nil && !c.leaving && (limit == 0 || c.sent < limit)
 }
 
+// Send takes one message through all steps, for those who have no use for
+// pipelining.
+func (c *Conn) Send(ctx context.Context, m *mailer.Message, intend func() bool) mailer.Outcome {
+	c.Begin(ctx, m)
+	out, ok := c.Ready(ctx)
+	if !ok {
+		return out
+	}
+	if !intend() {
+		const why = "given up before the body"
+		c.fail(errors.New(why))
+		c.begun = nil
+		return c.outcome(mailer.StateDeferred, mailer.AtBody, reply{text: why})
+	}
+	c.Finish(ctx)
+	return c.Outcome(ctx)
+}
+
 // Begin says MAIL, RCPT and DATA for m.
 func (c *Conn) Begin(ctx context.Context, m *mailer.Message) {
 	t := c.start(ctx, m)
 	c.begun = t
-	if len(c.flights) > 0 {
+	if len(c.inFlight) > 0 {
 		c.settle(t, mailer.StateDeferred, mailer.AtMail, "Begin among streamed messages: nothing was sent")
 	}
 	if t.done {
@@ -358,7 +376,7 @@ func (c *Conn) Flush(ctx context.Context) {
 
 // Outcome reads the reply to the oldest finished or streamed message.
 func (c *Conn) Outcome(ctx context.Context) mailer.Outcome {
-	if len(c.flights) > 0 {
+	if len(c.inFlight) > 0 {
 		return c.arrival(ctx)
 	}
 	t := c.finished
@@ -417,29 +435,6 @@ func (c *Conn) leave(t *transaction) bool {
 		c.settle(t, mailer.StateUnknown, mailer.AtDot, lost(err))
 	}
 	return false
-}
-
-func stopped(ctx context.Context) string {
-	return "stopped before sending: " + context.Cause(ctx).Error()
-}
-
-func lost(err error) string { return "connection lost: " + err.Error() }
-
-func (c *Conn) settle(t *transaction, s mailer.State, p mailer.Point, text string) {
-	c.settleReply(t, s, p, reply{text: printable(text)})
-}
-
-func (c *Conn) settleReply(t *transaction, s mailer.State, p mailer.Point, r reply) {
-	if !t.done {
-		t.out, t.done = c.outcome(s, p, r), true
-	}
-}
-
-func (c *Conn) outcome(s mailer.State, p mailer.Point, r reply) mailer.Outcome {
-	return mailer.Outcome{
-		State: s, Point: p, Code: r.code, Enhanced: r.enhanced, Text: r.text,
-		Relay: c.relay.Name, At: c.now(),
-	}
 }
 
 // fail breaks the connection.

@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 
 	"github.com/emersion/go-msgauth/dkim"
+
+	"oshirase/mailer"
 )
 
 // signedFields are the fields that a signature covers. A field named once more
@@ -30,7 +32,7 @@ type signing struct{ options dkim.SignOptions }
 
 func newSigning(opt *DKIM) (*signing, error) {
 	if opt.Domain == "" || opt.Selector == "" || opt.Key == nil {
-		return nil, errors.New("DKIM needs a domain, a selector and a key")
+		return nil, mailer.Invalid("smtp.dkim-incomplete")
 	}
 	s := &signing{dkim.SignOptions{
 		Domain: opt.Domain, Selector: opt.Selector, Signer: opt.Key, Hash: crypto.SHA256,
@@ -64,11 +66,11 @@ func (s *signing) sign(msg []byte) ([]byte, error) {
 func LoadKey(path string) (crypto.Signer, error) {
 	text, err := os.ReadFile(filepath.Clean(path))
 	if err != nil {
-		return nil, fmt.Errorf("read DKIM key: %w", err)
+		return nil, mailer.NewError(nil, "smtp.dkim-read", "cause", err)
 	}
 	key, err := parseKey(text)
 	if err != nil {
-		return nil, fmt.Errorf("read DKIM key %s: %w", path, err)
+		return nil, mailer.Invalid("smtp.dkim-key", "file", path, "cause", err)
 	}
 	return key, nil
 }
@@ -76,7 +78,7 @@ func LoadKey(path string) (crypto.Signer, error) {
 func parseKey(text []byte) (crypto.Signer, error) {
 	block, _ := pem.Decode(bytes.TrimSpace(text))
 	if block == nil {
-		return nil, errors.New("no PEM block")
+		return nil, mailer.Invalid("smtp.dkim-pem")
 	}
 	var key any
 	var err error
@@ -86,7 +88,7 @@ func parseKey(text []byte) (crypto.Signer, error) {
 	case "PRIVATE KEY":
 		key, err = x509.ParsePKCS8PrivateKey(block.Bytes)
 	default:
-		return nil, fmt.Errorf("PEM block %q is no unencrypted private key (PKCS #1 or #8)", block.Type)
+		return nil, mailer.Invalid("smtp.dkim-block", "type", block.Type)
 	}
 	if err != nil {
 		return nil, err
@@ -94,13 +96,13 @@ func parseKey(text []byte) (crypto.Signer, error) {
 	switch k := key.(type) {
 	case *rsa.PrivateKey:
 		if k.N.BitLen() < 1024 {
-			return nil, fmt.Errorf("RSA key of %d bits: verifiers refuse less than 1024, use 2048", k.N.BitLen())
+			return nil, mailer.Invalid("smtp.dkim-bits", "bits", k.N.BitLen())
 		}
 		return k, nil
 	case ed25519.PrivateKey:
 		return k, nil
 	}
-	return nil, fmt.Errorf("DKIM has no keys of type %T: use RSA or Ed25519", key)
+	return nil, mailer.Invalid("smtp.dkim-type", "type", fmt.Sprintf("%T", key))
 }
 
 // KeyRecord is the TXT record to publish at SELECTOR._domainkey.DOMAIN.

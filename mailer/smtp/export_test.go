@@ -3,7 +3,6 @@ package smtp
 import (
 	"net"
 	"sync"
-	"time"
 )
 
 // Break breaks a connection as a lost network does.
@@ -11,9 +10,6 @@ func (c *Conn) Break(err error) { c.fail(err) }
 
 // CutRaw closes the TCP connection behind the back of the Conn.
 func (c *Conn) CutRaw() { _ = c.raw.Close() }
-
-// SetNow replaces the clock of a pool and of the connections it opens.
-func (p *Pool) SetNow(now func() time.Time) { p.now = now }
 
 // Closed returns a channel that is closed with the connection.
 func (c *Conn) Closed() <-chan struct{} {

@@ -20,24 +20,20 @@ const (
 	maxWord = 72
 )
 
-func invalidHeader(field, format string, args ...any) error {
-	return fmt.Errorf("%w: header %s: %s", mailer.ErrInvalid, field, fmt.Sprintf(format, args...))
-}
-
 // checkText refuses what must never be in a header value: control characters
 // (CR and LF would begin a field of an attacker's own), and broken UTF-8.
 func checkText(field, s string) error {
 	for i := 0; i < len(s); i++ {
 		if s[i] < 0x20 || s[i] == 0x7f {
-			return invalidHeader(field, "control character %#02x", s[i])
+			return mailer.Invalid("smtp.header-control", "field", field, "char", fmt.Sprintf("%#02x", s[i]))
 		}
 	}
 	if !utf8.ValidString(s) {
-		return invalidHeader(field, "not UTF-8")
+		return mailer.Invalid("smtp.header-utf8", "field", field)
 	}
 	for _, r := range s {
 		if r >= 0x80 && r < 0xa0 || r == 0x2028 || r == 0x2029 {
-			return invalidHeader(field, "control character %U", r)
+			return mailer.Invalid("smtp.header-control", "field", field, "char", fmt.Sprintf("%U", r))
 		}
 	}
 	return nil
@@ -49,17 +45,17 @@ func checkText(field, s string) error {
 func checkMailbox(field, s string) error {
 	at := strings.LastIndexByte(s, '@')
 	if at < 1 || at == len(s)-1 {
-		return invalidHeader(field, "no address")
+		return mailer.Invalid("smtp.header-no-address", "field", field)
 	}
 	if at > 64 || len(s) > 254 {
-		return invalidHeader(field, "address too long")
+		return mailer.Invalid("smtp.header-too-long", "field", field)
 	}
 	if !localPart(s[:at]) {
-		return invalidHeader(field, "local part is neither a dot-string nor quoted")
+		return mailer.Invalid("smtp.header-local-part", "field", field)
 	}
 	for label, rest, more := strings.Cut(s[at+1:], "."); ; label, rest, more = strings.Cut(rest, ".") {
 		if !hostLabel(label) {
-			return invalidHeader(field, "domain is no host name")
+			return mailer.Invalid("smtp.header-domain", "field", field)
 		}
 		if !more {
 			return nil
@@ -123,11 +119,11 @@ func hostLabel(s string) bool {
 
 func checkMessageID(s string) error {
 	if len(s) > 250 || strings.Count(s, "@") != 1 || s[0] == '@' || s[len(s)-1] == '@' {
-		return invalidHeader("Message-ID", "not of the form left@right")
+		return mailer.Invalid("smtp.header-message-id", "field", "Message-ID")
 	}
 	for i := 0; i < len(s); i++ {
 		if s[i] != '.' && s[i] != '@' && !atext(s[i]) {
-			return invalidHeader("Message-ID", "character %#02x", s[i])
+			return mailer.Invalid("smtp.header-char", "field", "Message-ID", "char", fmt.Sprintf("%#02x", s[i]))
 		}
 	}
 	return nil

@@ -7,12 +7,14 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
 	"oshirase/mailer"
+	sender "oshirase/mailer/send"
 	"oshirase/mailer/sink"
 	"oshirase/mailer/smtp"
 )
@@ -56,16 +58,58 @@ func receiver(t *testing.T, opt sink.Options, rules ...string) *inbox {
 }
 
 // relayTo is a relay without TLS; change it as the test needs.
-func relayTo(in *inbox) smtp.RelayOptions {
-	return smtp.RelayOptions{
-		Name: "sink", Address: in.Addr().String(), TLS: smtp.TLSNone, Connections: 1, Pipelining: true,
+func relayTo(in *inbox) relay {
+	return relay{RelayOptions: smtp.RelayOptions{
+		Name: "sink", Address: in.Addr().String(), TLS: smtp.TLSNone, Pipelining: true,
 		DialTimeout: 5 * time.Second, CommandTimeout: 5 * time.Second, DataTimeout: 5 * time.Second, Grace: time.Second,
-	}
+	}, Connections: 1}
 }
 
-func poolOf(t *testing.T, relays ...smtp.RelayOptions) *smtp.Pool {
+// relay is one of a pool of these tests.
+type relay struct {
+	smtp.RelayOptions
+	Connections, Weight int
+	Idle                time.Duration
+}
+
+// pool is the runner's pool, with relays that are spoken to by SMTP.
+type pool struct {
+	*sender.Pool
+	clock atomic.Pointer[func() time.Time]
+}
+
+func newPool(relays ...relay) (*pool, error) {
+	p := &pool{}
+	p.SetNow(time.Now)
+	now := func() time.Time { return (*p.clock.Load())() }
+	var all []sender.Relay
+	for _, r := range relays {
+		r.Now = now
+		d, err := smtp.NewDialer(r.RelayOptions)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, sender.Relay{Name: r.Name, Dialer: d, Connections: r.Connections, Weight: r.Weight, Idle: r.Idle})
+	}
+	var err error
+	p.Pool, err = sender.NewPool(now, all...)
+	return p, err
+}
+
+// SetNow replaces the clock of the pool and of the connections it opens.
+func (p *pool) SetNow(now func() time.Time) { p.clock.Store(&now) }
+
+func (p *pool) Get(ctx context.Context) (*smtp.Conn, error) {
+	c, err := p.Pool.Get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c.(*smtp.Conn), nil
+}
+
+func poolOf(t *testing.T, relays ...relay) *pool {
 	t.Helper()
-	p, err := smtp.NewPool(relays)
+	p, err := newPool(relays...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +117,7 @@ func poolOf(t *testing.T, relays ...smtp.RelayOptions) *smtp.Pool {
 	return p
 }
 
-func get(t *testing.T, p *smtp.Pool) *smtp.Conn {
+func get(t *testing.T, p *pool) *smtp.Conn {
 	t.Helper()
 	c, err := p.Get(t.Context())
 	if err != nil {
@@ -89,20 +133,15 @@ func message(to string, body ...string) *mailer.Message {
 
 // send takes one message through all steps.
 func send(ctx context.Context, c *smtp.Conn, m *mailer.Message) mailer.Outcome {
-	c.Begin(ctx, m)
-	if out, ok := c.Ready(ctx); !ok {
-		return out
-	}
-	c.Finish(ctx)
-	return c.Outcome(ctx)
+	return c.Send(ctx, m, func() bool { return true })
 }
 
 // modes are the ways to speak to a relay; every rule about outcomes holds in each.
-var modes = map[string]func(*smtp.RelayOptions){
-	"pipelined": func(*smtp.RelayOptions) {},
-	"lock-step": func(r *smtp.RelayOptions) { r.Pipelining = false },
-	"chunked":   func(r *smtp.RelayOptions) { r.Chunking = true },
-	"chunked lock-step": func(r *smtp.RelayOptions) {
+var modes = map[string]func(*relay){
+	"pipelined": func(*relay) {},
+	"lock-step": func(r *relay) { r.Pipelining = false },
+	"chunked":   func(r *relay) { r.Chunking = true },
+	"chunked lock-step": func(r *relay) {
 		r.Chunking, r.Pipelining = true, false
 	},
 }

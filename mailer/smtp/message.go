@@ -3,7 +3,6 @@ package smtp
 import (
 	"bytes"
 	"encoding/binary"
-	"fmt"
 	"math/bits"
 	"unicode/utf8"
 
@@ -30,7 +29,7 @@ func inspect(m *mailer.Message) (shape, error) {
 	}
 	d := m.Data
 	if len(d) < 2 || d[len(d)-1] != '\n' {
-		return sh, fmt.Errorf("%w: message does not end in CRLF", mailer.ErrInvalid)
+		return sh, mailer.Invalid("smtp.message-end")
 	}
 	lines := 0
 	for ; len(d) > 0; lines++ {
@@ -39,7 +38,7 @@ func inspect(m *mailer.Message) (shape, error) {
 			return sh, errLineEnd
 		}
 		if lf-1 > maxLine {
-			return sh, fmt.Errorf("%w: message has a line of %d octets, %d are allowed", mailer.ErrInvalid, lf-1, maxLine)
+			return sh, mailer.Invalid("smtp.message-line", "octets", lf-1, "most", maxLine)
 		}
 		if d[0] == '.' {
 			sh.dots = true
@@ -54,7 +53,7 @@ func inspect(m *mailer.Message) (shape, error) {
 	return sh, nil
 }
 
-var errLineEnd = fmt.Errorf("%w: message has a line that does not end in CRLF", mailer.ErrInvalid)
+var errLineEnd = mailer.Invalid("smtp.message-crlf")
 
 const highBits = 0x8080808080808080
 

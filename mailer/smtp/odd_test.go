@@ -18,7 +18,7 @@ import (
 )
 
 // odd is a relay that a test speaks for: it is given what comes after EHLO.
-func odd(t *testing.T, speak func(*testing.T, *bufio.Reader, net.Conn)) smtp.RelayOptions {
+func odd(t *testing.T, speak func(*testing.T, *bufio.Reader, net.Conn)) relay {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -41,10 +41,10 @@ func odd(t *testing.T, speak func(*testing.T, *bufio.Reader, net.Conn)) smtp.Rel
 		speak(t, r, conn)
 	}()
 	t.Cleanup(func() { ln.Close(); <-done })
-	return smtp.RelayOptions{
-		Name: "odd", Address: ln.Addr().String(), TLS: smtp.TLSNone, Connections: 1, Pipelining: true, Chunking: true, Intents: 16,
+	return relay{RelayOptions: smtp.RelayOptions{
+		Name: "odd", Address: ln.Addr().String(), TLS: smtp.TLSNone, Pipelining: true, Chunking: true, Intents: 16,
 		DialTimeout: 5 * time.Second, CommandTimeout: 5 * time.Second, DataTimeout: 5 * time.Second, Grace: time.Second,
-	}
+	}, Connections: 1}
 }
 
 // hearMessage reads the commands of one message and answers each.
@@ -189,7 +189,7 @@ func TestStreamIsCertain(t *testing.T) {
 			defer close(done)
 			relay.speak(r, conn)
 		})
-		p, err := smtp.NewPool([]smtp.RelayOptions{opt})
+		p, err := newPool(opt)
 		if err != nil {
 			rt.Fatal(err)
 		}

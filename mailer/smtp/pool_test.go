@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"oshirase/mailer"
+	sender "oshirase/mailer/send"
 	"oshirase/mailer/sink"
 	"oshirase/mailer/smtp"
 )
@@ -88,16 +89,16 @@ func TestRelayDown(t *testing.T) {
 					}
 				}
 				want := mailer.Wait{Scope: mailer.WaitRelay, Name: "sink", Reason: mailer.WaitDown, Since: since, Until: now.Add(backoff)}
-				if got := aside(t, p); got.Reply == "" || got.Name != want.Name || got.Reason != want.Reason || !got.Since.Equal(want.Since) || !got.Until.Equal(want.Until) {
+				if got := down(t, p); got.Reply == "" || got.Name != want.Name || got.Reason != want.Reason || !got.Since.Equal(want.Since) || !got.Until.Equal(want.Until) {
 					t.Errorf("set aside: %+v, want %+v", got, want)
 				}
 				now = now.Add(backoff)
-				if got := aside(t, p); !got.Until.IsZero() {
+				if got := down(t, p); !got.Until.IsZero() {
 					t.Errorf("to be tried again now: %+v", got)
 				}
 			}
 			c := get(t, p)
-			if list := p.Aside(); len(list) > 0 {
+			if list := p.Down(); len(list) > 0 {
 				t.Errorf("set aside: %+v", list)
 			}
 			if out := send(t.Context(), c, message("a@x.example")); out.State != mailer.StateAccepted {
@@ -108,10 +109,10 @@ func TestRelayDown(t *testing.T) {
 	}
 }
 
-// aside is the one relay that is set aside.
-func aside(t *testing.T, p *smtp.Pool) mailer.Wait {
+// down is the one relay that is set aside.
+func down(t *testing.T, p *pool) mailer.Wait {
 	t.Helper()
-	list := p.Aside()
+	list := p.Down()
 	if len(list) != 1 {
 		t.Fatalf("set aside: %+v, want one", list)
 	}
@@ -125,7 +126,7 @@ func TestBackoffIsBounded(t *testing.T) {
 	}
 	addr := l.Addr().String()
 	l.Close() // nobody listens
-	p := poolOf(t, smtp.RelayOptions{Name: "gone", Address: addr, TLS: smtp.TLSNone, Connections: 3})
+	p := poolOf(t, relay{RelayOptions: smtp.RelayOptions{Name: "gone", Address: addr, TLS: smtp.TLSNone}, Connections: 3})
 	now := time.Now()
 	p.SetNow(func() time.Time { return now })
 	for i, want := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60} {
@@ -145,7 +146,7 @@ func TestBackoffIsBounded(t *testing.T) {
 func TestSeveralRelays(t *testing.T) {
 	a, b := receiver(t, sink.Options{}), receiver(t, sink.Options{})
 	down := receiver(t, sink.Options{}, "connect:421 4.3.2 no")
-	relays := make([]smtp.RelayOptions, 3)
+	relays := make([]relay, 3)
 	for i, in := range []*inbox{a, b, down} {
 		relays[i] = relayTo(in)
 		relays[i].Name = string(rune('a' + i))
@@ -197,27 +198,27 @@ func TestPoolTLS(t *testing.T) {
 		mode sink.TLSMode
 		opt  sink.Options
 		rule string
-		set  func(*smtp.RelayOptions)
+		set  func(*relay)
 		want string // part of the error; empty: works
 		auth bool
 	}{
 		{name: "STARTTLS", mode: sink.StartTLS},
-		{name: "implicit", mode: sink.Implicit, set: func(r *smtp.RelayOptions) { r.TLS = smtp.TLSImplicit }},
-		{name: "server name", mode: sink.StartTLS, opt: sink.Options{Names: []string{"relay.example"}}, set: func(r *smtp.RelayOptions) { r.ServerName = "relay.example" }},
-		{name: "PLAIN", mode: sink.StartTLS, opt: sink.Options{User: "u", Password: "p"}, set: func(r *smtp.RelayOptions) { r.Username, r.Password = "u", "p" }, auth: true},
+		{name: "implicit", mode: sink.Implicit, set: func(r *relay) { r.TLS = smtp.TLSImplicit }},
+		{name: "server name", mode: sink.StartTLS, opt: sink.Options{Names: []string{"relay.example"}}, set: func(r *relay) { r.ServerName = "relay.example" }},
+		{name: "PLAIN", mode: sink.StartTLS, opt: sink.Options{User: "u", Password: "p"}, set: func(r *relay) { r.Username, r.Password = "u", "p" }, auth: true},
 		{
 			name: "LOGIN, implicit", mode: sink.Implicit, opt: sink.Options{User: "u", Password: "p"}, rule: `ehlo:250 sink\nAUTH LOGIN`,
-			set: func(r *smtp.RelayOptions) { r.TLS, r.Username, r.Password = smtp.TLSImplicit, "u", "p" }, auth: true,
+			set: func(r *relay) { r.TLS, r.Username, r.Password = smtp.TLSImplicit, "u", "p" }, auth: true,
 		},
-		{name: "untrusted", mode: sink.StartTLS, set: func(r *smtp.RelayOptions) { r.CAFile = "" }, want: "unknown authority"},
+		{name: "untrusted", mode: sink.StartTLS, set: func(r *relay) { r.CAFile = "" }, want: "unknown authority"},
 		{name: "wrong certificate", mode: sink.StartTLS, rule: "starttls:wrong-cert", want: "certificate"},
-		{name: "wrong certificate, implicit", mode: sink.Implicit, rule: "connect:wrong-cert", set: func(r *smtp.RelayOptions) { r.TLS = smtp.TLSImplicit }, want: "certificate"},
+		{name: "wrong certificate, implicit", mode: sink.Implicit, rule: "connect:wrong-cert", set: func(r *relay) { r.TLS = smtp.TLSImplicit }, want: "certificate"},
 		{name: "stripped", mode: sink.StartTLS, rule: "ehlo:without STARTTLS", want: "does not support STARTTLS"},
 		{name: "refused", mode: sink.StartTLS, rule: "starttls:454 4.7.0 not now", want: "454"},
 		{name: "cut", mode: sink.StartTLS, rule: "starttls:drop", want: "relay sink"},
-		{name: "wrong password", mode: sink.StartTLS, opt: sink.Options{User: "u", Password: "p"}, set: func(r *smtp.RelayOptions) { r.Username, r.Password = "u", "x" }, want: "535"},
-		{name: "no AUTH there", mode: sink.StartTLS, set: func(r *smtp.RelayOptions) { r.Username, r.Password = "u", "p" }, want: "does not support SMTP AUTH"},
-		{name: "AUTH broken", mode: sink.StartTLS, opt: sink.Options{User: "u", Password: "p"}, rule: "auth:454 4.7.0 later", set: func(r *smtp.RelayOptions) { r.Username, r.Password = "u", "p" }, want: "454"},
+		{name: "wrong password", mode: sink.StartTLS, opt: sink.Options{User: "u", Password: "p"}, set: func(r *relay) { r.Username, r.Password = "u", "x" }, want: "535"},
+		{name: "no AUTH there", mode: sink.StartTLS, set: func(r *relay) { r.Username, r.Password = "u", "p" }, want: "does not support SMTP AUTH"},
+		{name: "AUTH broken", mode: sink.StartTLS, opt: sink.Options{User: "u", Password: "p"}, rule: "auth:454 4.7.0 later", set: func(r *relay) { r.Username, r.Password = "u", "p" }, want: "454"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			tc.opt.TLS = tc.mode
@@ -239,6 +240,9 @@ func TestPoolTLS(t *testing.T) {
 			if tc.want != "" {
 				if _, ok := errors.AsType[*mailer.RelayDown](err); !ok || !strings.Contains(err.Error(), tc.want) {
 					t.Errorf("error %v, want %q", err, tc.want)
+				}
+				if us := errors.Is(err, mailer.ErrRefusesUs); us != (tc.want == "535") {
+					t.Errorf("refuses us: %t, %v", us, err)
 				}
 				if n := len(in.messages()); n != 0 {
 					t.Errorf("%d messages", n)
@@ -273,38 +277,38 @@ func TestAuthOnLoopback(t *testing.T) {
 }
 
 func TestRelayOptions(t *testing.T) {
-	good := smtp.RelayOptions{Address: "relay.example:587"}
-	for name, set := range map[string]func(*smtp.RelayOptions){
-		"no port":          func(r *smtp.RelayOptions) { r.Address = "relay.example" },
-		"no host":          func(r *smtp.RelayOptions) { r.Address = ":25" },
-		"odd port":         func(r *smtp.RelayOptions) { r.Address = "relay.example:smtp" },
-		"tls":              func(r *smtp.RelayOptions) { r.TLS = "maybe" },
-		"open password":    func(r *smtp.RelayOptions) { r.TLS, r.Username = smtp.TLSNone, "u" },
-		"CA without TLS":   func(r *smtp.RelayOptions) { r.TLS, r.CAFile = smtp.TLSNone, "ca.pem" },
-		"missing CA":       func(r *smtp.RelayOptions) { r.CAFile = filepath.Join(t.TempDir(), "none.pem") },
-		"empty CA":         func(r *smtp.RelayOptions) { r.CAFile = "pool_test.go" },
-		"helo":             func(r *smtp.RelayOptions) { r.EHLO = "two words" },
-		"helo injection":   func(r *smtp.RelayOptions) { r.EHLO = "x\r\nMAIL" },
-		"broken literal":   func(r *smtp.RelayOptions) { r.EHLO = "[1.2.3]" },
-		"negative":         func(r *smtp.RelayOptions) { r.Connections = -1 },
-		"negative timeout": func(r *smtp.RelayOptions) { r.DataTimeout = -1 },
+	good := relay{RelayOptions: smtp.RelayOptions{Address: "relay.example:587"}}
+	for name, set := range map[string]func(*relay){
+		"no port":          func(r *relay) { r.Address = "relay.example" },
+		"no host":          func(r *relay) { r.Address = ":25" },
+		"odd port":         func(r *relay) { r.Address = "relay.example:smtp" },
+		"tls":              func(r *relay) { r.TLS = "maybe" },
+		"open password":    func(r *relay) { r.TLS, r.Username = smtp.TLSNone, "u" },
+		"CA without TLS":   func(r *relay) { r.TLS, r.CAFile = smtp.TLSNone, "ca.pem" },
+		"missing CA":       func(r *relay) { r.CAFile = filepath.Join(t.TempDir(), "none.pem") },
+		"empty CA":         func(r *relay) { r.CAFile = "pool_test.go" },
+		"helo":             func(r *relay) { r.EHLO = "two words" },
+		"helo injection":   func(r *relay) { r.EHLO = "x\r\nMAIL" },
+		"broken literal":   func(r *relay) { r.EHLO = "[1.2.3]" },
+		"negative":         func(r *relay) { r.Connections = -1 },
+		"negative timeout": func(r *relay) { r.DataTimeout = -1 },
 	} {
 		bad := good
 		set(&bad)
-		if _, err := smtp.NewPool([]smtp.RelayOptions{bad}); err == nil {
+		if _, err := newPool(bad); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
-	if _, err := smtp.NewPool(nil); err == nil {
+	if _, err := newPool(); err == nil {
 		t.Error("no relay: no error")
 	}
-	if _, err := smtp.NewPool([]smtp.RelayOptions{good, good}); err == nil {
+	if _, err := newPool(good, good); err == nil {
 		t.Error("two of one name: no error")
 	}
 	for _, ehlo := range []string{"", "mail.shop.example", "[192.0.2.1]", "[IPv6:2001:db8::1]"} {
 		r := good
 		r.EHLO = ehlo
-		if _, err := smtp.NewPool([]smtp.RelayOptions{r}); err != nil {
+		if _, err := newPool(r); err != nil {
 			t.Errorf("%q: %v", ehlo, err)
 		}
 	}
@@ -364,10 +368,10 @@ func TestPoolClose(t *testing.T) {
 	if err := p.Close(); err != nil {
 		t.Error(err)
 	}
-	if err := <-waiting; !errors.Is(err, smtp.ErrClosed) {
+	if err := <-waiting; !errors.Is(err, sender.ErrClosed) {
 		t.Errorf("waiting Get: %v", err)
 	}
-	if _, err := p.Get(t.Context()); !errors.Is(err, smtp.ErrClosed) {
+	if _, err := p.Get(t.Context()); !errors.Is(err, sender.ErrClosed) {
 		t.Errorf("Get: %v", err)
 	}
 	// What was in use still works, and is closed when given back.
@@ -388,7 +392,7 @@ func TestCloseCutsDials(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	p := poolOf(t, smtp.RelayOptions{Address: l.Addr().String(), TLS: smtp.TLSNone})
+	p := poolOf(t, relay{RelayOptions: smtp.RelayOptions{Address: l.Addr().String(), TLS: smtp.TLSNone}})
 	done := make(chan error)
 	go func() {
 		_, err := p.Get(context.Background())
@@ -400,7 +404,7 @@ func TestCloseCutsDials(t *testing.T) {
 	}
 	defer conn.Close()
 	p.Close()
-	if err := <-done; !errors.Is(err, smtp.ErrClosed) {
+	if err := <-done; !errors.Is(err, sender.ErrClosed) {
 		t.Error(err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/textproto"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -45,11 +46,8 @@ type RelayOptions struct {
 	// relay share. Without TLS they are refused, unless the relay is on this machine.
 	Username, Password string
 
-	Connections int // open at once; 0 is 10
 	// MessagesPerConnection closes a connection after so many; 0 is no limit.
 	MessagesPerConnection int
-	// Idle is how long an unused connection is kept; 0 is 30 s.
-	Idle time.Duration
 	// Pipelining sends commands in groups where the relay offers it (RFC 2920);
 	// without it one command is sent at a time.
 	Pipelining bool
@@ -57,10 +55,7 @@ type RelayOptions struct {
 	Chunking bool
 	// Intents is how many messages may be on the wire unanswered, 1 to 16; more
 	// than one only with Pipelining and Chunking. 0 is 1. See Conn.Stream.
-	Intents int
-	// Weight is the share of this relay among several; 0 is 1.
-	Weight int
-
+	Intents        int
 	DialTimeout    time.Duration // TCP, greeting, TLS, EHLO and AUTH together; 0 is 30 s
 	CommandTimeout time.Duration // each reply to RSET, MAIL, RCPT, DATA; 0 is 5 min (RFC 5321 section 4.5.3.2)
 	// DataTimeout is for writing the body and for the reply to the final dot. Too
@@ -69,6 +64,8 @@ type RelayOptions struct {
 	DataTimeout time.Duration
 	// Grace is what a cancelled context leaves to what is on the wire; 0 is 5 s.
 	Grace time.Duration
+	// Now is the clock of outcomes and of how long a connection lay idle; nil is time.Now.
+	Now func() time.Time
 }
 
 func (r RelayOptions) withDefaults() RelayOptions {
@@ -91,77 +88,73 @@ func (r RelayOptions) withDefaults() RelayOptions {
 	if r.EHLO == "" {
 		r.EHLO = "[127.0.0.1]"
 	}
-	num(&r.Connections, mailer.DefaultConnections)
-	num(&r.Weight, mailer.DefaultWeight)
 	num(&r.Intents, mailer.DefaultIntents)
-	def(&r.Idle, mailer.DefaultIdle)
 	def(&r.DialTimeout, mailer.DefaultDialTimeout)
 	def(&r.CommandTimeout, mailer.DefaultCommandTimeout)
 	def(&r.DataTimeout, mailer.DefaultDataTimeout)
 	def(&r.Grace, 5*time.Second)
+	if r.Now == nil {
+		r.Now = time.Now
+	}
 	return r
 }
 
-// relay is one whose options were found good, and how it fares.
-type relay struct {
+// Dialer opens connections to one relay.
+type Dialer struct {
 	RelayOptions
 	host string
 	port int
 	tls  *tls.Config
-
-	// The rest is guarded by Pool.mu.
-	idle    []*Conn // the one used last is at the end
-	open    int     // connections: idle, in use, being dialled
-	dialing int
-	backoff time.Duration // of the last failure; 0 after a success
-	retryAt time.Time     // no dial before; zero: not set aside
-	err     error         // the last failure
-	since   time.Time     // of the first failure since it last took a connection
 }
 
-func newRelay(opt RelayOptions) (*relay, error) {
-	r := &relay{RelayOptions: opt.withDefaults()}
-	fail := func(format string, args ...any) (*relay, error) {
-		return nil, fmt.Errorf("%w: relay %s: %s", mailer.ErrInvalid, r.Name, fmt.Sprintf(format, args...))
+// NewDialer checks the options; it does not connect.
+func NewDialer(opt RelayOptions) (*Dialer, error) {
+	d := &Dialer{RelayOptions: opt.withDefaults()}
+	if err := d.check(); err != nil {
+		return nil, err
 	}
-	host, port, err := net.SplitHostPort(r.Address)
+	return d, nil
+}
+
+func (d *Dialer) check() error {
+	host, port, err := net.SplitHostPort(d.Address)
 	if err != nil || host == "" {
-		return fail("address %q: use host:port", r.Address)
+		return mailer.Invalid("smtp.address", "relay", d.Name, "address", d.Address)
 	}
-	if r.port, err = strconv.Atoi(port); err != nil || r.port < 1 || r.port > 65535 {
-		return fail("port %q", port)
+	if d.port, err = strconv.Atoi(port); err != nil || d.port < 1 || d.port > 65535 {
+		return mailer.Invalid("smtp.port", "relay", d.Name, "port", port)
 	}
-	r.host = host
-	if r.Connections < 0 || r.MessagesPerConnection < 0 || r.Weight < 0 {
-		return fail("connections, messages and weight must not be negative")
+	d.host = host
+	if d.MessagesPerConnection < 0 {
+		return mailer.Invalid("smtp.messages", "relay", d.Name)
 	}
-	if r.Intents < 1 || r.Intents > mailer.MaxIntents {
-		return fail("intents: use 1 to %d", mailer.MaxIntents)
+	if d.Intents < 1 || d.Intents > mailer.MaxIntents {
+		return mailer.Invalid("smtp.intents", "relay", d.Name, "most", mailer.MaxIntents)
 	}
-	for _, d := range []time.Duration{r.Idle, r.DialTimeout, r.CommandTimeout, r.DataTimeout, r.Grace} {
-		if d < 0 {
-			return fail("times must not be negative")
+	for _, t := range []time.Duration{d.DialTimeout, d.CommandTimeout, d.DataTimeout, d.Grace} {
+		if t < 0 {
+			return mailer.Invalid("smtp.times", "relay", d.Name)
 		}
 	}
-	if !heloName(r.EHLO) {
-		return fail("ehlo %q is neither a host name nor an address literal", r.EHLO)
+	if !heloName(d.EHLO) {
+		return mailer.Invalid("smtp.ehlo", "relay", d.Name, "ehlo", d.EHLO)
 	}
-	switch r.TLS {
+	switch d.TLS {
 	case TLSNone:
-		if r.CAFile != "" || r.ServerName != "" {
-			return fail("a CA or server name without TLS")
+		if d.CAFile != "" || d.ServerName != "" {
+			return mailer.Invalid("smtp.ca-without-tls", "relay", d.Name)
 		}
-		if r.Username != "" && !mailer.Loopback(host) {
-			return fail("a password without TLS; only a relay on this machine may have that")
+		if d.Username != "" && !mailer.Loopback(host) {
+			return mailer.Invalid("smtp.open-password", "relay", d.Name)
 		}
 	case TLSRequired, TLSImplicit:
-		if r.tls, err = tlsConfig(r.RelayOptions, host); err != nil {
-			return nil, fmt.Errorf("relay %s: %w", r.Name, err)
+		if d.tls, err = tlsConfig(d.RelayOptions, host); err != nil {
+			return mailer.Invalid("smtp.ca", "relay", d.Name, "cause", err)
 		}
 	default:
-		return fail("tls %q: use required, implicit or none", r.TLS)
+		return mailer.Invalid("smtp.tls", "relay", d.Name, "tls", d.TLS)
 	}
-	return r, nil
+	return nil
 }
 
 func tlsConfig(r RelayOptions, host string) (*tls.Config, error) {
@@ -178,14 +171,14 @@ func tlsConfig(r RelayOptions, host string) (*tls.Config, error) {
 	if r.CAFile != "" {
 		text, err := os.ReadFile(filepath.Clean(r.CAFile))
 		if err != nil {
-			return nil, fmt.Errorf("read CA: %w", err)
+			return nil, err
 		}
 		pool, err := x509.SystemCertPool()
 		if err != nil {
 			pool = x509.NewCertPool()
 		}
 		if !pool.AppendCertsFromPEM(text) {
-			return nil, fmt.Errorf("%w: no certificate in CA file %s", mailer.ErrInvalid, r.CAFile)
+			return nil, mailer.Invalid("smtp.no-certificate", "file", r.CAFile)
 		}
 		cfg.RootCAs = pool
 	}
@@ -222,8 +215,21 @@ var (
 	}
 )
 
-// dial opens a connection: TCP, greeting, EHLO, TLS, AUTH, all by go-mail.
-func (r *relay) dial(outer context.Context, now func() time.Time) (*Conn, error) {
+// Dial opens a connection, which is a *Conn. Where the relay refused us for good, be
+// it in its greeting, it is ErrRefusesUs.
+func (d *Dialer) Dial(ctx context.Context) (mailer.Conn, error) {
+	c, err := d.dial(ctx)
+	if reply, ok := errors.AsType[*textproto.Error](err); ok && reply.Code >= 500 {
+		err = fmt.Errorf("%w: %w", mailer.ErrRefusesUs, err)
+	}
+	if err != nil {
+		return nil, err // not a nil *Conn in an interface
+	}
+	return c, nil
+}
+
+// dial does TCP, greeting, EHLO, TLS and AUTH, all by go-mail.
+func (d *Dialer) dial(outer context.Context) (*Conn, error) {
 	var raw net.Conn // TCP, below TLS
 	stop := func() bool { return true }
 	dialTCP := func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -234,35 +240,35 @@ func (r *relay) dial(outer context.Context, now func() time.Time) (*Conn, error)
 		raw = conn
 		// From here on go-mail looks at the clock only.
 		stop = context.AfterFunc(outer, func() { _ = conn.Close() })
-		if r.TLS != TLSImplicit {
+		if d.TLS != TLSImplicit {
 			return conn, nil
 		}
-		secure := tls.Client(conn, r.tls)
+		secure := tls.Client(conn, d.tls)
 		if err := secure.HandshakeContext(ctx); err != nil {
 			return nil, err
 		}
 		return secure, nil
 	}
 	opts := []mail.Option{
-		mail.WithPort(r.port), mail.WithHELO(r.EHLO), mail.WithTimeout(r.DialTimeout),
+		mail.WithPort(d.port), mail.WithHELO(d.EHLO), mail.WithTimeout(d.DialTimeout),
 		mail.WithoutSMTPUTF8(), mail.WithDialContextFunc(dialTCP),
 	}
-	switch r.TLS {
+	switch d.TLS {
 	case TLSNone:
 		opts = append(opts, mail.WithTLSPolicy(mail.NoTLS))
 	case TLSImplicit:
-		opts = append(opts, mail.WithSSL(), mail.WithTLSConfig(r.tls))
+		opts = append(opts, mail.WithSSL(), mail.WithTLSConfig(d.tls))
 	default:
-		opts = append(opts, mail.WithTLSPolicy(mail.TLSMandatory), mail.WithTLSConfig(r.tls))
+		opts = append(opts, mail.WithTLSPolicy(mail.TLSMandatory), mail.WithTLSConfig(d.tls))
 	}
-	if r.Username != "" {
+	if d.Username != "" {
 		mechs := authWithTLS
-		if r.TLS == TLSNone {
+		if d.TLS == TLSNone {
 			mechs = authOnLoopback
 		}
-		opts = append(opts, mail.WithOpportunisticSMTPAuth(mechs...), mail.WithUsername(r.Username), mail.WithPassword(r.Password))
+		opts = append(opts, mail.WithOpportunisticSMTPAuth(mechs...), mail.WithUsername(d.Username), mail.WithPassword(d.Password))
 	}
-	client, err := mail.NewClient(r.host, opts...)
+	client, err := mail.NewClient(d.host, opts...)
 	if err != nil {
 		return nil, err
 	}
@@ -276,7 +282,7 @@ func (r *relay) dial(outer context.Context, now func() time.Time) (*Conn, error)
 		}
 		return nil, err
 	}
-	c := &Conn{relay: r, raw: raw, text: s.Text, now: now, deadlines: deadlines{grace: r.Grace}}
+	c := &Conn{relay: d, raw: raw, text: s.Text, now: d.Now, deadlines: deadlines{grace: d.Grace}}
 	offers := func(name string) (string, bool) {
 		ok, param := s.Extension(name)
 		return param, ok
@@ -284,8 +290,8 @@ func (r *relay) dial(outer context.Context, now func() time.Time) (*Conn, error)
 	_, c.eightBit = offers("8BITMIME")
 	_, pipelining := offers("PIPELINING")
 	_, chunking := offers("CHUNKING")
-	c.pipelining = pipelining && r.Pipelining
-	c.chunking = chunking && r.Chunking
+	c.pipelining = pipelining && d.Pipelining
+	c.chunking = chunking && d.Chunking
 	if param, ok := offers("SIZE"); ok {
 		c.sizeLimit, _ = strconv.ParseInt(strings.TrimSpace(param), 10, 64) // absent or 0: no fixed limit
 	}
@@ -293,24 +299,39 @@ func (r *relay) dial(outer context.Context, now func() time.Time) (*Conn, error)
 		_ = raw.Close()
 		return nil, errors.New("relay speaks before it is asked")
 	}
-	c.heard = now()
+	c.heard = d.Now()
 	return c, nil
 }
 
-// quit takes leave, briefly; it does not wait for a relay that is slow about it.
-func (c *Conn) quit(wait time.Duration) {
-	c.unwatch()
+// quitWait is what taking leave of a relay may take.
+const quitWait = 2 * time.Second
+
+// Close takes leave, briefly; it does not wait for a relay that is slow about it.
+// A connection in the middle of a message is cut.
+func (c *Conn) Close() {
+	c.Rest()
 	if c.broken == nil {
 		c.out = append(c.out[:0], "QUIT\r\n"...)
-		if _, err := c.flush(wait); err == nil {
-			_, _ = c.read(wait)
+		if _, err := c.flush(quitWait); err == nil {
+			_, _ = c.read(quitWait)
 		}
 	}
 	_ = c.raw.Close()
 }
 
-// alive asks a connection that lay idle whether the relay still listens.
-func (c *Conn) alive(ctx context.Context) bool {
+// Rest makes the connection fit to lie unused; false: it is not. One in the middle
+// of a message is cut, and nothing more leaves on it.
+func (c *Conn) Rest() bool {
+	c.unwatch()
+	if c.begun != nil || c.finished != nil || len(c.inFlight) > 0 || len(c.out) > 0 {
+		c.fail(errors.New("given back in the middle of a message"))
+		c.abort()
+	}
+	return c.Usable()
+}
+
+// Wake asks a connection that lay idle whether the relay still listens.
+func (c *Conn) Wake(ctx context.Context) bool {
 	c.watch(ctx, c.raw)
 	c.out = append(c.out[:0], "NOOP\r\n"...)
 	if _, err := c.flush(c.relay.DialTimeout); err != nil {
@@ -318,5 +339,8 @@ func (c *Conn) alive(ctx context.Context) bool {
 	}
 	r, err := c.read(c.relay.DialTimeout)
 	c.heard = c.now()
+	if err == nil && r.code != 250 {
+		c.fail(errors.New("relay does not listen any more: " + r.String()))
+	}
 	return err == nil && r.code == 250
 }

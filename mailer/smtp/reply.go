@@ -11,7 +11,8 @@ import (
 
 const (
 	maxReplyLines = 128
-	maxReplyText  = 1000 // octets that are kept of a reply
+	maxReplyText  = 1000 // octets that are kept of a reply to be read
+	maxReplyRaw   = 4096 // and of what came
 )
 
 // errSyntax: what came is no reply. The connection is of no further use, for
@@ -23,6 +24,7 @@ type reply struct {
 	code     int
 	enhanced string // RFC 3463; empty where the reply has none, or one that contradicts its code
 	text     string // lines joined by a blank, without the enhanced code; printable
+	raw      string // the same before it was made printable and cut; empty: text is that
 }
 
 func (r reply) String() string {
@@ -73,19 +75,25 @@ func readReply(r *bufio.Reader) (reply, error) {
 			words = rest
 		}
 		if n == 0 && !more { // as most replies are
-			rep.text = printable(words)
+			rep.setText(words)
 			return rep, nil
 		}
-		if words != "" && text.Len() < maxReplyText {
+		if words != "" && text.Len() < maxReplyRaw {
 			if text.Len() > 0 {
 				text.WriteByte(' ')
 			}
 			text.WriteString(words)
 		}
 		if !more {
-			rep.text = printable(text.String())
+			rep.setText(text.String())
 			return rep, nil
 		}
+	}
+}
+
+func (r *reply) setText(came string) {
+	if r.text = printable(came); r.text != came {
+		r.raw = strings.Clone(came[:min(len(came), maxReplyRaw)])
 	}
 }
 

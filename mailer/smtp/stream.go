@@ -24,25 +24,36 @@ import (
 // whether a BDAT that nobody was accepted for ends the transaction, and one that
 // does not would take the next message under the sender of the refused one.
 //
+// What happens where: Stream gathers commands and bodies and hands them to a
+// goroutine that writes (writer); it returns at once. Outcome reads the replies to the
+// oldest message, up to four of them (answers), and what they mean is settled there
+// and then. When a reply does not come, cutOff stops the writer and asks it how far it
+// has come: that tells what can have left. After the last outcome, rest sees to it
+// that the writer is done and that no reply is left over; only then may the connection
+// be used in another way.
+//
 // Where no reply tells the outcome: Deferred with code 0 while the last octet
 // has not left, or where the relay said 421 before and then closed, after which it
-// takes nothing more (RFC 5321 section 3.8); else Unknown. Once RCPT was refused, nothing that comes later
-// makes it an acceptance.
+// takes nothing more (RFC 5321 section 3.8); else Unknown. Once RCPT was refused,
+// nothing that comes later makes it an acceptance.
 
-// farewell is how long a relay that said 421 may take to close, or to go on all
+// restTrusted is how long a connection may have lain idle and still be streamed to.
+const restTrusted = time.Second
+
+// closeGrace is how long a relay that said 421 may take to close, or to go on all
 // the same.
-const farewell = 30 * time.Second
+const closeGrace = 30 * time.Second
 
-// lastWords is how long replies are still waited for when no more can be written,
+// drainTimeout is how long replies are still waited for when no more can be written,
 // and the end of a write when all is answered.
-const lastWords = time.Second
+const drainTimeout = time.Second
 
 // stream is the part of a Conn that streams.
 type stream struct {
-	flights []*transaction // streamed, the outcome not yet asked for; oldest first
-	heard   time.Time      // when the relay last showed that it listens
-	goodbye string         // the 421 that it said; empty: none
-	writer  writer
+	inFlight   []*transaction // streamed, the outcome not yet asked for; oldest first
+	heard      time.Time      // when the relay last showed that it listens
+	closing421 string         // the 421 that it said; empty: none
+	writer     writer
 }
 
 func (c *Conn) streams() bool { return c.pipelining && c.chunking && c.relay.Intents > 1 }
@@ -51,12 +62,12 @@ func (c *Conn) streams() bool { return c.pipelining && c.chunking && c.relay.Int
 // a connection that lay idle it is 1 too, for the relay may have closed it: Begin
 // finds that out before the body leaves, and Stream only after.
 func (c *Conn) Window() int {
-	if !c.streams() || len(c.flights) == 0 && c.now().Sub(c.heard) > restTrusted {
+	if !c.streams() || len(c.inFlight) == 0 && c.now().Sub(c.heard) > restTrusted {
 		return 1
 	}
 	n := c.relay.Intents
 	if limit := c.relay.MessagesPerConnection; limit > 0 {
-		n = min(n, len(c.flights)+limit-c.sent)
+		n = min(n, len(c.inFlight)+limit-c.sent)
 	}
 	return max(1, n)
 }
@@ -65,8 +76,8 @@ func (c *Conn) Window() int {
 // what came of it. The caller has committed the intents before. No other message
 // may be begun.
 func (c *Conn) Stream(ctx context.Context, messages ...*mailer.Message) {
-	if len(c.flights) == 0 {
-		c.unasked()
+	if len(c.inFlight) == 0 {
+		c.unsolicited()
 	}
 	for _, m := range messages {
 		t := c.start(ctx, m)
@@ -75,10 +86,10 @@ func (c *Conn) Stream(ctx context.Context, messages ...*mailer.Message) {
 		case c.begun != nil || c.finished != nil || !c.pipelining || !c.chunking:
 			c.settle(t, mailer.StateDeferred, mailer.AtMail, "Stream where it may not be: nothing was sent")
 		case c.leaving:
-			c.settle(t, mailer.StateDeferred, mailer.AtMail, strings.TrimSpace("relay is about to close the connection "+c.goodbye))
+			c.settle(t, mailer.StateDeferred, mailer.AtMail, strings.TrimSpace("relay is about to close the connection "+c.closing421))
 		default:
 			t.left = true
-			t.reset, c.reset = c.reset || len(c.flights) > 0, false
+			t.reset, c.reset = c.reset || len(c.inFlight) > 0, false
 			if t.reset {
 				c.out = append(c.out, "RSET\r\n"...)
 			}
@@ -87,7 +98,7 @@ func (c *Conn) Stream(ctx context.Context, messages ...*mailer.Message) {
 			c.appendChunk(t)
 			t.end = c.writer.queued + int64(len(c.out))
 		}
-		c.flights = append(c.flights, t)
+		c.inFlight = append(c.inFlight, t)
 	}
 	if len(c.out) > 0 && c.begun == nil && c.finished == nil {
 		c.allow(c.relay.DataTimeout)
@@ -97,10 +108,10 @@ func (c *Conn) Stream(ctx context.Context, messages ...*mailer.Message) {
 
 // Answered reports whether Outcome would return at once.
 func (c *Conn) Answered() bool {
-	if len(c.flights) == 0 {
+	if len(c.inFlight) == 0 {
 		return false
 	}
-	t := c.flights[0]
+	t := c.inFlight[0]
 	if t.done || c.broken != nil {
 		return true
 	}
@@ -124,15 +135,15 @@ func (c *Conn) Answered() bool {
 // arrival is the outcome of the oldest streamed message.
 func (c *Conn) arrival(ctx context.Context) mailer.Outcome {
 	c.watch(ctx, c.raw)
-	t := c.flights[0]
+	t := c.inFlight[0]
 	if !t.done {
 		c.answers(t)
 	}
 	c.heard = c.now()
-	c.flights[0] = nil
-	c.flights = c.flights[1:]
-	if len(c.flights) == 0 {
-		c.flights = nil
+	c.inFlight[0] = nil
+	c.inFlight = c.inFlight[1:]
+	if len(c.inFlight) == 0 {
+		c.inFlight = nil
 		c.rest(t)
 	}
 	return t.out
@@ -142,7 +153,7 @@ func (c *Conn) arrival(ctx context.Context) mailer.Outcome {
 // come behind.
 func (c *Conn) answers(t *transaction) {
 	if t.reset {
-		r, ok := c.hear(t)
+		r, ok := c.readReply(t)
 		switch {
 		case !ok:
 			return
@@ -153,7 +164,7 @@ func (c *Conn) answers(t *transaction) {
 			return
 		}
 	}
-	mail, ok := c.hear(t)
+	mail, ok := c.readReply(t)
 	switch {
 	case !ok:
 		return
@@ -166,7 +177,7 @@ func (c *Conn) answers(t *transaction) {
 		c.outOfStep(t, "MAIL", mail)
 		return
 	}
-	rcpt, ok := c.hear(t)
+	rcpt, ok := c.readReply(t)
 	taken := rcpt.code == 250 || rcpt.code == 251
 	switch {
 	case !ok:
@@ -184,7 +195,7 @@ func (c *Conn) answers(t *transaction) {
 	// A relay that refused the sender and took the recipient all the same has to
 	// refuse the body too, else it may have sent it.
 	t.done = refused && !taken
-	last, ok := c.hear(t)
+	last, ok := c.readReply(t)
 	if !ok {
 		return
 	}
@@ -207,24 +218,24 @@ func (c *Conn) answers(t *transaction) {
 	}
 }
 
-// hear reads one reply to t. With ok false the connection is broken, and t is
+// readReply reads one reply to t. With ok false the connection is broken, and t is
 // settled by what is certain.
-func (c *Conn) hear(t *transaction) (r reply, ok bool) {
+func (c *Conn) readReply(t *transaction) (r reply, ok bool) {
 	if c.broken != nil {
 		c.cutOff(t, lost(c.broken))
 		return reply{}, false
 	}
 	if c.text.R.Buffered() == 0 {
 		timeout := c.relay.DataTimeout // the body before it may still be on its way
-		if c.goodbye != "" {
-			timeout = min(timeout, farewell)
+		if c.closing421 != "" {
+			timeout = min(timeout, closeGrace)
 		}
 		c.allow(timeout)
 	}
 	r, err := readReply(c.text.R)
 	if err != nil {
 		if errors.Is(err, errSyntax) || errors.Is(err, os.ErrDeadlineExceeded) {
-			c.goodbye = "" // said without meaning it
+			c.closing421 = "" // it said 421 and did not close: what it takes is unknown again
 		}
 		if werr := c.writer.failure(); werr != nil {
 			err = werr
@@ -234,7 +245,7 @@ func (c *Conn) hear(t *transaction) (r reply, ok bool) {
 		return reply{}, false
 	}
 	if r.code == 421 {
-		c.leaving, c.goodbye = true, r.String()
+		c.leaving, c.closing421 = true, r.String()
 	}
 	return r, true
 }
@@ -242,7 +253,7 @@ func (c *Conn) hear(t *transaction) (r reply, ok bool) {
 // outOfStep breaks the connection: replies and commands do not match.
 func (c *Conn) outOfStep(t *transaction, command string, r reply) {
 	err := fmt.Errorf("unexpected reply to %s: %s", command, r)
-	c.goodbye = ""
+	c.closing421 = ""
 	c.fail(err)
 	c.cutOff(t, err.Error())
 }
@@ -252,19 +263,19 @@ func (c *Conn) cutOff(t *transaction, text string) {
 	if t.done {
 		return
 	}
-	c.ground()
+	c.abort()
 	switch {
 	case c.writer.sent() < t.end:
 		c.settle(t, mailer.StateDeferred, mailer.AtBody, text)
-	case c.goodbye != "":
-		c.settle(t, mailer.StateDeferred, mailer.AtMail, "relay closed the connection before this message: "+c.goodbye)
+	case c.closing421 != "":
+		c.settle(t, mailer.StateDeferred, mailer.AtMail, "relay closed the connection before this message: "+c.closing421)
 	default:
 		c.settle(t, mailer.StateUnknown, mailer.AtDot, text)
 	}
 }
 
-// ground closes the connection and waits until nothing more can leave.
-func (c *Conn) ground() {
+// abort closes the connection and waits until nothing more can leave.
+func (c *Conn) abort() {
 	_ = c.raw.Close()
 	<-c.writer.idle()
 }
@@ -278,13 +289,13 @@ func (c *Conn) rest(t *transaction) {
 	select {
 	case <-c.writer.idle():
 	default:
-		late := time.NewTimer(lastWords)
+		late := time.NewTimer(drainTimeout)
 		defer late.Stop()
 		select {
 		case <-c.writer.idle():
 		case <-late.C:
 			c.fail(errors.New("relay answers what it has not read"))
-			c.ground()
+			c.abort()
 			if t.out.State == mailer.StateAccepted && c.writer.sent() < t.end {
 				t.done = false
 				c.settle(t, mailer.StateDeferred, mailer.AtBody, c.broken.Error())
@@ -292,7 +303,7 @@ func (c *Conn) rest(t *transaction) {
 			return
 		}
 	}
-	c.unasked()
+	c.unsolicited()
 	if c.broken != nil && t.out.State == mailer.StateAccepted {
 		// One reply too many: the one taken for this message may have been another's.
 		t.done = false
@@ -300,9 +311,9 @@ func (c *Conn) rest(t *transaction) {
 	}
 }
 
-// unasked looks at what the relay said while nothing was asked of it: a 421 is a
+// unsolicited looks at what the relay said while nothing was asked of it: a 421 is a
 // farewell, anything else breaks the connection.
-func (c *Conn) unasked() {
+func (c *Conn) unsolicited() {
 	if c.broken != nil || c.text.R.Buffered() == 0 {
 		return
 	}
@@ -312,7 +323,7 @@ func (c *Conn) unasked() {
 	case err != nil:
 		c.fail(err)
 	case r.code == 421:
-		c.leaving, c.goodbye = true, r.String()
+		c.leaving, c.closing421 = true, r.String()
 	default:
 		c.fail(fmt.Errorf("relay says what answers nothing: %s", r))
 	}
@@ -381,7 +392,7 @@ func (w *writer) write(out *bufio.Writer, conn net.Conn) {
 			w.spare = buf[:0]
 		}
 		if w.err = err; err != nil {
-			_ = conn.SetReadDeadline(time.Now().Add(lastWords))
+			_ = conn.SetReadDeadline(time.Now().Add(drainTimeout))
 		}
 	}
 	close(w.busy)

@@ -17,7 +17,7 @@ import (
 )
 
 // streaming is a relay to which so many messages may be streamed.
-func streaming(in *inbox, intents int) smtp.RelayOptions {
+func streaming(in *inbox, intents int) relay {
 	opt := relayTo(in)
 	opt.Chunking, opt.Intents = true, intents
 	return opt
@@ -175,17 +175,17 @@ func TestStreamTLS(t *testing.T) {
 // TestStreamWindow: how many messages may be unanswered.
 func TestStreamWindow(t *testing.T) {
 	for name, tc := range map[string]struct {
-		set     func(*smtp.RelayOptions)
+		set     func(*relay)
 		without string
 		want    int
 	}{
 		"as set":                {want: 4},
-		"default":               {set: func(r *smtp.RelayOptions) { r.Intents = 0 }, want: 1},
-		"no chunking wanted":    {set: func(r *smtp.RelayOptions) { r.Chunking = false }, want: 1},
-		"no pipelining wanted":  {set: func(r *smtp.RelayOptions) { r.Pipelining = false }, want: 1},
+		"default":               {set: func(r *relay) { r.Intents = 0 }, want: 1},
+		"no chunking wanted":    {set: func(r *relay) { r.Chunking = false }, want: 1},
+		"no pipelining wanted":  {set: func(r *relay) { r.Pipelining = false }, want: 1},
 		"no chunking offered":   {without: "CHUNKING", want: 1},
 		"no pipelining offered": {without: "PIPELINING", want: 1},
-		"few left":              {set: func(r *smtp.RelayOptions) { r.MessagesPerConnection = 3 }, want: 3},
+		"few left":              {set: func(r *relay) { r.MessagesPerConnection = 3 }, want: 3},
 	} {
 		in := receiver(t, sink.Options{Without: []string{tc.without}})
 		opt := streaming(in, 4)
@@ -200,7 +200,7 @@ func TestStreamWindow(t *testing.T) {
 		p.Put(c)
 	}
 	for _, n := range []int{-1, 17} {
-		if _, err := smtp.NewPool([]smtp.RelayOptions{{Address: "mail.example:25", Intents: n}}); !errors.Is(err, mailer.ErrInvalid) {
+		if _, err := newPool(relay{RelayOptions: smtp.RelayOptions{Address: "mail.example:25", Intents: n}}); !errors.Is(err, mailer.ErrInvalid) {
 			t.Errorf("%d intents: %v", n, err)
 		}
 	}

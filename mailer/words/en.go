@@ -16,6 +16,8 @@ var areas = []map[mailer.Code]phrase{
 	enStore,
 	enCampaign,
 	enIntake,
+	enSend,
+	enSMTP,
 }
 
 // english has a phrase for every code that a package below cmd uses, and no other (a

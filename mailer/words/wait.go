@@ -18,6 +18,8 @@ func Wait(w mailer.Wait, lang Language) string {
 		return "window: opens " + value(w.Until)
 	case mailer.WaitPace:
 		return "pace"
+	case mailer.WaitTurn:
+		return "its turn: other campaigns go first"
 	case mailer.WaitNoRelay:
 		return "no relay takes connections since " + value(w.Since)
 	case mailer.WaitGroups:
@@ -52,6 +54,8 @@ func waitJapanese(w mailer.Wait) string {
 		return "送信時間帯の外です（次の開始 " + clock(w.Until) + "）"
 	case mailer.WaitPace:
 		return "送信速度の上限に合わせています"
+	case mailer.WaitTurn:
+		return "順番を待っています（ほかの配信が先です）"
 	case mailer.WaitNoRelay:
 		return "中継サーバに接続できません（" + clock(w.Since) + "から）"
 	case mailer.WaitGroups:

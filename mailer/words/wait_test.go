@@ -17,6 +17,7 @@ func TestWait(t *testing.T) {
 		{mailer.Wait{}, "", ""},
 		{mailer.Wait{Reason: mailer.WaitWindow, Until: at}, "window: opens 2026-11-25T09:00:00+09:00", "送信時間帯の外です（次の開始 2026-11-25 09:00:00）"},
 		{mailer.Wait{Reason: mailer.WaitPace}, "pace", "送信速度の上限に合わせています"},
+		{mailer.Wait{Reason: mailer.WaitTurn}, "its turn: other campaigns go first", "順番を待っています（ほかの配信が先です）"},
 		{mailer.Wait{Reason: mailer.WaitRetry, Until: at}, "next attempt: 2026-11-25T09:00:00+09:00", "次の再試行 2026-11-25 09:00:00"},
 		{mailer.Wait{Reason: mailer.WaitPhase, Phase: mailer.PhaseDraft}, "the campaign is draft", "配信の状況: 作成中"},
 		{mailer.Wait{Reason: mailer.WaitDecision, Count: 3}, "3 unknown deliveries wait for a decision (oshirase resolve)", "結果不明の3件が判断を待っています（oshirase resolve）"},

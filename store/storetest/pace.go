@@ -41,9 +41,12 @@ func (s suite) TestReserve(t *testing.T) {
 		{e.DB, 2 * time.Hour, 0, []mailer.Limit{hour}, 0, 0},
 	}
 	for i, s := range steps {
-		granted, wait, err := s.db.Reserve(ctx, t0.Add(s.at), s.n, s.limits)
-		if err != nil || granted != s.granted || wait != s.wait {
-			t.Errorf("step %d: %d, %s, %v; want %d, %s", i, granted, wait, err, s.granted, s.wait)
+		got, err := s.db.Reserve(ctx, t0.Add(s.at), s.n, s.limits)
+		if err != nil || got.N != s.granted || got.Wait != s.wait {
+			t.Errorf("step %d: %+v, %v; want %d, %s", i, got, err, s.granted, s.wait)
+		}
+		if bound := got.N < s.n; bound != (got.Bound != "") || bound && got.Bound != s.limits[0].Key {
+			t.Errorf("step %d: the limit that binds is %q", i, got.Bound)
 		}
 	}
 }

@@ -16,9 +16,9 @@ const (
 
 var slotNames = [slots]string{slotDate: "Date", slotMessageID: "Message-ID", slotSubject: "Subject", slotTo: "To"}
 
-// head is the header section of a message, the empty line behind it included,
+// headerTemplate is the header section of a message, the empty line behind it included,
 // cut at the fields that differ.
-type head struct {
+type headerTemplate struct {
 	pieces []piece
 	size   int
 }
@@ -29,9 +29,9 @@ type piece struct {
 	slot  int
 }
 
-// parseHead cuts a header section as go-mail wrote it.
-func parseHead(s string) (head, error) {
-	var h head
+// parseHeader cuts a header section as go-mail wrote it.
+func parseHeader(s string) (headerTemplate, error) {
+	var h headerTemplate
 	var fixed strings.Builder
 	found := 0
 	for s != "" {
@@ -40,7 +40,7 @@ func parseHead(s string) (head, error) {
 		for {
 			i := strings.Index(s[end:], "\r\n")
 			if i < 0 {
-				return head{}, fmt.Errorf("header section does not end in CRLF")
+				return headerTemplate{}, fmt.Errorf("header section does not end in CRLF")
 			}
 			end += i + 2
 			if end == len(s) || s[end] != ' ' && s[end] != '\t' {
@@ -65,14 +65,14 @@ func parseHead(s string) (head, error) {
 		fixed.Reset()
 	}
 	if found != slots {
-		return head{}, fmt.Errorf("header section has %d of %d fields", found, slots)
+		return headerTemplate{}, fmt.Errorf("header section has %d of %d fields", found, slots)
 	}
 	h.pieces = append(h.pieces, piece{fixed.String(), -1})
 	h.size += fixed.Len()
 	return h, nil
 }
 
-func (h *head) append(dst []byte, values *[slots]string) []byte {
+func (h *headerTemplate) append(dst []byte, values *[slots]string) []byte {
 	for _, p := range h.pieces {
 		dst = append(dst, p.fixed...)
 		if p.slot >= 0 {

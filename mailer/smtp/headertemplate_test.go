@@ -12,9 +12,9 @@ import (
 	"oshirase/mailer/japanese"
 )
 
-// TestSpliceIsGoMail: a message put together from a ready-made head and a body
+// TestHeaderTemplateIsGoMail: a message put together from a ready-made header and a body
 // is, octet for octet, the message that go-mail composes.
-func TestSpliceIsGoMail(t *testing.T) {
+func TestHeaderTemplateIsGoMail(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	common := []rune("あいう漢字〜―ー、。（）ABC xyz0189'\"-_.,:;?=@<>ﾔﾏﾀﾞ\\")
 	rare := append([]rune("髙𠮷é"), common...)
@@ -84,8 +84,8 @@ func TestSpliceIsGoMail(t *testing.T) {
 	if jis < 1000 {
 		t.Errorf("only %d messages were ISO-2022-JP", jis)
 	}
-	if n := len(c.heads); n > 64 {
-		t.Errorf("%d heads are kept", n)
+	if n := len(c.templates); n > 64 {
+		t.Errorf("%d templates are kept", n)
 	}
 }
 
