@@ -55,6 +55,10 @@ func (r *campaignRow) campaign() (mailer.Campaign, error) {
 	}, nil
 }
 
+func (r *campaignRow) key() campaignKey {
+	return campaignKey{num: r.Num, incident: r.IncidentNum, merchant: r.MerchantNum, incidentID: r.Incident, merchantID: r.Merchant}
+}
+
 func findCampaign(ctx context.Context, h handle, id string) (*campaignRow, error) {
 	var row campaignRow
 	if err := get(ctx, h, &row, selectCampaign+`WHERE c.id = ?`, id); err != nil {
@@ -297,17 +301,20 @@ func (r *Reader) Snapshot(ctx context.Context, campaign string) (snap mailer.Sna
 }
 
 // campaignKey is what never changes of a campaign.
-type campaignKey struct{ num, incident, merchant int64 }
+type campaignKey struct {
+	num, incident, merchant int64
+	incidentID, merchantID  string
+}
 
 func (r *Reader) campaignKey(ctx context.Context, h handle, id string) (campaignKey, error) {
 	if k, ok := r.nums.Load(id); ok {
 		return k.(campaignKey), nil
 	}
-	var row struct{ Num, Incident, Merchant int64 }
-	if err := get(ctx, h, &row, `SELECT num, incident, merchant FROM campaign WHERE id = ?`, id); err != nil {
-		return campaignKey{}, missing(err, "campaign", id)
+	row, err := findCampaign(ctx, h, id)
+	if err != nil {
+		return campaignKey{}, err
 	}
-	k := campaignKey{row.Num, row.Incident, row.Merchant}
+	k := row.key()
 	r.nums.Store(id, k)
 	return k, nil
 }

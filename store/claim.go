@@ -30,31 +30,29 @@ func (db *DB) Claim(ctx context.Context, campaign string, now, until time.Time, 
 	if err != nil {
 		return nil, err
 	}
-	row, err := findRunning(ctx, db.pool(), campaign)
-	if err != nil {
-		return nil, err
-	}
-	keys, err := db.incidentKeys(ctx, db.pool(), row.IncidentNum)
+	k, err := db.campaignKey(ctx, db.pool(), campaign)
 	if err != nil {
 		return nil, err
 	}
 	// Looked at without the writer: where nothing is due, there is nothing to write.
-	if any, err := db.anyDue(ctx, row.Num, now, skip); err != nil || !any {
+	due, err := db.due(ctx, k.num, now, skip)
+	if err != nil || due == (dueKinds{}) {
+		return nil, err
+	}
+	keys, err := db.incidentKeys(ctx, db.pool(), k.incident)
+	if err != nil {
 		return nil, err
 	}
 	l = &mailer.Lease{Campaign: campaign, Owner: owner, Until: until}
 	var ids []int64
 	err = db.write(ctx, func(c *change) (err error) {
-		if row, err = findRunning(ctx, c, campaign); err != nil {
-			return err
-		}
-		ids, err = c.claim(ctx, row, l, now, n, skip)
+		ids, err = c.claim(ctx, campaign, k, l, due, now, n, skip)
 		return err
 	})
 	if err != nil || len(ids) == 0 {
 		return nil, err
 	}
-	if l.Deliveries, err = db.openBatch(ctx, row, keys, l.Epoch, ids); err != nil {
+	if l.Deliveries, err = db.openBatch(ctx, campaign, k, keys, l.Epoch, ids); err != nil {
 		// Given back at once, so that nobody waits for the lease to lapse.
 		if rerr := db.Release(context.WithoutCancel(ctx), l.Epoch); rerr != nil {
 			db.log.Error("release after failed claim", "campaign", campaign, "epoch", l.Epoch, "error", rerr)
@@ -64,22 +62,31 @@ func (db *DB) Claim(ctx context.Context, campaign string, now, until time.Time, 
 	return l, nil
 }
 
-// findRunning finds a campaign, which must be running.
-func findRunning(ctx context.Context, h handle, id string) (*campaignRow, error) {
-	row, err := findCampaign(ctx, h, id)
-	if err == nil && row.Phase != mailer.PhaseRunning {
-		err = fmt.Errorf("%w: it is %s", mailer.ErrNotRunning, row.Phase)
+// mustRun refuses a campaign that is not running.
+func mustRun(phase mailer.Phase) error {
+	if phase != mailer.PhaseRunning {
+		return fmt.Errorf("%w: it is %s", mailer.ErrNotRunning, phase)
 	}
-	return row, err
+	return nil
 }
 
-func (db *DB) anyDue(ctx context.Context, campaign int64, now time.Time, skip []string) (bool, error) {
-	chunks, err := db.eng.FreeChunks(ctx, db.pool(), campaign, 1, skip)
-	if err != nil || len(chunks) > 0 {
-		return err == nil, err
+// dueKinds says what of a campaign is due.
+type dueKinds struct{ Queued, Again bool }
+
+func (db *DB) due(ctx context.Context, campaign int64, now time.Time, skip []string) (dueKinds, error) {
+	cond, arg := db.eng.InText("grp", skip)
+	var row struct {
+		Phase mailer.Phase
+		dueKinds
 	}
-	due, err := db.dueAgain(ctx, db.pool(), campaign, now, 1, skip)
-	return len(due) > 0, err
+	if err := get(ctx, db.pool(), &row, `
+		SELECT phase,
+		       EXISTS (SELECT 1 FROM chunk WHERE campaign = k.num AND lease IS NULL AND NOT (`+cond+`)) AS queued,
+		       EXISTS (SELECT 1 FROM delivery WHERE campaign = k.num AND state = 'deferred' AND next_at <= ? AND NOT (`+cond+`)) AS again
+		FROM campaign k WHERE num = ?`, arg, now.UnixMilli(), arg, campaign); err != nil {
+		return dueKinds{}, err
+	}
+	return row.dueKinds, mustRun(row.Phase)
 }
 
 // dueAgain finds up to n deferred deliveries whose time has come.
@@ -103,24 +110,33 @@ func (db *DB) dueAgain(ctx context.Context, h handle, campaign int64, now time.T
 
 // claim makes the lease: what is due again first, then free chunks, the last of them
 // cut where it holds more than n allows.
-func (c *change) claim(ctx context.Context, row *campaignRow, l *mailer.Lease, now time.Time, n int, skip []string) (ids []int64, err error) {
-	again, err := c.db.dueAgain(ctx, c, row.Num, now, n, skip)
-	if err != nil {
+func (c *change) claim(ctx context.Context, campaign string, k campaignKey, l *mailer.Lease, due dueKinds, now time.Time, n int, skip []string) (ids []int64, err error) {
+	var phase mailer.Phase
+	if err := get(ctx, c, &phase, `SELECT phase FROM campaign WHERE num = ?`, k.num); err != nil {
 		return nil, err
+	}
+	if err := mustRun(phase); err != nil {
+		return nil, err
+	}
+	var again []queuedRow
+	if due.Again {
+		if again, err = c.db.dueAgain(ctx, c, k.num, now, n, skip); err != nil {
+			return nil, err
+		}
 	}
 	var chunks []engine.Chunk
 	if n > len(again) {
-		if chunks, err = c.db.eng.FreeChunks(ctx, c, row.Num, n-len(again), skip); err != nil {
+		if chunks, err = c.db.eng.FreeChunks(ctx, c, k.num, n-len(again), skip); err != nil {
 			return nil, err
 		}
 	}
 	if len(again)+len(chunks) == 0 {
 		return nil, nil
 	}
-	if err := get(ctx, c, &l.Epoch, `INSERT INTO lease (campaign, owner, until) VALUES (?, ?, ?) RETURNING id`, row.Num, l.Owner, l.Until.UnixMilli()); err != nil {
+	if err := get(ctx, c, &l.Epoch, `INSERT INTO lease (campaign, owner, until) VALUES (?, ?, ?) RETURNING id`, k.num, l.Owner, l.Until.UnixMilli()); err != nil {
 		return nil, err
 	}
-	if ids, err = c.claimAgain(ctx, row, l.Epoch, again); err != nil {
+	if ids, err = c.claimAgain(ctx, campaign, k, l.Epoch, again); err != nil {
 		return nil, err
 	}
 	whole := make([]int64, 0, len(chunks))
@@ -131,7 +147,7 @@ func (c *change) claim(ctx context.Context, row *campaignRow, l *mailer.Lease, n
 		}
 		if left := n - len(ids); len(part) > left {
 			part = part[:left]
-			if err := c.cutChunk(ctx, &chunks[i], row.Num, left, l.Epoch); err != nil {
+			if err := c.cutChunk(ctx, &chunks[i], k.num, left, l.Epoch); err != nil {
 				return nil, err
 			}
 		} else {
@@ -150,9 +166,9 @@ func (c *change) claim(ctx context.Context, row *campaignRow, l *mailer.Lease, n
 }
 
 // claimAgain queues deferred deliveries whose time has come, in chunks of the lease.
-func (c *change) claimAgain(ctx context.Context, row *campaignRow, lease int64, again []queuedRow) (ids []int64, err error) {
-	err = c.moveRows(ctx, move{campaign: row.ID, Step: engine.Step{
-		Campaign: row.Num, Phase: row.Phase, From: mailer.StateDeferred, To: mailer.StateQueued,
+func (c *change) claimAgain(ctx context.Context, campaign string, k campaignKey, lease int64, again []queuedRow) (ids []int64, err error) {
+	err = c.moveRows(ctx, move{campaign: campaign, Step: engine.Step{
+		Campaign: k.num, Phase: mailer.PhaseRunning, From: mailer.StateDeferred, To: mailer.StateQueued,
 	}}, again)
 	if err != nil || len(again) == 0 {
 		return nil, err
@@ -185,8 +201,8 @@ func (c *change) cutChunk(ctx context.Context, chunk *engine.Chunk, campaign int
 }
 
 // openBatch reads what sending the claimed deliveries needs, beside the writer.
-func (db *DB) openBatch(ctx context.Context, camp *campaignRow, keys *seal.Keys, epoch int64, ids []int64) ([]mailer.Delivery, error) {
-	exposures, err := exposuresOf(ctx, db.pool(), camp.IncidentNum)
+func (db *DB) openBatch(ctx context.Context, campaign string, k campaignKey, keys *seal.Keys, epoch int64, ids []int64) ([]mailer.Delivery, error) {
+	exposures, err := exposuresOf(ctx, db.pool(), k.incident)
 	if err != nil {
 		return nil, err
 	}
@@ -209,14 +225,14 @@ func (db *DB) openBatch(ctx context.Context, camp *campaignRow, keys *seal.Keys,
 		var rec recipientRow
 		var firstAt sql.NullInt64
 		var hash, told sql.RawBytes
-		d := mailer.Delivery{Campaign: camp.ID, Epoch: epoch}
+		d := mailer.Delivery{Campaign: campaign, Epoch: epoch}
 		if err := rows.Scan(&d.ID, &d.Attempts, &firstAt, &hash, &told, &d.Group, &rec.ID, &rec.PersonKey, &rec.Sealed, &rec.Exposures); err != nil {
 			return nil, err
 		}
 		d.FirstAt = fromMS(firstAt)
 		d.Token = db.names.Token(d.ID)
 		copy(d.Hash[:], hash)
-		if d.Recipient, err = db.openRecipient(camp, keys, exposures, &rec); err != nil {
+		if d.Recipient, err = db.openRecipient(k, keys, exposures, &rec); err != nil {
 			return nil, err
 		}
 		if told != nil && !bytes.Equal(told, last.text) {

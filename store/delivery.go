@@ -220,7 +220,7 @@ func (s *selection) frozen(ctx context.Context, id int64) (rec mailer.Recipient,
 	} else if err != nil {
 		return rec, false, err
 	}
-	rec, err = s.r.openRecipient(s.row, s.keys, s.exposures, &row.recipientRow)
+	rec, err = s.r.openRecipient(s.row.key(), s.keys, s.exposures, &row.recipientRow)
 	if err == nil && row.Told.Valid {
 		err = unmarshal(row.Told.String, &rec.Told)
 	}

@@ -4,13 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
-	"strings"
 
 	"oshirase/mailer"
+	"oshirase/store/internal/engine"
 )
-
-// freezeRows is how many deliveries one INSERT takes.
-const freezeRows = 64
 
 // Freeze adds deliveries in one transaction, and puts those that are to be sent into
 // chunks. ErrConflict where a recipient has one in this campaign already, or where the
@@ -51,7 +48,7 @@ func (db *DB) Freeze(ctx context.Context, campaign string, rows []mailer.Frozen)
 }
 
 func (c *change) freezeSuppressed(ctx context.Context, row *campaignRow, rows []*mailer.Frozen) error {
-	if _, err := c.insertFrozen(ctx, row, mailer.StateSuppressed, nil, rows); err != nil {
+	if _, err := c.insertFrozen(ctx, row, mailer.StateSuppressed, 0, rows); err != nil {
 		return err
 	}
 	return c.count(ctx, row.Num, mailer.StateSuppressed, int64(len(rows)))
@@ -89,34 +86,22 @@ func even[T any](rows []T, n int) [][]T {
 }
 
 // insertFrozen adds deliveries in a state and returns their IDs, ascending.
-func (c *change) insertFrozen(ctx context.Context, row *campaignRow, state mailer.State, chunk any, rows []*mailer.Frozen) (ids []int64, err error) {
-	const value = `,(?,?,?,?,?,?,?,?,?,?)`
-	ids = make([]int64, 0, len(rows))
-	for len(rows) > 0 {
-		part := rows[:min(len(rows), freezeRows)]
-		rows = rows[len(part):]
-		args := make([]any, 0, 10*len(part))
-		for _, f := range part {
-			var hash, told any
-			if state == mailer.StateQueued {
-				hash = f.Hash[:]
-			}
-			if len(f.Told) > 0 {
-				b, err := json.Marshal(f.Told)
-				if err != nil {
-					return nil, err
-				}
-				told = string(b)
-			}
-			args = append(args, row.Num, row.MerchantNum, f.Recipient, string(state), chunk, hash, told, stringArray(f.Exposures), string(f.Suppressed), f.Group)
+func (c *change) insertFrozen(ctx context.Context, row *campaignRow, state mailer.State, chunk int64, rows []*mailer.Frozen) ([]int64, error) {
+	out := make([]engine.Delivery, len(rows))
+	for i, f := range rows {
+		d := &out[i]
+		*d = engine.Delivery{Recipient: f.Recipient, Exposures: stringArray(f.Exposures), Suppressed: f.Suppressed, Group: f.Group}
+		if state == mailer.StateQueued {
+			d.Hash = f.Hash[:]
 		}
-		var made []int64
-		if err := find(ctx, c, &made, `INSERT INTO delivery (campaign, merchant, recipient, state, chunk, hash, told, exposures, suppressed, grp) VALUES `+
-			strings.Repeat(value, len(part))[1:]+` RETURNING id`, args...); err != nil {
+		if len(f.Told) == 0 {
+			continue
+		}
+		var err error
+		if d.Told, err = json.Marshal(f.Told); err != nil {
 			return nil, err
 		}
-		ids = append(ids, made...)
 	}
-	slices.Sort(ids)
-	return ids, nil
+	of := engine.Frozen{Campaign: row.Num, Merchant: row.MerchantNum, State: state, Chunk: chunk}
+	return c.db.eng.AddDeliveries(ctx, c.Tx, of, out)
 }

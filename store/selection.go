@@ -176,7 +176,7 @@ func (s *selection) open(ctx context.Context, rows []recipientRow) ([]mailer.Rec
 	out := make([]mailer.Recipient, len(rows))
 	for i := range rows {
 		var err error
-		if out[i], err = s.r.openRecipient(s.row, s.keys, s.exposures, &rows[i]); err != nil {
+		if out[i], err = s.r.openRecipient(s.row.key(), s.keys, s.exposures, &rows[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -186,10 +186,10 @@ func (s *selection) open(ctx context.Context, rows []recipientRow) ([]mailer.Rec
 	return out, s.addTold(ctx, out)
 }
 
-func (r *Reader) openRecipient(c *campaignRow, keys *seal.Keys, exposures map[int64]exposureRow, row *recipientRow) (mailer.Recipient, error) {
-	rec := mailer.Recipient{ID: row.ID, Incident: c.Incident, Merchant: c.Merchant, Ref: r.names.Ref(row.ID)}
+func (r *Reader) openRecipient(c campaignKey, keys *seal.Keys, exposures map[int64]exposureRow, row *recipientRow) (mailer.Recipient, error) {
+	rec := mailer.Recipient{ID: row.ID, Incident: c.incidentID, Merchant: c.merchantID, Ref: r.names.Ref(row.ID)}
 	var err error
-	if rec.Person, err = keys.OpenPerson(row.Sealed, c.IncidentNum, c.MerchantNum, row.PersonKey); err != nil {
+	if rec.Person, err = keys.OpenPerson(row.Sealed, c.incident, c.merchant, row.PersonKey); err != nil {
 		return rec, fmt.Errorf("recipient %s: %w", rec.Ref, err)
 	}
 	rec.Exposures, err = exposureIDs(exposures, row.Exposures.String)

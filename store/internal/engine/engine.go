@@ -49,6 +49,9 @@ type Engine interface {
 	// numbers them in the order of the rows, one after another, and returns how many
 	// were new.
 	AddRecipients(ctx context.Context, tx *sqlx.Tx, incident, merchant int64, rows []Recipient) (int, error)
+	// AddDeliveries adds deliveries in one state, in a chunk (0: in none), and returns
+	// their IDs, ascending in the order of the rows.
+	AddDeliveries(ctx context.Context, tx *sqlx.Tx, of Frozen, rows []Delivery) ([]int64, error)
 	// Settle brackets a large import: begin before its transaction, and the result
 	// after it.
 	Settle(ctx context.Context) (after func(), err error)
@@ -132,3 +135,20 @@ type Recipient struct {
 
 // Blind are the short blind keys of a person; 0: none.
 type Blind struct{ Email, Phone, Kana int64 }
+
+// Frozen is what deliveries have in common that are frozen together.
+type Frozen struct {
+	Campaign, Merchant int64
+	State              mailer.State
+	Chunk              int64 // 0: none
+}
+
+// Delivery is one row of delivery as it is frozen.
+type Delivery struct {
+	Recipient  int64
+	Hash       []byte // 32 bytes; nil: nothing is sent
+	Told       []byte // JSON; nil: nothing before
+	Exposures  string // JSON
+	Suppressed mailer.Suppression
+	Group      string
+}
