@@ -33,6 +33,12 @@ type trick struct {
 
 var tricks = []trick{
 	{
+		name:  "collector",
+		ways:  "garbage is collected at five times what is live, within the memory limit; or at twice",
+		pkg:   "cmd/oshirase",
+		plain: []edit{{`gcPercent += 400`, "gcPercent   = 100"}},
+	},
+	{
 		name:  "prefetch",
 		ways:  "a worker prepares its next message while the relay works; or behind it",
 		pkg:   "mailer/send",

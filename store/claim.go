@@ -108,8 +108,8 @@ func (db *DB) dueAgain(ctx context.Context, h handle, campaign int64, now time.T
 	return out, nil
 }
 
-// claim makes the lease: what is due again first, then free chunks, the last of them
-// cut where it holds more than n allows.
+// claim makes the lease: what is due again first, then free chunks as they are. Only
+// where even the first holds more than n allows, it is cut.
 func (c *change) claim(ctx context.Context, campaign string, k campaignKey, l *mailer.Lease, due dueKinds, now time.Time, n int, skip []string) (ids []int64, err error) {
 	var phase mailer.Phase
 	if err := get(ctx, c, &phase, `SELECT phase FROM campaign WHERE num = ?`, k.num); err != nil {
@@ -145,13 +145,16 @@ func (c *change) claim(ctx context.Context, campaign string, k campaignKey, l *m
 		if err != nil {
 			return nil, err
 		}
-		if left := n - len(ids); len(part) > left {
-			part = part[:left]
-			if err := c.cutChunk(ctx, &chunks[i], k.num, left, l.Epoch); err != nil {
+		switch {
+		case len(ids)+len(part) <= n:
+			whole = append(whole, chunks[i].ID)
+		case len(ids) > 0:
+			continue // for the next lease
+		default:
+			part = part[:n]
+			if err := c.cutChunk(ctx, &chunks[i], k.num, n, l.Epoch); err != nil {
 				return nil, err
 			}
-		} else {
-			whole = append(whole, chunks[i].ID)
 		}
 		ids = append(ids, part...)
 	}

@@ -25,12 +25,18 @@ import (
 // global, so it is set once and not by each command line.
 func init() { cobra.EnableCommandSorting = false }
 
-// memoryLimit is what the Go heap is kept to where that is possible, in bytes.
-const memoryLimit = 24 << 20
+// Lists are streamed, so little is live at a time, and a collector that waits until
+// that has doubled runs all the time. It waits until it is five times as much, or
+// until the heap is as large as it may become; GOGC and GOMEMLIMIT say otherwise.
+const (
+	gcPercent   = 400
+	memoryLimit = 24 << 20 // bytes; kept to where that is possible
+)
 
 func main() {
-	// Lists are streamed, so little is live at a time: the collector may work a
-	// little harder before the process grows.
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit)
 	}

@@ -20,7 +20,7 @@ import (
 
 const (
 	// maxLease bounds the deliveries of a lease: what one dead worker holds up.
-	maxLease = 256
+	maxLease = 512
 	// turnShare is the part of what a campaign has left (one in so many) that is its
 	// turn.
 	turnShare = 20
