@@ -11,8 +11,8 @@ import (
 
 	"oshirase/mailer"
 	"oshirase/mailer/campaign"
-	"oshirase/mailer/mailertest"
 	"oshirase/mailer/smtp"
+	"oshirase/torture/mailertest"
 )
 
 var must = mailertest.Must

@@ -9,7 +9,7 @@ import (
 
 	"oshirase/mailer"
 	"oshirase/mailer/check"
-	"oshirase/mailer/mailertest"
+	"oshirase/torture/mailertest"
 )
 
 // TestCheckCountsEverybody: who is passed over is counted with the reason, and

@@ -14,8 +14,8 @@ import (
 	"oshirase/mailer"
 	"oshirase/mailer/intake"
 	"oshirase/mailer/list"
-	"oshirase/mailer/mailertest"
 	"oshirase/store"
+	"oshirase/torture/mailertest"
 )
 
 var (

@@ -10,13 +10,13 @@ import (
 	"go.uber.org/goleak"
 
 	"oshirase/mailer"
-	"oshirase/mailer/mailertest"
 	"oshirase/mailer/send"
 	"oshirase/mailer/sink"
 	"oshirase/mailer/smtp"
 	"oshirase/mailer/words"
 	"oshirase/store"
 	"oshirase/templates"
+	"oshirase/torture/mailertest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
