@@ -286,7 +286,8 @@ func (w *world) finish() {
 	w.done.cuts = int(w.recv.cuts())
 	w.done.allowed = w.wire()*(w.done.kills+w.done.outages+w.done.freezes+w.powerless) + max(1, w.intents)*w.done.cuts
 	if w.done.unknown > w.done.allowed {
-		w.t.Errorf("seed %d: %d became unknown, at most %d may", seed, w.done.unknown, w.done.allowed)
+		w.t.Errorf("seed %d: %d became unknown, at most %d may: %d kills, %d outages, %d freezes, %d cuts", seed, w.done.unknown, w.done.allowed,
+			w.done.kills, w.done.outages, w.done.freezes, w.done.cuts)
 	}
 	var refused []string
 	for _, d := range all {

@@ -163,6 +163,7 @@ func (r *receiver) down() {
 	}
 	c := r.srv.Counts()
 	r.spent.Dropped += c.Dropped
+	r.spent.Garbled += c.Garbled
 	r.spent.Refused += c.Refused
 	r.spent.Deferred += c.Deferred
 	r.srv = nil
@@ -197,5 +198,9 @@ func (r *receiver) settle() {
 	r.up()
 }
 
-// cuts is the number of connections that were cut on request so far.
-func (r *receiver) cuts() int64 { return r.spent.Dropped + r.srv.Counts().Dropped }
+// cuts is the number of connections that ended on request so far: cut by the receiver,
+// or by the worker, since what it read was no SMTP.
+func (r *receiver) cuts() int64 {
+	c := r.srv.Counts()
+	return r.spent.Dropped + c.Dropped + r.spent.Garbled + c.Garbled
+}

@@ -172,6 +172,7 @@ func (c *session) obey(rule *Rule) (wrong, done bool, err error) {
 		}
 		return false, true, nil
 	case Garbage:
+		c.srv.counts.garbled.Add(1)
 		c.w.pending = append(c.w.pending, "\x07what? this is no SMTP\r\n"...)
 		return false, true, nil
 	case Raw:

@@ -89,11 +89,12 @@ type Counts struct {
 	Refused     int64 `json:"refused"`     // 5xx on request
 	Deferred    int64 `json:"deferred"`    // 4xx on request or by a limit
 	Dropped     int64 `json:"dropped"`     // connections cut on request
+	Garbled     int64 `json:"garbled"`     // replies that were no SMTP, on request
 	Octets      int64 `json:"octets"`      // of the messages taken
 }
 
 type counters struct {
-	connections, messages, untold, refused, deferred, dropped, octets atomic.Int64
+	connections, messages, untold, refused, deferred, dropped, garbled, octets atomic.Int64
 }
 
 // Server is a listening receiver.
@@ -163,7 +164,7 @@ func (s *Server) Counts() Counts {
 	c := &s.counts
 	return Counts{
 		Connections: c.connections.Load(), Messages: c.messages.Load(), Untold: c.untold.Load(),
-		Refused: c.refused.Load(), Deferred: c.deferred.Load(), Dropped: c.dropped.Load(), Octets: c.octets.Load(),
+		Refused: c.refused.Load(), Deferred: c.deferred.Load(), Dropped: c.dropped.Load(), Garbled: c.garbled.Load(), Octets: c.octets.Load(),
 	}
 }
 
