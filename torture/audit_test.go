@@ -284,10 +284,11 @@ func (w *world) finish() {
 	}
 	w.done.unknown = w.number(`SELECT count(*) FROM event WHERE state = 'unknown'`)
 	w.done.cuts = int(w.recv.cuts())
-	w.done.allowed = w.wire()*(w.done.kills+w.done.outages+w.done.freezes+w.powerless) + max(1, w.intents)*w.done.cuts
+	garbled := int(w.recv.garbled()) // at RCPT: costs what is in flight, else nothing
+	w.done.allowed = w.wire()*(w.done.kills+w.done.outages+w.done.freezes+w.powerless) + max(1, w.intents)*w.done.cuts + w.intents*garbled
 	if w.done.unknown > w.done.allowed {
-		w.t.Errorf("seed %d: %d became unknown, at most %d may: %d kills, %d outages, %d freezes, %d cuts", seed, w.done.unknown, w.done.allowed,
-			w.done.kills, w.done.outages, w.done.freezes, w.done.cuts)
+		w.t.Errorf("seed %d: %d became unknown, at most %d may: %d kills, %d outages, %d freezes, %d cuts, %d garbled replies", seed, w.done.unknown, w.done.allowed,
+			w.done.kills, w.done.outages, w.done.freezes, w.done.cuts, garbled)
 	}
 	var refused []string
 	for _, d := range all {

@@ -198,9 +198,8 @@ func (r *receiver) settle() {
 	r.up()
 }
 
-// cuts is the number of connections that ended on request so far: cut by the receiver,
-// or by the worker, since what it read was no SMTP.
-func (r *receiver) cuts() int64 {
-	c := r.srv.Counts()
-	return r.spent.Dropped + c.Dropped + r.spent.Garbled + c.Garbled
-}
+// cuts is the number of connections that were cut on request so far.
+func (r *receiver) cuts() int64 { return r.spent.Dropped + r.srv.Counts().Dropped }
+
+// garbled is the number of replies so far that were no SMTP.
+func (r *receiver) garbled() int64 { return r.spent.Garbled + r.srv.Counts().Garbled }
