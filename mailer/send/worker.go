@@ -25,12 +25,11 @@ import (
 // worker's context ends, and behind that the transport's own (smtp.RelayOptions.Grace),
 // for the reply of a relay that is just about to give it.
 type worker struct {
-	s       *session
-	n       int             // number of the worker; those below the adapter's count may send
-	ctx     context.Context // of the work: outlives a stop by the grace
-	conn    mailer.Conn     // nil: none
-	pipe    Pipeliner       // the same; nil where it is none
-	fetched prefetch
+	s    *session
+	n    int             // number of the worker; those below the adapter's count may send
+	ctx  context.Context // of the work: outlives a stop by the grace
+	conn mailer.Conn     // nil: none
+	pipe Pipeliner       // the same; nil where it is none
 	// past are the outcomes that are not yet committed: one, or as many as were in
 	// flight.
 	past    []settled
@@ -122,7 +121,6 @@ func (w *worker) finish(cur *job) (next *job) {
 	w.pipe.Finish(w.ctx)
 	next = w.beginBehind()
 	w.pipe.Flush(w.ctx)
-	w.prefetch()
 	began := time.Now()
 	out := w.pipe.Outcome(w.ctx)
 	w.answered(cur, out, time.Since(began))
@@ -140,7 +138,7 @@ func (w *worker) finish(cur *job) (next *job) {
 // waits uncommitted and no connection is held while it blocks.
 func (w *worker) next() *job {
 	for {
-		j := w.tryNext()
+		j := w.s.queue.tryNext(w.n)
 		if j == nil {
 			w.commit()
 			w.hangUp()
@@ -161,7 +159,7 @@ func (w *worker) beginBehind() *job {
 	if !w.pipe.Pipelining() || !w.pipe.Usable() || w.pipe.Window() > 1 {
 		return nil
 	}
-	j := w.tryNext()
+	j := w.s.queue.tryNext(w.n)
 	if j == nil || !w.prepared(j) {
 		return nil
 	}

@@ -125,9 +125,8 @@ func (db *DB) connectWriter(ctx context.Context, sync string) (err error) {
 	if err := db.migrate(ctx); err != nil {
 		return err
 	}
-	// Fewer, larger checkpoints: each costs two syncs. SQLite waits ever longer
-	// between its looks at a lock; Write looks again itself.
-	_, err = db.w.ExecContext(ctx, `PRAGMA wal_autocheckpoint = 4000; PRAGMA busy_timeout = 3`)
+	// SQLite waits ever longer between its looks at a lock; Write looks again itself.
+	_, err = db.w.ExecContext(ctx, `PRAGMA busy_timeout = 3`)
 	return err
 }
 
