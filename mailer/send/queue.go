@@ -248,13 +248,6 @@ func (q *queue) replied(j *job, o *mailer.Outcome) {
 	}
 }
 
-// rests reports whether the group of a job rests.
-func (q *queue) rests(j *job) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return !q.of(j).rest.IsZero()
-}
-
 // judge lets a group rest when most of its provider's answers ask for patience:
 // a second, then twice as long each time, up to a minute.
 func (g *group) judge(now time.Time) {
