@@ -201,17 +201,6 @@ func (a *app) newProgress(label, unit string, total int64) *progress {
 func (p *progress) set(done, total int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.show(done, total)
-}
-
-// add says that n more are done.
-func (p *progress) add(n int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.show(p.done+n, 0)
-}
-
-func (p *progress) show(done, total int64) {
 	p.done = done
 	if total > 0 {
 		p.total = total
