@@ -24,6 +24,12 @@ var (
 	ErrKeyDestroyed = errors.New("incident key destroyed")
 	// ErrWrongKey: the master key does not open the incident keys of this database.
 	ErrWrongKey = errors.New("wrong master key")
+	// ErrDamaged: something in the ledger is not as the program wrote it; what else
+	// stands there is not concerned.
+	ErrDamaged = errors.New("damaged")
+	// ErrRestored: the ledger is older than what is known of it from elsewhere; a person
+	// has to decide before anything is sent from it.
+	ErrRestored = errors.New("the ledger is an older one")
 	// ErrNotConcerned: the notice has nothing to say to the recipient.
 	ErrNotConcerned = errors.New("the notice does not concern the recipient")
 	// ErrRefusesUs: a relay took no connection because of who we are: the client, or its

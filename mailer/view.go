@@ -202,7 +202,9 @@ const (
 	ActLookUp     Action = "lookup"
 	ActDeliveries Action = "deliveries" // read, with personal data
 	ActPreview    Action = "preview"    // read, with personal data
-	ActTest       Action = "test"       // sent to an address of the operator's
+	ActEndChain   Action = "end chain"  // a worker is gone: the last entry of its part of the journal
+	ActRestore    Action = "restore"    // an older ledger is taken for the right one
+	ActTest       Action = "test" // sent to an address of the operator's
 )
 
 // Change says what became of one incident or merchant that was applied.

@@ -127,6 +127,7 @@ func (c *change) insertCampaign(ctx context.Context, id string, camp *mailer.Cam
 		camp.Window.Hours, camp.Window.Days, camp.PerHour, c.db.now().UnixMilli()); err != nil {
 		return err
 	}
+	c.made("campaign", `num = ?`, num)
 	return zeroCounts(ctx, c, num)
 }
 

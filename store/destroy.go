@@ -31,6 +31,9 @@ func (db *DB) DestroyKey(ctx context.Context, by mailer.Actor, incident string) 
 		if err := c.voidWhere(ctx, by, "the key of incident "+incident+" was destroyed", `c.incident = ?`, num); err != nil {
 			return err
 		}
+		if err := c.touch(ctx, "incident", `num = ?`, num); err != nil {
+			return err
+		}
 		if _, err := do(ctx, c, `UPDATE incident SET sealed_key = NULL, key_destroyed_at = ?, revision = revision + 1 WHERE num = ?`,
 			db.now().UnixMilli(), num); err != nil {
 			return err

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"io"
-	"strconv"
 
 	"github.com/jmoiron/sqlx"
 
@@ -29,7 +28,10 @@ func (db *DB) openSecret(ctx context.Context, mayMake bool) error {
 	if err != nil {
 		return mailer.NewError(mailer.ErrWrongKey, "ledger.wrong-key")
 	}
-	db.names, err = seal.NewNames(secret)
+	if db.names, err = seal.NewNames(secret); err != nil {
+		return err
+	}
+	db.codes, err = seal.NewCodes(secret)
 	return err
 }
 
@@ -101,16 +103,3 @@ func (r *Reader) keysOrNone(ctx context.Context, h handle, incident int64) (*sea
 	}
 	return k, err
 }
-
-// sealReply seals what a relay said, as it came, bound to its delivery. Where the
-// incident's key is gone it is not kept.
-func (db *DB) sealReply(ctx context.Context, h handle, incident, delivery int64, raw string) ([]byte, error) {
-	keys, err := db.keysOrNone(ctx, h, incident)
-	if err != nil || keys == nil {
-		return nil, err
-	}
-	const most = 4096
-	return keys.Seal(db.random, []byte(raw[:min(len(raw), most)]), replyAAD(delivery))
-}
-
-func replyAAD(delivery int64) string { return "reply v1\x00" + strconv.FormatInt(delivery, 10) }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -45,6 +46,9 @@ func (c *change) setPhase(ctx context.Context, row *campaignRow, to mailer.Phase
 	if !slices.Contains(phases[row.Phase], to) {
 		return mailer.Conflict("campaign.becomes", "campaign", row.ID, "phase", row.Phase, "to", to)
 	}
+	if err := c.touch(ctx, "campaign", `num = ?`, row.Num); err != nil && (to != mailer.PhasePaused || !errors.Is(err, mailer.ErrDamaged)) {
+		return err // whatever somebody did to it, it can be stopped; that does not make it good
+	}
 	set := `phase = ?, reason = ?`
 	args := []any{string(to), reason}
 	now := c.db.now().UnixMilli()
@@ -72,10 +76,26 @@ func (c *change) toDraft(ctx context.Context, by mailer.Actor, row *campaignRow,
 	if err := c.setPhase(ctx, row, mailer.PhaseDraft, reason); err != nil {
 		return err
 	}
-	if _, err := do(ctx, c, `UPDATE approval SET voided_at = ? WHERE campaign = ? AND voided_at IS NULL`, c.db.now().UnixMilli(), row.Num); err != nil {
+	if err := c.voidApprovals(ctx, row); err != nil {
 		return err
 	}
 	return c.act(ctx, by, mailer.ActVoid, row.ID, reason)
+}
+
+func (c *change) voidApprovals(ctx context.Context, row *campaignRow) error {
+	var standing []int64
+	if err := find(ctx, c, &standing, `SELECT num FROM approval WHERE campaign = ? AND voided_at IS NULL`, row.Num); err != nil {
+		return err
+	}
+	for _, num := range standing {
+		if err := c.touch(ctx, "approval", `num = ?`, num); err != nil {
+			return err
+		}
+		if _, err := do(ctx, c, `UPDATE approval SET voided_at = ? WHERE num = ?`, c.db.now().UnixMilli(), num); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // voidWhere voids every campaign that was checked and is not at its end. where is a

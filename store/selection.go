@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 
 	"oshirase/mailer"
@@ -113,14 +112,6 @@ func (r *Reader) selection(ctx context.Context, campaign string) (*selection, er
 		WHERE incident = ? AND merchant = ? AND imported > 0 ORDER BY first_id`, row.IncidentNum, row.MerchantNum)
 }
 
-// recipientRow is a recipient with the numbers of its exposures, joined by commas.
-type recipientRow struct {
-	ID        int64
-	PersonKey []byte `db:"person_key"`
-	Sealed    []byte
-	Exposures sql.NullString
-}
-
 // page reads the next recipients after an ID; last is 0 at the end. A page may
 // be empty before the end.
 func (s *selection) page(ctx context.Context, after int64, n int) (page []mailer.Recipient, last int64, err error) {
@@ -151,8 +142,7 @@ func (s *selection) page(ctx context.Context, after int64, n int) (page []mailer
 // query wants an id, or a range of ids: there is no index by population.
 func (s *selection) query() (string, []any) {
 	q := `
-		SELECT r.id, r.person_key, r.sealed,
-		       ` + exposuresColumn + `
+		SELECT ` + recipientColumns + `
 		FROM recipient r WHERE r.incident = ? AND r.merchant = ?
 		AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.recipient = r.id AND d.campaign = ?)`
 	args := []any{s.row.IncidentNum, s.row.MerchantNum, s.row.Num}
@@ -189,9 +179,10 @@ func (s *selection) open(ctx context.Context, rows []recipientRow) ([]mailer.Rec
 func (r *Reader) openRecipient(c campaignKey, keys *seal.Keys, exposures map[int64]exposureRow, row *recipientRow) (mailer.Recipient, error) {
 	rec := mailer.Recipient{ID: row.ID, Incident: c.incidentID, Merchant: c.merchantID, Ref: r.names.Ref(row.ID)}
 	var err error
-	if rec.Person, err = keys.OpenPerson(row.Sealed, c.incident, c.merchant, row.PersonKey); err != nil {
+	if rec.Person, err = row.open(keys, c.incident, c.merchant); err != nil {
 		return rec, fmt.Errorf("recipient %s: %w", rec.Ref, err)
 	}
+	rec.Salt = keys.Salt(c.num, row.ID)
 	rec.Exposures, err = exposureIDs(exposures, row.Exposures.String)
 	return rec, err
 }

@@ -35,6 +35,9 @@ type Options struct {
 	Random     io.Reader        // crypto/rand unless set
 	Now        func() time.Time // time.Now unless set; for what no caller dates
 	Logger     *slog.Logger     // discards unless set
+	// Checkpoints are files elsewhere, to the end of which each signed checkpoint is
+	// written too.
+	Checkpoints []string
 	// BulkRows is how many new people make an import sort its indexes at the end
 	// instead of keeping them while the people come; 0: 20,000, which is measured.
 	BulkRows int64
@@ -59,7 +62,9 @@ type Reader struct {
 	now    func() time.Time
 	log    *slog.Logger
 	master []byte
+	path   string
 	names  *seal.Names
+	codes  *seal.Codes
 	keys   sync.Map // incident number → *seal.Keys
 	nums   sync.Map // campaign id → campaignKey
 	// witness records who is shown personal data.
@@ -74,6 +79,8 @@ type DB struct {
 	*Reader
 	journal  ownChain
 	commits  committer
+	heads    heads
+	trust    trust
 	bulkRows int64 // see Options
 }
 
@@ -89,9 +96,17 @@ func Open(ctx context.Context, o Options) (db *DB, err error) {
 	if r.eng, err = sqlite.Open(ctx, sqlite.Options{Path: o.Path, Durability: o.Durability, Logger: r.log}); err != nil {
 		return nil, err
 	}
-	r.onClose(r.eng)
 	r.witness = db.actAlone
+	db.journal.random = newBuffered(r.random)
+	db.journal.common, db.journal.head.Chain = true, commonChain
+	db.heads.db, db.heads.elsewhere = db, o.Checkpoints
+	r.onClose(&closer{db: db})
+	r.onClose(r.eng)
 	if err := db.openSecret(ctx, true); err != nil {
+		_ = r.eng.Close() // err says more
+		return nil, r.eng.Explain(err)
+	}
+	if err := db.heads.begin(ctx); err != nil {
 		_ = r.eng.Close() // err says more
 		return nil, r.eng.Explain(err)
 	}
@@ -138,7 +153,7 @@ func newReader(o *Options) (*Reader, error) {
 	if len(o.MasterKey) != 32 {
 		return nil, mailer.Invalid("ledger.master-key", "bytes", len(o.MasterKey))
 	}
-	r := &Reader{random: o.Random, now: o.Now, log: o.Logger, master: append([]byte(nil), o.MasterKey...)}
+	r := &Reader{path: o.Path, random: o.Random, now: o.Now, log: o.Logger, master: append([]byte(nil), o.MasterKey...)}
 	if r.random == nil {
 		r.random = rand.Reader
 	}

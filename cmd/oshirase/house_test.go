@@ -25,7 +25,7 @@ var mayImport = map[string][]string{
 	"mailer/envelope": {"mailer"},
 	"mailer/list":     {"mailer", "mailer/japanese"},
 	"mailer/intake":   {"mailer", "mailer/list"},
-	"mailer/check":    {"mailer", "mailer/envelope"},
+	"mailer/check":    {"mailer", "mailer/envelope", "mailer/journal"},
 	"mailer/send":     {"mailer", "mailer/envelope"},
 	"mailer/campaign": {"mailer", "mailer/check", "mailer/envelope"},
 	"mailer/smtp":     {"mailer", "mailer/japanese"},

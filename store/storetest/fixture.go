@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"oshirase/mailer"
+	"oshirase/mailer/journal"
 	"oshirase/store"
 )
 
@@ -56,7 +58,7 @@ func (s suite) openWith(tb testing.TB, o store.Options) *env {
 	tb.Cleanup(func() {
 		if !e.damaged {
 			e.own = nil // closed by now
-			e.verifyJournal()
+			e.verifyLedger()
 		}
 	})
 	e.DB = e.again()
@@ -79,7 +81,7 @@ func (e *env) again() *store.DB {
 		e.tb.Fatal(err)
 	}
 	e.tb.Cleanup(func() {
-		if err := db.Close(); err != nil {
+		if err := db.Close(); err != nil && !e.damaged {
 			e.tb.Error(err)
 		}
 	})
@@ -186,7 +188,9 @@ func (e *env) check(id string, suppress func(*mailer.Recipient) string) mailer.C
 	ctx := context.Background()
 	rev, err := e.BeginCheck(ctx, tester, id)
 	must(e.tb, err)
-	res := mailer.CheckResult{Suppressed: map[mailer.Suppression]int64{}, Digest: "digest-" + id}
+	res := mailer.CheckResult{Suppressed: map[mailer.Suppression]int64{}}
+	snap := mailer.Snapshot{Stage: mailer.StageFormal, NoticeOn: mailer.DateOf(e.clock.t)}
+	var tree journal.Tree
 	must(e.tb, e.Recipients(ctx, id, func(page []mailer.Recipient) error {
 		var rows []mailer.Frozen
 		for i := range page {
@@ -199,6 +203,11 @@ func (e *env) check(id string, suppress func(*mailer.Recipient) string) mailer.C
 				f.Suppressed = mailer.Suppression(suppress(r))
 			}
 			res.Recipients++
+			leaf := journal.Person{Ref: r.Ref, Suppressed: string(f.Suppressed)}
+			if f.Suppressed == "" {
+				leaf.Commitment = f.Hash
+			}
+			tree.Add(journal.LeafHash(leaf.AppendLeaf(nil)))
 			if f.Suppressed == "" {
 				res.Sendable++
 			} else {
@@ -208,7 +217,10 @@ func (e *env) check(id string, suppress func(*mailer.Recipient) string) mailer.C
 		}
 		return e.Freeze(ctx, id, rows)
 	}))
-	must(e.tb, e.EndCheck(ctx, id, rev, mailer.Snapshot{Stage: mailer.StageFormal, NoticeOn: mailer.DateOf(e.clock.t)}, res))
+	facts, err := json.Marshal(snap)
+	must(e.tb, err)
+	res.Digest = journal.Digest(facts, &tree).String()
+	must(e.tb, e.EndCheck(ctx, id, rev, snap, res))
 	return res
 }
 

@@ -92,9 +92,8 @@ type Row struct {
 	At     int64  // unix milliseconds
 	NextAt int64  // unix milliseconds; To deferred only
 	Leaf   int    // number of its event in the journal's entry
-	Text   string // valid UTF-8
-	Raw    []byte // sealed reply; nil: the text says all
-	RawSum []byte // SHA-256 of Raw
+	Text   string // valid UTF-8, without personal data; empty where Raw is not nil
+	Raw    []byte // sealed reply; nil: there was none
 }
 
 // Entry is one entry of the journal.
@@ -102,6 +101,7 @@ type Entry struct {
 	Chain, N, At     int64 // number of the chain; counter; unix milliseconds
 	Leaves           int64
 	Prev, Root, Hash []byte // 32 bytes each
+	Code             []byte // 16 bytes, keyed, of the hash
 }
 
 // Chunk is some deliveries of one domain group that are leased together.
@@ -131,6 +131,7 @@ type Recipient struct {
 	PersonKey []byte // 16 bytes
 	Blind     Blind
 	Sealed    []byte
+	Bound     int64 // keyed code of the row, its id among it
 }
 
 // Blind are the short blind keys of a person; 0: none.

@@ -15,6 +15,7 @@ CREATE TABLE secret (
 );
 
 CREATE TABLE incident (
+  code BLOB, -- keyed; see store/code.go
   num              INTEGER PRIMARY KEY,
   id               TEXT    NOT NULL UNIQUE,
   facts            TEXT    NOT NULL CHECK (json_valid(facts)),
@@ -28,6 +29,7 @@ CREATE TABLE incident (
 );
 
 CREATE TABLE exposure (
+  code BLOB, -- keyed; see store/code.go
   num       INTEGER PRIMARY KEY,
   incident  INTEGER NOT NULL REFERENCES incident,
   id        TEXT    NOT NULL,
@@ -37,6 +39,7 @@ CREATE TABLE exposure (
 );
 
 CREATE TABLE merchant (
+  code BLOB, -- keyed; see store/code.go
   num        INTEGER PRIMARY KEY,
   id         TEXT    NOT NULL UNIQUE,
   facts      TEXT    NOT NULL CHECK (json_valid(facts)),
@@ -45,13 +48,17 @@ CREATE TABLE merchant (
   applied_at INTEGER NOT NULL
 );
 
--- The people of one merchant in one incident: bumped by every import that
--- changes any of them.
+-- The people of one merchant in one incident: revision is bumped by every import that
+-- changes any of them. people and exposed are sums of the keyed codes of their rows and
+-- of their exposures' (store/seal, bound.go): none is missing, invented or changed.
 CREATE TABLE population (
   incident   INTEGER NOT NULL REFERENCES incident,
   merchant   INTEGER NOT NULL REFERENCES merchant,
   revision   INTEGER NOT NULL DEFAULT 1,
   recipients INTEGER NOT NULL DEFAULT 0,
+  people     BLOB    NOT NULL CHECK (length(people) = 16),
+  exposed    BLOB    NOT NULL CHECK (length(exposed) = 16),
+  code       BLOB, -- keyed, of the row; see store/code.go
   PRIMARY KEY (incident, merchant)
 ) WITHOUT ROWID;
 
@@ -59,6 +66,7 @@ CREATE TABLE population (
 -- those of all its lists are a population. The checksum of the file is personal (a
 -- guess can be tried against it): it is sealed, and looked for by a keyed one.
 CREATE TABLE list (
+  code BLOB, -- keyed; see store/code.go
   num        INTEGER PRIMARY KEY,
   id         TEXT    NOT NULL UNIQUE,
   incident   INTEGER NOT NULL REFERENCES incident,
@@ -100,6 +108,7 @@ CREATE TABLE recipient (
   email_key  INTEGER,          -- 32 bits, as the next two
   phone_key  INTEGER,
   kana_key   INTEGER,
+  bound      INTEGER NOT NULL, -- keyed code of id, keys and sealed: rows cannot be exchanged unseen
   sealed     BLOB    NOT NULL
 );
 CREATE UNIQUE INDEX recipient_person ON recipient (person_key);
@@ -118,6 +127,7 @@ CREATE TABLE recipient_exposure (
 
 -- Who may act. A person ends and never vanishes.
 CREATE TABLE person (
+  code BLOB, -- keyed; see store/code.go
   num         INTEGER PRIMARY KEY,
   id          TEXT    NOT NULL,
   name        TEXT    NOT NULL,
@@ -131,6 +141,7 @@ CREATE TABLE person (
 CREATE UNIQUE INDEX person_valid ON person (id) WHERE valid_until IS NULL;
 
 CREATE TABLE campaign (
+  code BLOB, -- keyed; see store/code.go
   num         INTEGER PRIMARY KEY,
   id          TEXT    NOT NULL UNIQUE,
   name        TEXT    NOT NULL,
@@ -156,7 +167,8 @@ CREATE TABLE campaign (
   result      TEXT    CHECK (result IS NULL OR json_valid(result)),
   notice_on   TEXT    NOT NULL DEFAULT '',
   digest      TEXT    NOT NULL DEFAULT '',
-  sendable    INTEGER NOT NULL DEFAULT 0
+  sendable    INTEGER NOT NULL DEFAULT 0,
+  frozen_after INTEGER NOT NULL DEFAULT 0 -- the newest delivery before those that the check froze
 );
 CREATE INDEX campaign_population ON campaign (incident, merchant);
 CREATE INDEX campaign_phase ON campaign (phase);
@@ -173,6 +185,7 @@ CREATE TABLE finding (
 
 -- What approvers sign: the text that they read, of one check.
 CREATE TABLE sheet (
+  code BLOB, -- keyed; see store/code.go
   num      INTEGER PRIMARY KEY,
   campaign INTEGER NOT NULL REFERENCES campaign,
   check_id TEXT    NOT NULL, -- random, of the check that it shows
@@ -185,6 +198,7 @@ CREATE INDEX sheet_campaign ON sheet (campaign);
 -- who is the name folded (width, case, blanks): one person cannot approve twice.
 -- An approval that was voided stays, and does not count.
 CREATE TABLE approval (
+  code BLOB, -- keyed; see store/code.go
   num       INTEGER PRIMARY KEY,
   campaign  INTEGER NOT NULL REFERENCES campaign,
   who       TEXT    NOT NULL,
@@ -252,13 +266,13 @@ CREATE TABLE event (
   point    TEXT    NOT NULL DEFAULT '',
   code     INTEGER NOT NULL DEFAULT 0,
   enhanced TEXT    NOT NULL DEFAULT '',
-  text     TEXT    NOT NULL DEFAULT '', -- masked and cut
-  raw      BLOB,                        -- sealed: the reply as it came, where text is not all of it
-  raw_sum  BLOB,                        -- SHA-256 of that, which the leaf holds: a purge may blank raw
+  text     TEXT    NOT NULL DEFAULT '', -- of the program; holds no personal data
+  raw      BLOB,                        -- sealed: what the relay said
+  raw_sum  BLOB,                        -- SHA-256 of raw, which the leaf holds, once a purge has blanked that
   chain    INTEGER NOT NULL,
   entry    INTEGER NOT NULL,
   leaf     INTEGER NOT NULL,
-  CHECK (raw IS NULL OR raw_sum IS NOT NULL),
+  CHECK (raw IS NULL OR raw_sum IS NULL),
   PRIMARY KEY (delivery, n)
 ) WITHOUT ROWID;
 
@@ -287,10 +301,12 @@ CREATE INDEX report_delivery ON report (delivery);
 -- The journal: each handle that writes has a chain, and each of its commits in which
 -- something happened an entry, whose root is that of the tree (RFC 6962) over the
 -- events and acts of the commit. See mailer/journal.
+-- A chain that ended is no longer in checkpoints: its last entry is named by an act.
 CREATE TABLE chain (
-  num     INTEGER PRIMARY KEY,
-  id      TEXT    NOT NULL UNIQUE,
-  made_at INTEGER NOT NULL
+  num      INTEGER PRIMARY KEY,
+  id       TEXT    NOT NULL UNIQUE,
+  made_at  INTEGER NOT NULL,
+  ended_at INTEGER
 );
 CREATE TABLE entry (
   chain  INTEGER NOT NULL,
@@ -300,6 +316,7 @@ CREATE TABLE entry (
   prev   BLOB    NOT NULL CHECK (length(prev) = 32),
   root   BLOB    NOT NULL CHECK (length(root) = 32),
   hash   BLOB    NOT NULL CHECK (length(hash) = 32),
+  code   BLOB    NOT NULL CHECK (length(code) = 16), -- keyed, of the hash: none can be invented
   PRIMARY KEY (chain, n)
 ) WITHOUT ROWID;
 -- +goose StatementBegin
@@ -310,6 +327,17 @@ BEGIN SELECT raise(ABORT, 'the journal is only ever appended'); END;
 CREATE TRIGGER entry_keep_delete BEFORE DELETE ON entry
 BEGIN SELECT raise(ABORT, 'the journal is only ever appended'); END;
 -- +goose StatementEnd
+
+-- The sum of the codes of all rows that decide what is sent, version by version; each
+-- is a leaf of the journal. Only ever appended. See store/code.go.
+CREATE TABLE control (
+  version INTEGER PRIMARY KEY,
+  sum     BLOB    NOT NULL CHECK (length(sum) = 16),
+  chain   INTEGER NOT NULL,
+  entry   INTEGER NOT NULL,
+  leaf    INTEGER NOT NULL,
+  code    BLOB    NOT NULL CHECK (length(code) = 16)
+);
 
 -- Deliveries of one domain group that are leased together, 256 at most. The queued
 -- ones among them are what is still to be sent; a chunk that has none is gone.
