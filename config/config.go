@@ -41,6 +41,7 @@ type Config struct {
 	// Given, they replace these.
 	DomainGroups []DomainGroup `toml:"domain_group" json:"domain_group"`
 	Schedules    []Schedule    `toml:"schedule" json:"schedule"`
+	Journal      Journal       `toml:"journal" json:"journal"`
 	Log          Log           `toml:"log" json:"log"`
 
 	// dir is the folder that relative paths are meant from.
@@ -80,6 +81,14 @@ type Ledger struct {
 	// resend sends again with the same Message-ID, so that a few people may get
 	// two copies. Default: hold.
 	Unknown string `toml:"unknown" json:"unknown"`
+}
+
+// Journal says where the signed checkpoints of what happened are kept.
+type Journal struct {
+	// Checkpoints are files to whose end each signed checkpoint is written, beside the
+	// one that stands next to the database. Default: none. Let them be where whoever
+	// has this machine cannot change them: they show what was taken back there.
+	Checkpoints []string `toml:"checkpoints" json:"checkpoints"`
 }
 
 // Relay is an SMTP server that mail is handed to. Several may be given; mail is
@@ -277,7 +286,8 @@ func Default() *Config {
 			Grace:          Duration(mailer.DefaultGrace),
 			StopGrace:      Duration(mailer.DefaultStopGrace),
 		},
-		Log: Log{Level: "info", Format: "text"},
+		Journal: Journal{Checkpoints: []string{}},
+		Log:     Log{Level: "info", Format: "text"},
 		dir: ".",
 	}
 }
@@ -322,6 +332,15 @@ func (c *Config) Path(p string) string {
 
 // DatabasePath is the database as the current folder sees it.
 func (c *Config) DatabasePath() string { return c.Path(c.Database) }
+
+// CheckpointPaths are the files for checkpoints as the current folder sees them.
+func (c *Config) CheckpointPaths() []string {
+	paths := make([]string, len(c.Journal.Checkpoints))
+	for i, p := range c.Journal.Checkpoints {
+		paths[i] = c.Path(p)
+	}
+	return paths
+}
 
 // IncidentsPath is the incidents' folder as the current folder sees it.
 func (c *Config) IncidentsPath() string { return c.Path(c.Incidents) }

@@ -18,3 +18,11 @@ type Discrepancy struct {
 	Where  string `json:"where"` // ids and reference numbers; no personal data
 	Detail string `json:"detail"`
 }
+
+// VerifyOptions are what a ledger is held against beside itself.
+type VerifyOptions struct {
+	// Checkpoints are files with signed checkpoints, one behind another. The one beside
+	// the database is always looked at.
+	Checkpoints []string
+	Progress    func(rows int64) // called now and then; may be nil
+}

@@ -204,7 +204,7 @@ const (
 	ActPreview    Action = "preview"    // read, with personal data
 	ActEndChain   Action = "end chain"  // a worker is gone: the last entry of its part of the journal
 	ActRestore    Action = "restore"    // an older ledger is taken for the right one
-	ActTest       Action = "test" // sent to an address of the operator's
+	ActTest       Action = "test"       // sent to an address of the operator's
 )
 
 // Change says what became of one incident or merchant that was applied.

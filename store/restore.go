@@ -26,9 +26,6 @@ type restored struct {
 // this ledger.
 func (db *DB) AcceptRestore(ctx context.Context, by mailer.Actor, reason string) (err error) {
 	defer db.explain(&err, "accept restored ledger")
-	if reason == "" {
-		return mailer.Invalid("restore.reason")
-	}
 	err = db.mustBeNewest(ctx)
 	if err == nil {
 		return mailer.Conflict("restore.newest")

@@ -14,19 +14,11 @@ import (
 	"oshirase/mailer/journal"
 )
 
-// VerifyOptions are what a ledger is held against beside itself.
-type VerifyOptions struct {
-	// Checkpoints are files with signed checkpoints, one behind another. The one beside
-	// the database is always looked at.
-	Checkpoints []string
-	Progress    func(rows int64) // called now and then; may be nil
-}
-
 // Verify goes through the whole ledger, in one snapshot of it, and names what does not
 // fit: in the journal, in states and counts, in facts, campaigns, approvals and
 // persons, in the rows of people, and against checkpoints. What a destroyed key has
 // sealed cannot be looked at. Memory does not grow with the ledger.
-func (r *Reader) Verify(ctx context.Context, o VerifyOptions) (res mailer.Verification, err error) {
+func (r *Reader) Verify(ctx context.Context, o mailer.VerifyOptions) (res mailer.Verification, err error) {
 	defer r.explain(&err, "verify")
 	v := &verifier{r: r, progress: o.Progress, perRule: map[string]int{}}
 	err = r.read(ctx, func(tx *sqlx.Tx) error {

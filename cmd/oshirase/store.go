@@ -13,6 +13,7 @@ import (
 // acts that showing personal data is.
 type reader interface {
 	campaign.Records
+	campaign.Proofs
 	campaign.Previews
 }
 
@@ -77,6 +78,6 @@ func (a *app) storeOptions() (store.Options, error) {
 		return store.Options{}, err
 	}
 	return store.Options{
-		Path: cfg.DatabasePath(), MasterKey: key, Durability: cfg.Ledger.Durability, Random: a.random, Now: a.now, Logger: a.logger(),
+		Path: cfg.DatabasePath(), MasterKey: key, Durability: cfg.Ledger.Durability, Checkpoints: cfg.CheckpointPaths(), Random: a.random, Now: a.now, Logger: a.logger(),
 	}, nil
 }

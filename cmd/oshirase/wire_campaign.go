@@ -71,3 +71,21 @@ func (a *app) facts(ctx context.Context) (*campaign.Facts, error) {
 	}
 	return &campaign.Facts{Ledger: db}, nil
 }
+
+// auditing wires what looks whether the ledger is as it was written.
+func (a *app) auditing(ctx context.Context) (*campaign.Auditing, error) {
+	db, err := a.reader(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &campaign.Auditing{Ledger: db}, nil
+}
+
+// custody wires what keeps the ledger.
+func (a *app) custody(ctx context.Context) (*campaign.Custody, error) {
+	db, err := a.store(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &campaign.Custody{Ledger: db}, nil
+}

@@ -19,7 +19,7 @@ func (e *env) verify(checkpoints ...string) []mailer.Discrepancy {
 	r, err := store.OpenReader(ctx, e.options)
 	must(e.tb, err)
 	defer func() { must(e.tb, r.Close()) }()
-	res, err := r.Verify(ctx, store.VerifyOptions{Checkpoints: checkpoints})
+	res, err := r.Verify(ctx, mailer.VerifyOptions{Checkpoints: checkpoints})
 	must(e.tb, err)
 	if res.OK != (len(res.Findings) == 0) {
 		e.tb.Errorf("%+v", res)
