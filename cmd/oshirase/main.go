@@ -61,6 +61,8 @@ func commands(a *app) []*cobra.Command {
 		newResolveCommand(a),
 		newAuditCommand(a),
 		newDestroyCommand(a),
+		newRekeyCommand(a),
+		newBackupCommand(a),
 		newDemoCommand(a),
 		newSinkCommand(a),
 		newConfigCommand(a),

@@ -84,5 +84,6 @@ type Records interface {
 type Incidents interface {
 	// Apply takes all over, or none where one has an error.
 	Apply(ctx context.Context, by mailer.Actor, incidents []mailer.Incident, merchants []mailer.Merchant) (mailer.ApplyResult, error)
-	DestroyKey(ctx context.Context, by mailer.Actor, incident string) error
+	// DestroyKey goes on where an earlier call was cut off.
+	DestroyKey(ctx context.Context, by mailer.Actor, d mailer.Destroy) (mailer.Destroyed, error)
 }

@@ -14,6 +14,7 @@ var areas = []map[mailer.Code]phrase{
 	enConfig,
 	enSink,
 	enStore,
+	enKeys,
 	enCampaign,
 	enIntake,
 	enSend,

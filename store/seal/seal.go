@@ -11,7 +11,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -116,7 +115,7 @@ func (k *Keys) OpenPerson(sealed []byte, incident, merchant int64, personKey []b
 	var aad [64]byte
 	plain, err := k.aead.Open(nil, sealed[:NonceSize], sealed[NonceSize:], personAAD(aad[:0], incident, merchant, personKey))
 	if err != nil {
-		return mailer.Person{}, fmt.Errorf("%w: a sealed person does not open", mailer.ErrWrongKey)
+		return mailer.Person{}, mailer.NewError(mailer.ErrDamaged, "person.damaged")
 	}
 	return decodePerson(plain)
 }
