@@ -9,6 +9,8 @@ package config
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"oshirase/mailer"
@@ -50,17 +52,25 @@ type Config struct {
 	doc *document
 }
 
-// Key says where the master key is. It seals the keys of the incidents, and
-// they the personal data: without it the database is unreadable, and with it
-// and the database everything is readable. Keep a copy apart from both.
+// Key says where the keys are. The master key wraps the keys of the incidents,
+// and they seal the personal data: it takes the database, the incident's key and
+// the master key to read it. Keep a copy of each apart from the others.
 type Key struct {
 	// File holds the master key: 32 bytes in base64 or hex, readable by its
-	// owner alone (mode 0600 or 0400). Default: master.key. Not read where env is
-	// set.
+	// owner alone (mode 0600 or 0400), who is the user of the program or root.
+	// Default: master.key. Not read where env is set.
 	File string `toml:"file" json:"file"`
 	// Env names an environment variable that holds the master key instead of a
 	// file. Default: empty, the file is read.
 	Env string `toml:"env" json:"env"`
+	// Folder holds the keys of the incidents, one ID.key each, wrapped by the master
+	// key. Default: keys. It is made with the first incident, for its owner alone;
+	// several ledgers may share one. Not used where command is set.
+	Folder string `toml:"folder" json:"folder"`
+	// Command keeps the keys of the incidents instead of a folder: program and
+	// arguments, called without a shell with get ID, put ID, delete ID or list behind
+	// them; see docs/keys.md. Default: empty, the folder is used.
+	Command []string `toml:"command" json:"command"`
 }
 
 // Approval says what it takes to let a campaign go out.
@@ -274,7 +284,7 @@ func Default() *Config {
 		Database:  "oshirase.db",
 		Incidents: "incidents",
 		Merchants: "merchants",
-		Key:       Key{File: "master.key"},
+		Key:       Key{File: "master.key", Folder: "keys", Command: []string{}},
 		Approval:  Approval{People: 2},
 		Ledger:    Ledger{Durability: "full", Unknown: "hold"},
 		Sending: Sending{
@@ -340,6 +350,36 @@ func (c *Config) CheckpointPaths() []string {
 		paths[i] = c.Path(p)
 	}
 	return paths
+}
+
+// KeysPath is the folder of the incidents' keys as the current folder sees it.
+func (c *Config) KeysPath() string { return c.Path(c.Key.Folder) }
+
+// KeyCommand is the command that keeps the incidents' keys; empty: a folder does. A
+// program that is a path is meant from the folder of the config file.
+func (c *Config) KeyCommand() []string {
+	argv := slices.Clone(c.Key.Command)
+	if len(argv) > 0 && strings.Contains(argv[0], "/") {
+		argv[0] = c.Path(argv[0])
+	}
+	return argv
+}
+
+// Secrets are the environment variables that hold secrets.
+func (c *Config) Secrets() (names []string) {
+	for _, name := range append([]string{c.Key.Env}, c.passwordVariables()...) {
+		if name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func (c *Config) passwordVariables() (names []string) {
+	for _, r := range c.Relays {
+		names = append(names, r.PasswordEnv)
+	}
+	return names
 }
 
 // IncidentsPath is the incidents' folder as the current folder sees it.

@@ -199,6 +199,8 @@ const (
 	ActFinish     Action = "finish"
 	ActResolve    Action = "resolve"
 	ActDestroyKey Action = "destroy key"
+	ActRekey      Action = "rekey"
+	ActBackup     Action = "backup"
 	ActLookUp     Action = "lookup"
 	ActDeliveries Action = "deliveries" // read, with personal data
 	ActPreview    Action = "preview"    // read, with personal data

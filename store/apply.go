@@ -2,14 +2,12 @@ package store
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/jmoiron/sqlx"
 
@@ -21,9 +19,13 @@ import (
 func (db *DB) Apply(ctx context.Context, by mailer.Actor, incidents []mailer.Incident, merchants []mailer.Merchant) (res mailer.ApplyResult, err error) {
 	defer db.explain(&err, "apply")
 	res = mailer.ApplyResult{Incidents: []mailer.Change{}, Merchants: []mailer.Change{}}
+	keys, err := db.newKeys(ctx, incidents)
+	if err != nil {
+		return mailer.ApplyResult{}, err
+	}
 	err = db.write(ctx, func(c *change) error {
 		for i := range incidents {
-			changed, err := c.applyIncident(ctx, by, &incidents[i])
+			changed, err := c.applyIncident(ctx, by, &incidents[i], keys[incidents[i].ID])
 			if err != nil {
 				return fmt.Errorf("incident %s: %w", incidents[i].ID, err)
 			}
@@ -67,7 +69,7 @@ func factsOf(v any) (facts, digest string, err error) {
 	return string(b), hex.EncodeToString(sum[:]), nil
 }
 
-func (c *change) applyIncident(ctx context.Context, by mailer.Actor, in *mailer.Incident) (changed bool, err error) {
+func (c *change) applyIncident(ctx context.Context, by mailer.Actor, in *mailer.Incident, key string) (changed bool, err error) {
 	if !mailer.ValidID(in.ID) {
 		return false, mailer.Invalid("apply.id", "id", in.ID)
 	}
@@ -83,12 +85,11 @@ func (c *change) applyIncident(ctx context.Context, by mailer.Actor, in *mailer.
 	err = get(ctx, c, &old, `SELECT num, facts FROM incident WHERE id = ?`, in.ID)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		key, err := c.db.newIncidentKey(in.ID)
-		if err != nil {
+		if err := c.mayNewKey(ctx, in.ID); err != nil {
 			return false, err
 		}
-		if err := get(ctx, c, &old.Num, `INSERT INTO incident (id, facts, digest, key_id, sealed_key, applied_at) VALUES (?, ?, ?, ?, ?, ?) RETURNING num`,
-			in.ID, facts, digest, strings.ToLower(rand.Text()), key, now); err != nil {
+		if err := get(ctx, c, &old.Num, `INSERT INTO incident (id, facts, digest, key_id, applied_at) VALUES (?, ?, ?, ?, ?) RETURNING num`,
+			in.ID, facts, digest, key, now); err != nil {
 			return false, err
 		}
 		c.made("incident", `num = ?`, old.Num)

@@ -122,7 +122,7 @@ func (db *DB) WriteCheckpoint(ctx context.Context) (err error) {
 func (r *Reader) checkpointPath() string { return r.path + "-checkpoint" }
 
 // origin is what the ledger is called in checkpoints.
-func (r *Reader) origin() string { return "oshirase/" + r.codes.LedgerID() }
+func (r *Reader) origin() string { return "oshirase/" + r.ledger }
 
 // CheckpointKey is the public key of the ledger's checkpoints, in the form of signed
 // notes; it stays the same as long as the ledger lives.

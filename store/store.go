@@ -16,12 +16,15 @@ import (
 	"crypto/rand"
 	"io"
 	"log/slog"
+	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
 	"oshirase/mailer"
 	"oshirase/store/internal/engine"
 	"oshirase/store/internal/sqlite"
+	"oshirase/store/keyring"
 	"oshirase/store/seal"
 )
 
@@ -29,6 +32,9 @@ import (
 type Options struct {
 	Path      string // of the database file; its directory must exist
 	MasterKey []byte // 32 bytes; wraps every other key
+	// Keys is where the keys of the incidents are; a folder of the name keys beside the
+	// database unless set.
+	Keys keyring.Keyring
 	// Durability is full (default: survives a power cut) or normal (survives a
 	// crash of the process; a power cut may lose the last commits).
 	Durability string
@@ -41,6 +47,9 @@ type Options struct {
 	// BulkRows is how many new people make an import sort its indexes at the end
 	// instead of keeping them while the people come; 0: 20,000, which is measured.
 	BulkRows int64
+	// Patience is how long DestroyKey waits for those who read what was before; 0: 30
+	// seconds.
+	Patience time.Duration
 }
 
 // What can be wrong with the database itself; nothing was written.
@@ -61,12 +70,16 @@ type Reader struct {
 	random io.Reader
 	now    func() time.Time
 	log    *slog.Logger
-	master []byte
 	path   string
+	ring   keyring.Keyring
+	ledger string // id of the ledger; see ledgerID
 	names  *seal.Names
 	codes  *seal.Codes
-	keys   sync.Map // incident number → *seal.Keys
+	keys   sync.Map // incident number → *openedKeys
 	nums   sync.Map // campaign id → campaignKey
+	master []byte
+	// masterID names master.
+	masterID string
 	// witness records who is shown personal data.
 	witness func(ctx context.Context, by mailer.Actor, action mailer.Action, subject, detail string) error
 	closing sync.Mutex
@@ -93,7 +106,7 @@ func Open(ctx context.Context, o Options) (db *DB, err error) {
 		return nil, err
 	}
 	db = &DB{Reader: r, bulkRows: cmp.Or(o.BulkRows, bulkRows)}
-	if r.eng, err = sqlite.Open(ctx, sqlite.Options{Path: o.Path, Durability: o.Durability, Logger: r.log}); err != nil {
+	if r.eng, err = sqlite.Open(ctx, sqlite.Options{Path: o.Path, Durability: o.Durability, Patience: o.Patience, Logger: r.log}); err != nil {
 		return nil, err
 	}
 	r.witness = db.actAlone
@@ -153,7 +166,14 @@ func newReader(o *Options) (*Reader, error) {
 	if len(o.MasterKey) != 32 {
 		return nil, mailer.Invalid("ledger.master-key", "bytes", len(o.MasterKey))
 	}
-	r := &Reader{path: o.Path, random: o.Random, now: o.Now, log: o.Logger, master: append([]byte(nil), o.MasterKey...)}
+	r := &Reader{random: o.Random, now: o.Now, log: o.Logger, path: o.Path, ring: o.Keys, master: slices.Clone(o.MasterKey)}
+	var err error
+	if r.masterID, err = masterID(r.master); err != nil {
+		return nil, err
+	}
+	if r.ring == nil {
+		r.ring = keyring.NewFolder(filepath.Join(filepath.Dir(o.Path), "keys"))
+	}
 	if r.random == nil {
 		r.random = rand.Reader
 	}

@@ -40,7 +40,7 @@ signed notes (C2SP signed-note): other tools can verify them too.`,
 			if err != nil {
 				return err
 			}
-			u, err := a.custody(cmd.Context())
+			u, err := a.keeping(cmd.Context())
 			if err != nil {
 				return err
 			}

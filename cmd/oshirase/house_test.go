@@ -39,8 +39,9 @@ var mayImport = map[string][]string{
 	"store/internal/engine":   {"mailer"},
 	"store/internal/sqlite":   {"mailer", "store/internal/engine"},
 	"store/internal/postgres": {"mailer", "store/internal/engine"},
-	"store":                   {"mailer", "mailer/journal", "store/seal", "store/internal/engine", "store/internal/sqlite"},
-	"store/storetest":         {"mailer", "mailer/journal", "store"},
+	"store/keyring":           {"mailer"},
+	"store":                   {"mailer", "mailer/journal", "store/seal", "store/keyring", "store/internal/engine", "store/internal/sqlite"},
+	"store/storetest":         {"mailer", "mailer/journal", "store", "store/keyring"},
 
 	"config":  {"mailer"},
 	"torture": {}, // tests only: they drive the built command
@@ -51,7 +52,7 @@ var mayImport = map[string][]string{
 	"cmd/oshirase": {
 		"mailer", "mailer/words", "mailer/list", "mailer/intake", "mailer/send", "mailer/campaign",
 		"mailer/smtp", "mailer/sink", "mailer/bounce", "mailer/letter", "mailer/journal", "mailer/evidence",
-		"templates", "store", "config", "web",
+		"templates", "store", "store/keyring", "config", "web",
 	},
 }
 

@@ -64,6 +64,8 @@ func commands(a *app) []*cobra.Command {
 		newCheckpointCommand(a),
 		newRestoreCommand(a),
 		newDestroyCommand(a),
+		newRekeyCommand(a),
+		newBackupCommand(a),
 		newDemoCommand(a),
 		newSinkCommand(a),
 		newConfigCommand(a),

@@ -10,7 +10,7 @@ func newRestoreCommand(a *app) *cobra.Command {
 decided. Nothing else stops: it can be read, and its campaigns paused and cancelled.`,
 		Example: "  oshirase restore accept --by 佐藤 --reason '障害により 11/24 9:00 のバックアップから復旧'",
 		Args:    cobra.ArbitraryArgs,
-		RunE:  needsCommand,
+		RunE:    needsCommand,
 	}
 	var reason string
 	accept := &cobra.Command{
@@ -23,7 +23,7 @@ resolve or cancel what it shows as sent.`,
 		Example: "  oshirase restore accept --by 佐藤 --reason '障害により 11/24 9:00 のバックアップから復旧'",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			u, err := a.custody(cmd.Context())
+			u, err := a.keeping(cmd.Context())
 			if err != nil {
 				return err
 			}

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"io/fs"
 
+	"oshirase/config"
 	"oshirase/mailer/campaign"
 	"oshirase/store"
+	"oshirase/store/keyring"
 )
 
 // reader is a handle of the ledger for commands that change nothing, apart from the
@@ -78,6 +80,15 @@ func (a *app) storeOptions() (store.Options, error) {
 		return store.Options{}, err
 	}
 	return store.Options{
-		Path: cfg.DatabasePath(), MasterKey: key, Durability: cfg.Ledger.Durability, Checkpoints: cfg.CheckpointPaths(), Random: a.random, Now: a.now, Logger: a.logger(),
+		Path: cfg.DatabasePath(), MasterKey: key, Keys: keyringOf(cfg), Durability: cfg.Ledger.Durability,
+		Checkpoints: cfg.CheckpointPaths(), Random: a.random, Now: a.now, Logger: a.logger(),
 	}, nil
+}
+
+// keyringOf is where the config keeps the keys of the incidents.
+func keyringOf(cfg *config.Config) keyring.Keyring {
+	if argv := cfg.KeyCommand(); len(argv) > 0 {
+		return keyring.NewCommand(argv, cfg.Secrets()...)
+	}
+	return keyring.NewFolder(cfg.KeysPath())
 }

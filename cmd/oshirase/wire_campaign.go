@@ -80,12 +80,3 @@ func (a *app) auditing(ctx context.Context) (*campaign.Auditing, error) {
 	}
 	return &campaign.Auditing{Ledger: db}, nil
 }
-
-// custody wires what keeps the ledger.
-func (a *app) custody(ctx context.Context) (*campaign.Custody, error) {
-	db, err := a.store(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return &campaign.Custody{Ledger: db}, nil
-}

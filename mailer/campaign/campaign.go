@@ -8,7 +8,7 @@
 //	Register     list, show, status, deliveries, look-up, audit: reading
 //	Facts        apply incidents and merchants, destroy an incident's key
 //	Auditing     whether the ledger is as it was written
-//	Custody      checkpoints, and taking an older ledger for the right one
+//	Keeping      master key, copies, checkpoints, taking an older ledger for the right one
 //
 // It knows the ledger only through the interfaces of ports.go, and knows no SQL,
 // no flags and no words; cmd and web call it and decide nothing.

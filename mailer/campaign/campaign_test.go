@@ -450,12 +450,17 @@ func TestDestroyIsConfirmed(t *testing.T) {
 	t.Parallel()
 	w := mailertest.New(t, 1)
 	f := &campaign.Facts{Ledger: w.DB}
-	if err := f.Destroy(t.Context(), by, "shop", "pay"); mailer.CodeOf(err) != campaign.NotConfirmed {
+	d := mailer.Destroy{Incident: "shop"}
+	if _, err := f.Destroy(t.Context(), by, d, "pay"); mailer.CodeOf(err) != campaign.NotConfirmed {
 		t.Errorf("%v", err)
 	}
 	if acts := w.Acts(mailer.ActDestroyKey); len(acts) > 0 {
 		t.Fatalf("%+v", acts)
 	}
-	must(t, f.Destroy(t.Context(), by, "shop", "shop"))
+	res, err := f.Destroy(t.Context(), by, d, "shop")
+	must(t, err)
+	if len(res.Keys) != 1 || !res.Searched || res.Again {
+		t.Errorf("%+v", res)
+	}
 	onlyAct(t, w, mailer.ActDestroyKey, "shop")
 }

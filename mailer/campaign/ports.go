@@ -84,7 +84,8 @@ type Records interface {
 type Incidents interface {
 	// Apply takes all over, or none where one has an error.
 	Apply(ctx context.Context, by mailer.Actor, incidents []mailer.Incident, merchants []mailer.Merchant) (mailer.ApplyResult, error)
-	DestroyKey(ctx context.Context, by mailer.Actor, incident string) error
+	// DestroyKey goes on where an earlier call was cut off.
+	DestroyKey(ctx context.Context, by mailer.Actor, d mailer.Destroy) (mailer.Destroyed, error)
 }
 
 // Proofs is what looking whether a ledger is as it was written needs of it.
@@ -92,12 +93,4 @@ type Proofs interface {
 	Verify(ctx context.Context, o mailer.VerifyOptions) (mailer.Verification, error)
 	// CheckpointKey is the public key of its signed checkpoints.
 	CheckpointKey() (string, error)
-}
-
-// Keeping is what keeping a ledger needs of it.
-type Keeping interface {
-	// WriteCheckpoint signs and writes a checkpoint now.
-	WriteCheckpoint(ctx context.Context) error
-	// AcceptRestore lets an older ledger be sent from; ErrConflict where it is none.
-	AcceptRestore(ctx context.Context, by mailer.Actor, reason string) error
 }

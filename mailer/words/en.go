@@ -15,6 +15,7 @@ var areas = []map[mailer.Code]phrase{
 	enSink,
 	enStore,
 	enProof,
+	enKeys,
 	enCampaign,
 	enIntake,
 	enSend,

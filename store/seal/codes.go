@@ -7,7 +7,6 @@ import (
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/hex"
 )
 
 // Codes prove that what stands in the database was written by the program: who can
@@ -17,7 +16,6 @@ type Codes struct {
 	rows    []byte       // HMAC-SHA256
 	entries cipher.Block // AES-256
 	sign    ed25519.PrivateKey
-	id      string
 }
 
 // NewCodes derives the codes of a ledger from its secret of 32 bytes.
@@ -40,9 +38,7 @@ func NewCodes(secret []byte) (*Codes, error) {
 		return nil, err
 	}
 	c.sign = ed25519.NewKeyFromSeed(seed)
-	id, err := derive("oshirase ledger id")
-	c.id = hex.EncodeToString(id[:8])
-	return c, err
+	return c, nil
 }
 
 // Row is the code of a row, from its octets.
@@ -67,6 +63,3 @@ func (c *Codes) Entry(hash [32]byte) (code Code) {
 
 // Signer signs checkpoints. It stays the same when the master key is changed.
 func (c *Codes) Signer() ed25519.PrivateKey { return c.sign }
-
-// LedgerID names the ledger: 16 hexadecimal characters.
-func (c *Codes) LedgerID() string { return c.id }

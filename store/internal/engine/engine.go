@@ -55,8 +55,18 @@ type Engine interface {
 	// Settle brackets a large import: begin before its transaction, and the result
 	// after it.
 	Settle(ctx context.Context) (after func(), err error)
-	// Purge leaves nothing of what was overwritten in free pages and logs.
+	// Purge leaves nothing of what was overwritten in logs. It waits for those who read
+	// what was before, and fails with ErrReaders where they go on.
 	Purge(ctx context.Context) error
+	// Holds names the files of the database, logs and free pages too, in which any 16
+	// bytes in a row of one of the secrets stand.
+	Holds(ctx context.Context, secrets [][]byte) (where []string, err error)
+	// Lock waits until this handle alone holds a lock of a name; it goes with the process.
+	Lock(ctx context.Context, name string) (unlock func(), err error)
+	// Backup copies the ledger, as it is at one moment, to a file that is not there yet,
+	// readable by its owner alone; others write meanwhile. The copy is checked, read is
+	// called with it, and it is on disk; or there is no file. progress may be nil.
+	Backup(ctx context.Context, path string, progress func(done, total int64), read func(copy *sqlx.DB) error) error
 	// Unique reports whether err says that a row is there already.
 	Unique(err error) bool
 	// Explain gives errors of the database codes of the ledger; others pass.
@@ -124,6 +134,7 @@ var (
 	ErrLocked      = &mailer.Error{Code: "ledger.locked"}
 	ErrIO          = &mailer.Error{Code: "ledger.io"}
 	ErrNoFile      = &mailer.Error{Code: "ledger.no-file"}
+	ErrReaders     = &mailer.Error{Kind: mailer.ErrConflict, Code: "ledger.readers"}
 )
 
 // Recipient is one row of recipient.

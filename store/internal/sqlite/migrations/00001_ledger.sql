@@ -7,9 +7,10 @@
 -- ids inside the database; people see the ids.
 
 -- The one random secret of this database, wrapped by the master key: opening it
--- proves the key; reference numbers and tokens are derived from it.
+-- proves the key; reference numbers and tokens are derived from it. Two rows hold the
+-- same secret, while the master key is being changed.
 CREATE TABLE secret (
-  id      INTEGER PRIMARY KEY CHECK (id = 1),
+  master  TEXT    PRIMARY KEY, -- id of the master key
   wrapped BLOB    NOT NULL,
   made_at INTEGER NOT NULL
 );
@@ -21,11 +22,9 @@ CREATE TABLE incident (
   facts            TEXT    NOT NULL CHECK (json_valid(facts)),
   digest           TEXT    NOT NULL,
   revision         INTEGER NOT NULL DEFAULT 1,
-  key_id           TEXT    NOT NULL, -- names the key wherever it is kept; random
-  sealed_key       BLOB,
-  key_destroyed_at INTEGER,
-  applied_at       INTEGER NOT NULL,
-  CHECK ((sealed_key IS NULL) = (key_destroyed_at IS NOT NULL))
+  key_id           TEXT    NOT NULL UNIQUE, -- names the key in the keyring; random
+  key_destroyed_at INTEGER, -- NULL: it is to be there
+  applied_at       INTEGER NOT NULL
 );
 
 CREATE TABLE exposure (
