@@ -31,7 +31,9 @@ const (
 	EventLapse   EventKind = "lapse"   // its worker died over it
 	EventResolve EventKind = "resolve" // a person, or policy, decided an unknown outcome
 	EventCancel  EventKind = "cancel"
-	EventReport  EventKind = "report" // something came back
+	// EventSuppress: nothing is to be sent any more; the text is a Suppression.
+	EventSuppress EventKind = "suppress"
+	EventReport   EventKind = "report" // something came back
 )
 
 // Reply is what a relay said, in one line.

@@ -230,7 +230,7 @@ func (s *selection) frozen(ctx context.Context, id int64) (rec mailer.Recipient,
 // one finds a recipient as the check would take it.
 func (s *selection) one(ctx context.Context, id int64) (rs []mailer.Recipient, err error) {
 	if id != 0 {
-		q, args := s.query()
+		q, args := s.query(selectedColumns)
 		var rows []recipientRow
 		if err := find(ctx, s.r.pool(), &rows, q+` AND r.id = ?`, append(args, id)...); err != nil {
 			return nil, err
