@@ -111,9 +111,13 @@ func (r *Reader) selectionRows(ctx context.Context, campaign string) (*selection
 			}
 		}
 	}
+	states := `'accepted', 'delivered'`
+	if mailer.Stage(row.Stage).Repeats() { // what is still open counts too: see Recipient.Undecided
+		states += `, 'queued', 'sending', 'deferred', 'unknown'`
+	}
 	err = get(ctx, r.pool(), &s.told, `
 		SELECT EXISTS (SELECT 1 FROM campaign c JOIN campaign_count n ON n.campaign = c.num
-		WHERE c.incident = ? AND c.merchant = ? AND c.num <> ? AND n.state NOT IN ('rejected', 'bounced', 'expired', 'suppressed', 'cancelled') AND n.n > 0)`,
+		WHERE c.incident = ? AND c.merchant = ? AND c.num <> ? AND n.state IN (`+states+`) AND n.n > 0)`,
 		row.IncidentNum, row.MerchantNum, row.Num)
 	if err != nil {
 		return nil, err
