@@ -46,3 +46,17 @@ func (h HeldCounts) Total() (n int64) {
 
 // Deciding is the number of those that wait for a person.
 func (h HeldCounts) Deciding() int64 { return h[HeldChanged] + h[HeldDamaged] }
+
+// Wait is why nothing of a campaign is sent, where all that the program still has to send
+// is held: for a person where one is needed, else for other campaigns. Zero: something
+// else is to be sent, or nothing.
+func (h HeldCounts) Wait(c Counts) Wait {
+	switch held := h.Total(); {
+	case held == 0 || held < c.Pending():
+		return Wait{}
+	case h.Deciding() > 0:
+		return Wait{Reason: WaitHeld, Count: h.Deciding()}
+	default:
+		return Wait{Reason: WaitOthers, Count: held}
+	}
+}
