@@ -52,6 +52,13 @@ func (db *DB) BeginCheck(ctx context.Context, by mailer.Actor, campaign string) 
 		if rev, err = revision(ctx, c, row); err != nil {
 			return err
 		}
+		last, err := lastRecipient(ctx, c, row)
+		if err != nil {
+			return err
+		}
+		if _, err := do(ctx, c, `UPDATE campaign SET last_id = ? WHERE num = ?`, last, row.Num); err != nil {
+			return err
+		}
 		return c.act(ctx, by, mailer.ActCheck, row.ID, "")
 	})
 	return rev, err
@@ -60,6 +67,8 @@ func (db *DB) BeginCheck(ctx context.Context, by mailer.Actor, campaign string) 
 const (
 	// neverTried picks deliveries for which nothing was ever said to a relay.
 	neverTried = ` AND first_at IS NULL`
+	// withoutEvent picks those to which nothing happened: what did stays told of.
+	withoutEvent = ` AND NOT EXISTS (SELECT 1 FROM event e WHERE e.delivery = delivery.id)`
 	// notClaimed picks deliveries that no worker holds.
 	notClaimed = ` AND NOT EXISTS (SELECT 1 FROM chunk c WHERE c.id = delivery.chunk AND c.lease IS NOT NULL)`
 )
@@ -68,7 +77,7 @@ const (
 // holds. What remains queued is put into chunks anew.
 func (c *change) thaw(ctx context.Context, row *campaignRow) error {
 	for _, state := range []mailer.State{mailer.StateQueued, mailer.StateSuppressed} {
-		n, err := do(ctx, c, `DELETE FROM delivery WHERE campaign = ? AND state = ?`+neverTried+notClaimed, row.Num, string(state))
+		n, err := do(ctx, c, `DELETE FROM delivery WHERE campaign = ? AND state = ?`+neverTried+notClaimed+withoutEvent, row.Num, string(state))
 		if err != nil {
 			return err
 		}
@@ -83,7 +92,11 @@ func (c *change) thaw(ctx context.Context, row *campaignRow) error {
 	if _, err := do(ctx, c, `DELETE FROM chunk WHERE campaign = ? AND lease IS NULL`, row.Num); err != nil {
 		return err
 	}
-	return c.rechunk(ctx, row.Num, tried)
+	if err := c.rechunk(ctx, row.Num, tried); err != nil {
+		return err
+	}
+	_, err := do(ctx, c, `UPDATE delivery SET held = '' WHERE campaign = ? AND held <> ''`, row.Num)
+	return err
 }
 
 // EndCheck stores what the check came to; without errors among the findings the

@@ -34,15 +34,15 @@ func (db *DB) Claim(ctx context.Context, campaign string, now, until time.Time, 
 	if err != nil {
 		return nil, err
 	}
+	// Looked at without the writer: where nothing is due, there is nothing to write.
+	due, err := db.due(ctx, k.num, now, skip)
+	if err != nil || due == (dueKinds{}) {
+		return nil, err
+	}
 	if err := db.mayClaim(ctx, k); err != nil {
 		return nil, err
 	}
 	if err := db.becomeWorker(ctx, owner); err != nil {
-		return nil, err
-	}
-	// Looked at without the writer: where nothing is due, there is nothing to write.
-	due, err := db.due(ctx, k.num, now, skip)
-	if err != nil || due == (dueKinds{}) {
 		return nil, err
 	}
 	keys, err := db.incidentKeys(ctx, db.pool(), k.incident)

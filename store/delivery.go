@@ -62,6 +62,7 @@ type deliveryRow struct {
 	State       mailer.State
 	Attempts    int
 	Suppressed  mailer.Suppression
+	Held        mailer.Held
 	FirstAt     sql.NullInt64 `db:"first_at"`
 	NextAt      sql.NullInt64 `db:"next_at"`
 	Exposures   string
@@ -75,7 +76,7 @@ type deliveryRow struct {
 }
 
 const selectDelivery = `
-	SELECT d.id, k.id AS campaign, k.incident, k.merchant, m.id AS merchant_id, d.recipient, ` + claimedState + ` AS state, d.attempts, d.suppressed,
+	SELECT d.id, k.id AS campaign, k.incident, k.merchant, m.id AS merchant_id, d.recipient, ` + claimedState + ` AS state, d.attempts, d.suppressed, d.held,
 	       d.first_at, d.next_at, d.exposures, ` + sealedColumns + `,
 	       e.at AS last_at, e.relay, e.point, e.code, e.enhanced, e.raw
 	FROM delivery d JOIN campaign k ON k.num = d.campaign JOIN merchant m ON m.num = k.merchant JOIN recipient r ON r.id = d.recipient ` + joinLeased + `
@@ -86,7 +87,7 @@ func (r *Reader) delivery(row *deliveryRow, keys *seal.Keys) (mailer.DeliveryVie
 	d := mailer.DeliveryView{
 		ID: row.ID, Campaign: row.Campaign, Merchant: row.Merchant, Ref: r.names.Ref(row.Recipient),
 		Token: r.names.Token(row.ID), State: row.State,
-		Attempts: row.Attempts, Suppressed: row.Suppressed, FirstAt: fromMS(row.FirstAt), NextAt: fromMS(row.NextAt),
+		Attempts: row.Attempts, Suppressed: row.Suppressed, Held: row.Held, FirstAt: fromMS(row.FirstAt), NextAt: fromMS(row.NextAt),
 	}
 	var err error
 	if d.Exposures, err = parseStrings(row.Exposures); err != nil {
@@ -106,8 +107,8 @@ func (r *Reader) delivery(row *deliveryRow, keys *seal.Keys) (mailer.DeliveryVie
 	return d, err
 }
 
-// EachDelivery calls fn with every delivery of a campaign, or those in one state
-// where state is not empty, in order of their IDs. It streams, and each page is
+// EachDelivery calls fn with every delivery of a campaign that the filter admits, in
+// order of their IDs. It streams, and each page is
 // read for itself: fn may take its time without holding the ledger.
 func (r *Reader) EachDelivery(ctx context.Context, by mailer.Actor, of mailer.DeliveryFilter, fn func(mailer.DeliveryView) error) (err error) {
 	defer r.explain(&err, "read deliveries of %s", of.Campaign)
@@ -125,6 +126,9 @@ func (r *Reader) EachDelivery(ctx context.Context, by mailer.Actor, of mailer.De
 	where := `WHERE d.campaign = ? AND d.id > ?`
 	if of.State != "" {
 		where += ` AND ` + claimedState + ` = ?`
+	}
+	if of.Held {
+		where += ` AND d.held <> ''`
 	}
 	left := of.Limit
 	for after := of.After; ; {
@@ -241,7 +245,7 @@ func (s *selection) frozen(ctx context.Context, id int64) (rec mailer.Recipient,
 // one finds a recipient as the check would take it.
 func (s *selection) one(ctx context.Context, id int64) (rs []mailer.Recipient, err error) {
 	if id != 0 {
-		q, args := s.query()
+		q, args := s.query(recipientColumns)
 		var rows []recipientRow
 		if err := find(ctx, s.r.pool(), &rows, q+` AND r.id = ?`, append(args, id)...); err != nil {
 			return nil, err

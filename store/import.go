@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"runtime"
 	"slices"
 	"strconv"
@@ -25,8 +24,8 @@ const (
 )
 
 // Import takes a list in, in one transaction: with any error, or ctx cancelled,
-// nothing remains. rows ends with io.EOF. An import that changes anything voids
-// the campaigns of that incident and merchant that were checked before.
+// nothing remains. rows ends with io.EOF. It voids nothing: of people who change, what
+// campaigns that were checked would still send is held.
 func (db *DB) Import(ctx context.Context, by mailer.Actor, o mailer.Import, rows func() (mailer.Row, error)) (res mailer.ImportResult, err error) {
 	defer db.explain(&err, "import list")
 	errDry := errors.New("dry run")
@@ -75,25 +74,30 @@ type importer struct {
 	keys      *seal.Keys
 	exposures map[string]int64 // id → number
 
-	list            int64 // number of the list row
-	firstID         int64 // recipients from here on are of this import
-	nextID          int64
-	seen            bitmap // recipients before firstID that this list has named
-	sealer          *seal.Sealer
-	people, exposed seal.Sum       // of the population: see there
-	touched         map[int64]bool // exposures of the people who came or changed
-	res             mailer.ImportResult
-	bulk            *bulk // while the indexes are dropped
-	sorted          bool  // they were dropped, and stand again
+	list    int64 // number of the list row
+	firstID int64 // recipients from here on are of this import
+	nextID  int64
+	seen    bitmap // recipients before firstID that this list has named
+	sealer  *seal.Sealer
+	// people and exposed are the sums of the population: see there.
+	people, exposed seal.Sum
+	// standing are the campaigns that were checked before and have not ended.
+	standing []campaignRow
+	res      mailer.ImportResult
+	bulk     *bulk // while the indexes are dropped
+	sorted   bool  // they were dropped, and stand again
 }
 
 func (c *change) newImporter(ctx context.Context, by mailer.Actor, o *mailer.Import) (*importer, error) {
-	im := &importer{change: c, o: o, by: by, touched: map[int64]bool{}}
+	im := &importer{change: c, o: o, by: by}
 	var err error
 	if im.incident, im.merchant, err = population(ctx, c, o.Incident, o.Merchant); err != nil {
 		return nil, err
 	}
 	if im.keys, err = c.db.incidentKeys(ctx, c, im.incident); err != nil {
+		return nil, err
+	}
+	if err := im.findStanding(ctx); err != nil {
 		return nil, err
 	}
 	exposures, err := exposuresOf(ctx, c, im.incident)
@@ -300,7 +304,7 @@ func orNull(key int64) any {
 	return key
 }
 
-// finish fills in the list row, and voids what was checked without these people.
+// finish fills in the list row.
 func (im *importer) finish(ctx context.Context) (mailer.ImportResult, error) {
 	if err := im.endBulk(ctx); err != nil {
 		return im.res, err
@@ -331,16 +335,14 @@ func (im *importer) finish(ctx context.Context) (mailer.ImportResult, error) {
 	if err := im.describe(ctx, &info, sum); err != nil {
 		return *res, err
 	}
-	if err := im.record(ctx); err != nil || res.Imported+res.Updated == 0 {
-		return *res, err
-	}
-	// A campaign that selects other exposures than those of the people who came or
-	// changed has the recipients that it had.
-	return *res, im.voidTouched(ctx)
+	return *res, im.record(ctx)
 }
 
 func (im *importer) record(ctx context.Context) error {
 	detail := fmt.Sprintf("incident %s, merchant %s, %d rows, %d imported, %d updated", im.o.Incident, im.o.Merchant, im.res.Rows, im.res.Imported, im.res.Updated)
+	if im.res.Held > 0 {
+		detail += fmt.Sprintf(", %d held", im.res.Held)
+	}
 	return im.act(ctx, im.by, mailer.ActImport, im.res.List, detail)
 }
 
@@ -396,20 +398,6 @@ func sums(ctx context.Context, h handle, incident, merchant int64) (people, expo
 }
 
 func listAAD(list int64) string { return "list v1\x00" + strconv.FormatInt(list, 10) }
-
-// voidTouched voids the campaigns that select an exposure of the people who came or
-// changed.
-func (im *importer) voidTouched(ctx context.Context) error {
-	cond, arg := im.db.eng.In("num", slices.Collect(maps.Keys(im.touched)))
-	var ids []string
-	if err := find(ctx, im, &ids, `SELECT id FROM exposure WHERE `+cond, arg); err != nil {
-		return err
-	}
-	return im.voidIf(ctx, im.by, "list changed since the check", func(row *campaignRow) (bool, error) {
-		selected, err := parseStrings(row.Exposures)
-		return len(selected) == 0 || slices.ContainsFunc(selected, func(id string) bool { return slices.Contains(ids, id) }), err
-	}, `c.incident = ? AND c.merchant = ?`, im.incident, im.merchant)
-}
 
 // bitmap is a set of small numbers.
 type bitmap []uint64

@@ -152,7 +152,6 @@ func (im *importer) exposeFresh(ctx context.Context, c *part) error {
 			num, id := im.exposures[e], im.nextID+int64(k)
 			im.exposed.Add(im.keys.Exposed(id, num, im.list, ""))
 			byExposure[num] = append(byExposure[num], id)
-			im.touched[num] = true
 		}
 	}
 	if !same {
@@ -200,14 +199,14 @@ func (im *importer) add(ctx context.Context, c *part, rows []int) error {
 		return err
 	}
 	added := map[int64][]int64{}
-	var mentioned []int64
+	var mentioned, otherwise []int64
 	for _, i := range rows {
 		row := &c.rows[i]
 		k := known[string(c.person[i])]
 		if k == nil {
 			return fmt.Errorf("row %d: neither new nor known: %w", row.Number, errCorrupt)
 		}
-		changed := false
+		changed, reads := false, false
 		if k.id >= im.firstID || !im.seen.add(k.id) { // an earlier row of this list
 			if differentPeople(&k.person, &row.Person) {
 				c.reject(i, "customer_id", mailer.Invalid("row.two-people"))
@@ -220,22 +219,28 @@ func (im *importer) add(ctx context.Context, c *part, rows []int) error {
 				if err := im.update(ctx, k, merged, c.person[i]); err != nil {
 					return err
 				}
+				reads = changesNotice(&k.person, &merged)
 				k.person, changed = merged, true
 			}
 		}
 		for _, e := range row.Exposures {
 			if num := im.exposures[e]; !k.exposures[num] {
-				k.exposures[num], changed = true, true
+				k.exposures[num], changed, reads = true, true, true
 				im.exposed.Add(im.keys.Exposed(k.id, num, im.list, ""))
 				added[num] = append(added[num], k.id)
 			}
 		}
 		if changed {
 			im.res.Updated++
-			maps.Copy(im.touched, k.exposures)
 		} else {
 			im.res.Duplicates++
 		}
+		if reads && k.id < im.firstID {
+			otherwise = append(otherwise, k.id)
+		}
+	}
+	if err := im.holdChanged(ctx, otherwise); err != nil {
+		return err
 	}
 	if err := im.mention(ctx, mentioned); err != nil {
 		return err

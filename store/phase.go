@@ -66,7 +66,7 @@ func (c *change) setPhase(ctx context.Context, row *campaignRow, to mailer.Phase
 		return err
 	}
 	row.Phase, row.Reason = to, reason
-	return nil
+	return c.holdRepeats(ctx, row)
 }
 
 // toDraft voids a campaign: what was checked and approved no longer stands. The
@@ -221,6 +221,9 @@ func (c *change) cancelRest(ctx context.Context, row *campaignRow) error {
 		if _, err := c.moveAll(ctx, row, m, ""); err != nil {
 			return err
 		}
+	}
+	if _, err := do(ctx, c, `UPDATE delivery SET held = '' WHERE campaign = ? AND held <> ''`, row.Num); err != nil {
+		return err
 	}
 	// What a worker holds is empty now, and goes when the worker gives it back.
 	_, err := do(ctx, c, `DELETE FROM chunk WHERE campaign = ? AND lease IS NULL`, row.Num)

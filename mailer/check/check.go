@@ -9,7 +9,6 @@ import (
 	"maps"
 	"runtime"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -31,7 +30,8 @@ type Rule struct {
 var Rules = []Rule{
 	{"no-recipients", mailer.SeverityError, "nobody is selected, or a correction concerns nobody whom the campaign selects"},
 	{"declared-count", mailer.SeverityWarning, "the lists hold more or fewer people of an exposure than the merchant has declared"},
-	{"overlap", mailer.SeverityWarning, "another campaign of the stage, checked and not ended, is still to be sent to some of the same people"},
+	{"overlap", mailer.SeverityWarning, "another campaign of the stage, checked and not ended, is still to be sent to some of the same people: they get the one that starts first"},
+	{"allow-repeat", mailer.SeverityWarning, "the check took people who were told all of this before, because it was asked to"},
 	{"passed-over", mailer.SeverityInfo, "people get nothing by this campaign: the message says how many, and why"},
 	{"template", mailer.SeverityError, "a part of the notice cannot be read or rendered; the message names the part and the line"},
 	{"sender-address", mailer.SeverityError, "the merchant's from or reply_to is no address"},
@@ -41,7 +41,9 @@ var Rules = []Rule{
 var passedOver = map[mailer.Suppression]string{
 	mailer.SuppressedNoEmail:         "no e-mail address: they need a letter",
 	mailer.SuppressedBadAddress:      "an address that cannot be sent to: they need a letter, or a mended list",
-	mailer.SuppressedAlreadyNotified: "told before: a notice of this stage named all of their exposures (--allow-repeat takes them too)",
+	mailer.SuppressedAlreadyNotified: "told before: notices of this stage named all of their exposures (--allow-repeat takes them too; a follow-up or correction wants another --cause)",
+	mailer.SuppressedNeverTold:       "no first warning or formal notice ever reached them: they need one, and not this",
+	mailer.SuppressedUndecided:       "their first warning or formal notice is still open or unknown: check again once that is decided",
 	mailer.SuppressedNotConcerned:    "the correction does not concern them",
 }
 
@@ -84,6 +86,7 @@ func (c *Check) Run(ctx context.Context, by mailer.Actor, id string) (mailer.Che
 	if err != nil {
 		return mailer.CheckResult{}, err
 	}
+	snap.AllowRepeat = c.AllowRepeat
 	revision, err := c.Store.BeginCheck(ctx, by, id)
 	if err != nil {
 		return mailer.CheckResult{}, err
@@ -106,16 +109,20 @@ func (c *Check) Run(ctx context.Context, by mailer.Actor, id string) (mailer.Che
 		if tally.facts, err = json.Marshal(snap); err != nil {
 			return mailer.CheckResult{}, fmt.Errorf("encode snapshot: %w", err)
 		}
-		r := &renderer{tmpl: tmpl, env: &env, say: c.say, stage: camp.Stage, repeat: c.AllowRepeat, grouping: grouping}
+		r := &renderer{tmpl: tmpl, env: &env, say: c.say, stage: camp.Stage, cause: camp.Cause, repeat: c.AllowRepeat, grouping: grouping}
 		if err := c.freeze(ctx, id, r, tally); err != nil {
 			return mailer.CheckResult{}, err
 		}
 		tally.count(&snap)
+		if c.AllowRepeat && tally.again > 0 {
+			tally.repeats()
+		}
 		if err := c.overlaps(ctx, id, tally); err != nil {
 			return mailer.CheckResult{}, err
 		}
 	}
 	result := tally.result()
+	result.AllowRepeat = c.AllowRepeat
 	if err := c.Store.EndCheck(ctx, id, revision, snap, result); err != nil {
 		return mailer.CheckResult{}, err
 	}
@@ -134,19 +141,19 @@ func Snapshot(ctx context.Context, facts Applied, notices mailer.Templates, camp
 		return mailer.Snapshot{}, err
 	}
 	return mailer.Snapshot{
-		Incident: in, Merchant: m, Stage: camp.Stage, Certainty: camp.Certainty, Exposures: camp.Exposures,
+		Incident: in, Merchant: m, Stage: camp.Stage, Cause: camp.Cause, Certainty: camp.Certainty, Exposures: camp.Exposures,
 		NoticeOn: mailer.DateOf(at), Templates: notices.Digest(),
 	}, nil
 }
 
 // overlaps warns of people whom two campaigns that are still to be sent would
-// tell the same.
+// tell the same: whichever starts first tells them.
 func (c *Check) overlaps(ctx context.Context, id string, tally *tally) error {
 	others, people, err := c.Store.Overlaps(ctx, id)
 	for i, other := range others {
 		tally.find(mailer.Finding{
 			Severity: mailer.SeverityWarning, Rule: "overlap",
-			Message: fmt.Sprintf("%d people are to get a notice of this stage by campaign %s as well: cancel one of the two, or check again once that one is sent", people[i], other),
+			Message: fmt.Sprintf("%d people are to get a notice of this stage by campaign %s as well: whichever starts first tells them, the other only those whom that one does not reach", people[i], other),
 		})
 	}
 	return err
@@ -218,6 +225,7 @@ type renderer struct {
 	tmpl   mailer.Template
 	env    *envelope.Envelope
 	stage  mailer.Stage
+	cause  string
 	repeat bool
 	say    func(error) string
 
@@ -249,8 +257,7 @@ func (r *renderer) one(rec *mailer.Recipient) (out rendered) {
 		out.frozen.Suppressed = mailer.SuppressedBadAddress
 		return out
 	}
-	if !r.repeat && alreadyTold(r.stage, rec) {
-		out.frozen.Suppressed = mailer.SuppressedAlreadyNotified
+	if out.frozen.Suppressed = r.passOver(rec); out.frozen.Suppressed != "" {
 		return out
 	}
 	n, err := r.tmpl.Render(rec)
@@ -272,6 +279,7 @@ func (r *renderer) one(rec *mailer.Recipient) (out rendered) {
 type tally struct {
 	recipients int64
 	sendable   int64
+	again      int64 // that are sent to people who were told all of it
 	suppressed map[mailer.Suppression]int64
 	exposed    map[string]int64 // recipients by exposure, suppressed or not
 	declared   *int64
@@ -311,6 +319,9 @@ func (t *tally) add(r *mailer.Recipient, out *rendered) {
 		t.suppressed[s]++
 	} else {
 		t.sendable++
+		if alreadyTold(r) {
+			t.again++
+		}
 	}
 	leaf := journal.Person{Ref: r.Ref, Suppressed: string(out.frozen.Suppressed), Commitment: out.frozen.Hash}
 	t.leaf = leaf.AppendLeaf(t.leaf[:0])
@@ -395,28 +406,4 @@ func (t *tally) result() mailer.CheckResult {
 		Recipients: t.recipients, Sendable: t.sendable, Suppressed: t.suppressed, Declared: t.declared,
 		Digest: journal.Digest(t.facts, &t.people).String(), Findings: t.findings,
 	}
-}
-
-// alreadyTold reports whether an earlier notice already said to the
-// person all that this one would.
-func alreadyTold(stage mailer.Stage, r *mailer.Recipient) bool {
-	if stage != mailer.StageFirstWarning && stage != mailer.StageFormal {
-		return false
-	}
-	for _, t := range r.Told {
-		if t.Stage == stage && containsAll(t.Exposures, r.Exposures) {
-			return true
-		}
-	}
-	return false
-}
-
-func containsAll(have, want []string) bool {
-	joined := " " + strings.Join(have, " ") + " "
-	for _, w := range want {
-		if !strings.Contains(joined, " "+w+" ") {
-			return false
-		}
-	}
-	return true
 }

@@ -67,11 +67,13 @@ var enStore = map[mailer.Code]phrase{
 	"check.changed": {text: "list, facts or campaign {campaign} changed during the check: run it again"},
 	"check.frozen":  {text: "the check of campaign {campaign} counted {sendable} notices, and {frozen} are frozen: run it again"},
 
-	"approve.again":   {text: "{by} has approved campaign {campaign} already: another person must"},
-	"approve.count":   {text: "{count} is not the number of notices that the check of campaign {campaign} counted: look at the check again"},
-	"destroy.running": {text: "campaign {campaign} is running: pause or cancel it first"},
-	"resolve.as":      {text: "an unknown delivery is resolved as accepted or queued, not as \"{as}\""},
-	"resolve.none":    {text: "not found: campaign {campaign} has no unknown delivery with reference number {ref}"},
+	"approve.again":    {text: "{by} has approved campaign {campaign} already: another person must"},
+	"approve.count":    {text: "{count} is not the number of notices that the check of campaign {campaign} counted: look at the check again"},
+	"destroy.running":  {text: "campaign {campaign} is running: pause or cancel it first"},
+	"resolve.as":       {text: "an unknown delivery is resolved as accepted or queued, not as \"{as}\""},
+	"resolve.held-as":  {text: "a held delivery is decided as queued or cancelled, not as \"{as}\""},
+	"resolve.not-held": {text: "not found: campaign {campaign} holds no delivery with reference number {ref} for a decision"},
+	"resolve.none":     {text: "not found: campaign {campaign} has no unknown delivery with reference number {ref}"},
 
 	"lookup.one":        {text: "look up by exactly one of reference number, e-mail address, customer id, telephone number and kana"},
 	"delivery.token":    {text: "not found: the token is not of this ledger"},

@@ -43,6 +43,8 @@ type env struct {
 	// damaged says that the test changes the past: else its journal has to be right at
 	// its end.
 	damaged bool
+	// repeat says that checks allow people to be told again.
+	repeat bool
 	// group is the domain group with which a recipient is frozen; nil: none.
 	group func(*mailer.Recipient) string
 }
@@ -189,7 +191,7 @@ func (e *env) check(id string, suppress func(*mailer.Recipient) string) mailer.C
 	rev, err := e.BeginCheck(ctx, tester, id)
 	must(e.tb, err)
 	res := mailer.CheckResult{Suppressed: map[mailer.Suppression]int64{}}
-	snap := mailer.Snapshot{Stage: mailer.StageFormal, NoticeOn: mailer.DateOf(e.clock.t)}
+	snap := mailer.Snapshot{Stage: mailer.StageFormal, NoticeOn: mailer.DateOf(e.clock.t), AllowRepeat: e.repeat}
 	var tree journal.Tree
 	must(e.tb, e.Recipients(ctx, id, func(page []mailer.Recipient) error {
 		var rows []mailer.Frozen
@@ -285,7 +287,8 @@ func (e *env) recount() {
 	for what, query := range map[string]string{
 		"counts that differ from the rows": `SELECT count(*) FROM campaign_count k
 			WHERE n <> (SELECT count(*) FROM delivery d WHERE d.campaign = k.campaign AND d.state = k.state)`,
-		"queued deliveries whose chunk is not theirs": `SELECT count(*) FROM delivery d WHERE d.state = 'queued'
+		"held deliveries that are not queued": `SELECT count(*) FROM delivery WHERE held <> '' AND (state <> 'queued' OR chunk IS NOT NULL)`,
+		"queued deliveries whose chunk is not theirs": `SELECT count(*) FROM delivery d WHERE d.state = 'queued' AND d.held = ''
 			AND NOT EXISTS (SELECT 1 FROM chunk c WHERE c.id = d.chunk AND c.campaign = d.campaign AND c.grp = d.grp)`,
 		"free chunks that hold others than the queued": `SELECT count(*) FROM chunk c WHERE c.lease IS NULL
 			AND c.n <> (SELECT count(*) FROM delivery d WHERE d.chunk = c.id AND d.state = 'queued')`,

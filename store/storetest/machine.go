@@ -237,6 +237,7 @@ func (m *machine) change(t *rapid.T) {
 	}
 	m.total++
 	m.e.load("shop", "more"+strconv.Itoa(m.total), people(m.total)[m.total-1:])
+	m.try(m.handles[0].Void(context.Background(), tester, m.id, "to check"))
 	m.e.run(m.id)
 }
 

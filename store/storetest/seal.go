@@ -31,6 +31,7 @@ func (s suite) TestNothingPersonalOnDisk(t *testing.T) {
 	mended := p
 	mended.Address = "沖縄県那覇市久茂地一丁目"
 	e.load("shop", "mended", []mailer.Row{row(2, mended, "A")})
+	must(t, e.Pause(ctx, tester, id, "to check"))
 	e.run(id)
 	l := claim(t, db, id, 10)
 	must(t, db.Record(ctx, intent(&l.Deliveries[3]))[0])

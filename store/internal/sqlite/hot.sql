@@ -29,8 +29,25 @@ CREATE TEMP TRIGGER step_intent INSTEAD OF INSERT ON step WHEN NEW.state = 'send
   WHERE campaign = NEW.campaign AND state IN ('queued', 'sending');
 END;
 
+-- A delivery that is not to be sent after all: the text of its event is the reason.
+CREATE TEMP TRIGGER step_suppress INSTEAD OF INSERT ON step WHEN NEW.state = 'suppressed' BEGIN
+  UPDATE delivery SET state = 'suppressed', next_at = NULL, held = '', suppressed = substr(j.value, 23)
+  FROM json_each(NEW.events) j
+  WHERE delivery.id = CAST(j.key AS INTEGER) AND +campaign = NEW.campaign AND +state = NEW.was;
+  SELECT raise(ABORT, 'stale')
+  WHERE changes() <> NEW.n OR (SELECT phase FROM campaign WHERE num = NEW.campaign) IS NOT NEW.phase;
+  INSERT INTO event (delivery, n, merchant, at, kind, state, attempt, text, chain, entry, leaf)
+  SELECT d.id, (SELECT coalesce(max(n), 0) + 1 FROM event e WHERE e.delivery = d.id), d.merchant,
+         CAST(substr(j.value, 1, 13) AS INTEGER), NEW.kind, NEW.state, d.attempts, substr(j.value, 23),
+         NEW.chain, NEW.entry, CAST(substr(j.value, 14, 8) AS INTEGER)
+  FROM json_each(NEW.events) j CROSS JOIN delivery d ON d.id = CAST(j.key AS INTEGER);
+  UPDATE campaign_count SET n = n + CASE state WHEN NEW.state THEN NEW.n ELSE -NEW.n END
+  WHERE campaign = NEW.campaign AND state IN (NEW.was, NEW.state);
+END;
+
 -- Every other move.
-CREATE TEMP TRIGGER step_move INSTEAD OF INSERT ON step WHEN NEW.state <> 'sending' AND NEW.kind <> 'entry' BEGIN
+CREATE TEMP TRIGGER step_move INSTEAD OF INSERT ON step
+WHEN NEW.state <> 'sending' AND NEW.state <> 'suppressed' AND NEW.kind <> 'entry' BEGIN
   UPDATE delivery SET state = NEW.state, attempts = attempts + (NEW.tried AND NOT NEW.counted),
     first_at = CASE WHEN NEW.tried THEN coalesce(first_at, NEW.at) ELSE first_at END, next_at = NULL,
     lease = CASE WHEN NEW.lease > 0 THEN NEW.lease ELSE lease END, chunk = CASE NEW.state WHEN 'queued' THEN NEW.chunk ELSE chunk END

@@ -148,6 +148,7 @@ CREATE TABLE campaign (
   merchant    INTEGER NOT NULL REFERENCES merchant DEFERRABLE INITIALLY DEFERRED,
   channel     TEXT    NOT NULL DEFAULT 'email' CHECK (channel IN ('email', 'letter')),
   stage       TEXT    NOT NULL CHECK (stage IN ('first-warning', 'formal', 'follow-up', 'correction')),
+  cause       TEXT    NOT NULL DEFAULT '', -- of a follow-up or correction: each cause is told once
   exposures   TEXT    NOT NULL CHECK (json_type(exposures) = 'array'),
   certainty   TEXT    NOT NULL CHECK (certainty IN ('', 'possible', 'leaked', 'confirmed')),
   at          INTEGER,
@@ -167,7 +168,8 @@ CREATE TABLE campaign (
   notice_on   TEXT    NOT NULL DEFAULT '',
   digest      TEXT    NOT NULL DEFAULT '',
   sendable    INTEGER NOT NULL DEFAULT 0,
-  frozen_after INTEGER NOT NULL DEFAULT 0 -- the newest delivery before those that the check froze
+  frozen_after INTEGER NOT NULL DEFAULT 0, -- the newest delivery before those that the check froze
+  last_id     INTEGER NOT NULL DEFAULT 0 -- recipients beyond this one came after the check
 );
 CREATE INDEX campaign_population ON campaign (incident, merchant);
 CREATE INDEX campaign_phase ON campaign (phase);
@@ -249,6 +251,7 @@ CREATE UNIQUE INDEX delivery_recipient ON delivery (recipient, campaign, try);
 CREATE INDEX delivery_campaign ON delivery (campaign);
 CREATE INDEX delivery_deferred ON delivery (campaign, next_at) WHERE state = 'deferred';
 CREATE INDEX delivery_unknown ON delivery (campaign) WHERE state = 'unknown';
+CREATE INDEX delivery_held ON delivery (campaign, id) WHERE held <> '';
 
 -- What happened to a delivery, oldest first by n. Only ever appended. The leaf with
 -- this number of the journal's entry says what stands here, but for n, attempt and
@@ -258,7 +261,7 @@ CREATE TABLE event (
   n        INTEGER NOT NULL,
   merchant INTEGER NOT NULL,
   at       INTEGER NOT NULL,
-  kind     TEXT    NOT NULL CHECK (kind = 'attempt' OR kind IN ('lapse', 'resolve', 'cancel', 'report')),
+  kind     TEXT    NOT NULL CHECK (kind = 'attempt' OR kind IN ('lapse', 'resolve', 'cancel', 'suppress', 'report')),
   state    TEXT    NOT NULL, -- that the delivery went to
   attempt  INTEGER NOT NULL,
   relay    TEXT    NOT NULL DEFAULT '',
