@@ -18,6 +18,7 @@ var areas = []map[mailer.Code]phrase{
 	enIntake,
 	enSend,
 	enSMTP,
+	enSSHSig,
 }
 
 // english has a phrase for every code that a package below cmd uses, and no other (a
