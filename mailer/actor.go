@@ -13,8 +13,8 @@ type Actor struct {
 	// OSUser is the user of the operating system that runs the program, whatever Name
 	// says; empty: not known.
 	OSUser string
-	// Key signs for the person; nil: none is at hand.
-	Key Signer
+	// Keys sign; that of the person is found among them. Empty: none is at hand.
+	Keys []Signer
 }
 
 // Signer signs with an SSH key, of a file or of an agent.

@@ -11,15 +11,38 @@ import (
 // Member is a person who may act (担当者); a Person is one who is told. A member ends
 // and never vanishes: who comes back has another row.
 type Member struct {
-	ID    string // lower-case letters, digits and hyphens: what is typed, and the principal of signatures
-	Name  string
-	Roles []Role
+	ID    string `json:"id"` // lower-case letters, digits and hyphens: what is typed, and the principal of signatures
+	Name  string `json:"name"`
+	Roles []Role `json:"roles"`
 	// Merchants are those that the member may act for and see; empty: all.
-	Merchants []string
-	Key       string    // SSH public key, "TYPE BASE64" as in authorized_keys; empty: none
-	OSUser    string    // of the machine; empty: none
-	From      time.Time // valid from here on
-	Until     time.Time // and until here; zero: until further notice
+	Merchants []string  `json:"merchants"`
+	Key       string    `json:"public_key"`     // SSH public key, "TYPE BASE64" as in authorized_keys; empty: none
+	OSUser    string    `json:"os_user"`        // of the machine; empty: none
+	From      time.Time `json:"from,omitzero"`  // valid from here on
+	Until     time.Time `json:"until,omitzero"` // and until here; zero: until further notice
+}
+
+// MemberView is a member as lists show it. JSON keys are the contract of `person list`.
+type MemberView struct {
+	ID        string    `json:"id"`
+	Name      string    `json:"name"`
+	Roles     []Role    `json:"roles"`
+	Merchants []string  `json:"merchants"` // empty: all
+	Key       string    `json:"key"`       // fingerprint; empty: none
+	OSUser    string    `json:"os_user,omitempty"`
+	From      time.Time `json:"from"`
+	Until     time.Time `json:"until,omitzero"` // absent: until further notice
+}
+
+// View is the member for lists.
+func (m *Member) View() MemberView {
+	v := MemberView{
+		ID: m.ID, Name: m.Name, Roles: m.Roles, Merchants: m.Merchants, Key: m.Fingerprint(), OSUser: m.OSUser, From: m.From, Until: m.Until,
+	}
+	if v.Merchants == nil {
+		v.Merchants = []string{}
+	}
+	return v
 }
 
 // Valid reports whether the member may act at a time.
@@ -137,15 +160,6 @@ var proved = []Action{ActApprove, ActDestroyKey, ActPerson, ActConsent, ActPolic
 // are.
 func RolesFor(a Action) (roles []Role, proof bool) { return may[a], slices.Contains(proved, a) }
 
-// May reports whether a member may do something that concerns a merchant; empty: every
-// merchant, or none. How it was proved who they are is another matter.
-func (m *Member) May(a Action, merchant string) bool {
-	if !slices.ContainsFunc(m.Roles, func(r Role) bool { return slices.Contains(may[a], r) }) {
-		return false
-	}
-	return m.Sees(merchant)
-}
-
 // Sees reports whether what concerns a merchant concerns the member. What concerns all
 // of them is not for somebody who has only some.
 func (m *Member) Sees(merchant string) bool {
@@ -180,7 +194,57 @@ func (p Policy) Valid() error {
 	return nil
 }
 
-// PoliciesNeed is how many approvers with a key there must be for the policy and the
-// approvers to be theirs: fewer are bootstrapped, and from then on what they are takes
-// the signatures of as many of them.
-const PoliciesNeed = 2
+// Consents is how many approvers must sign a change of approvers or of the policy, once
+// as many with a key are registered: the first ones are bootstrapped.
+const Consents = 2
+
+// AmendmentKind is what an amendment is about.
+type AmendmentKind string
+
+// The kinds.
+const (
+	AmendAdd     AmendmentKind = "add"     // somebody comes
+	AmendReplace AmendmentKind = "replace" // somebody is known by other facts from now on
+	AmendEnd     AmendmentKind = "end"     // somebody goes
+	AmendPolicy  AmendmentKind = "policy"
+)
+
+// Amendment is a change of persons or of the policy, from when it is proposed.
+type Amendment struct {
+	ID     string        `json:"id"`
+	Kind   AmendmentKind `json:"kind"`
+	Member *Member       `json:"-"`                // as it shall be; with AmendEnd, as it is
+	Policy *Policy       `json:"policy,omitempty"` // as it shall be
+	// Text is what approvers sign; empty where nobody had to.
+	Text    string    `json:"sheet,omitempty"`
+	By      string    `json:"by"`
+	Proof   Proof     `json:"proof"`
+	At      time.Time `json:"at"`
+	Signed  []string  `json:"signed"`  // IDs of who did
+	Missing int       `json:"missing"` // signatures, until it takes effect
+}
+
+// Consent is a signature by an approver, over a sheet.
+type Consent struct {
+	Person    string // ID
+	Signature string // armored
+}
+
+// Signed is a signature with the text that it is over; the zero Signed: there is none.
+// Text may stand without a signature: it was read.
+type Signed struct {
+	Key       string // public, that signed
+	Text      string
+	Signature string // armored
+}
+
+// Approved is what an approval of one campaign came to. JSON keys are the contract of
+// `campaign approve`.
+type Approved struct {
+	Campaign  string `json:"campaign"`
+	Approvals int    `json:"approvals"` // so far
+	Approved  bool   `json:"approved"`  // they are enough
+	Missing   int    `json:"missing"`   // are still needed
+	Digest    string `json:"digest"`
+	Proof     Proof  `json:"proof"`
+}

@@ -41,7 +41,7 @@ var mayImport = map[string][]string{
 	"store/internal/engine":   {"mailer"},
 	"store/internal/sqlite":   {"mailer", "store/internal/engine"},
 	"store/internal/postgres": {"mailer", "store/internal/engine"},
-	"store":                   {"mailer", "mailer/journal", "mailer/approval", "mailer/japanese", "store/seal", "store/internal/engine", "store/internal/sqlite"},
+	"store":                   {"mailer", "mailer/journal", "mailer/approval", "mailer/japanese", "mailer/sshsig", "store/seal", "store/internal/engine", "store/internal/sqlite"},
 	"store/storetest":         {"mailer", "mailer/journal", "store"},
 
 	"config":  {"mailer"},
