@@ -21,7 +21,7 @@ type Register interface {
 
 // Grant is somebody who may do what they asked for.
 type Grant struct {
-	// Actor is who it is, as it is recorded.
+	// Actor is who it is, as it is recorded. Of its keys those remain that are theirs.
 	Actor  mailer.Actor
 	member *mailer.Member // nil: nobody is registered, or the program acts
 }
@@ -76,7 +76,10 @@ func Any(ctx context.Context, r Register, by mailer.Actor, a mailer.Action) (Gra
 		}
 		return Grant{}, mailer.NewError(mailer.ErrNotAllowed, "person.unknown", "by", by.Name)
 	}
-	who := mailer.Actor{Name: m.Name, ID: m.ID, OSUser: by.OSUser, Keys: by.Keys}
+	who := mailer.Actor{Name: m.Name, ID: m.ID, OSUser: by.OSUser}
+	if key := KeyOf(by.Keys, m.Key); key != nil {
+		who.Keys = []mailer.Signer{key}
+	}
 	if who.Proof, err = prove(m, &by, a); err != nil {
 		return Grant{}, err
 	}

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 
+	"github.com/hiddeco/sshsig"
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
 
@@ -111,3 +112,20 @@ func (k agentKey) Sign(namespace string, text []byte) (armored string, err error
 	})
 	return armored, err
 }
+
+// detached is a signature that was made elsewhere.
+type detached struct{ public, armored string }
+
+// Detached takes a signature that was made elsewhere for a key that makes only this one,
+// whatever it is asked to sign: who takes it verifies.
+func Detached(armored []byte) (mailer.Signer, error) {
+	sig, err := sshsig.Unarmor(armored)
+	if err != nil {
+		return nil, mailer.Invalid("sshsig.signature", "cause", err)
+	}
+	return detached{encode(sig.PublicKey), string(sshsig.Armor(sig))}, nil
+}
+
+func (d detached) Public() string { return d.public }
+
+func (d detached) Sign(string, []byte) (string, error) { return d.armored, nil }
