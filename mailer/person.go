@@ -3,6 +3,7 @@ package mailer
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -172,6 +173,14 @@ type Policy struct {
 	Proof  PolicyProof `json:"proof"`
 	// MakerMayApprove lets who created, checked or changed a campaign approve it too.
 	MakerMayApprove bool `json:"maker_may_approve"`
+}
+
+// String is the policy as the audit has it.
+func (p Policy) String() string {
+	if p == (Policy{}) {
+		return "none"
+	}
+	return fmt.Sprintf("people %d, proof %s, maker_may_approve %t", p.People, p.Proof, p.MakerMayApprove)
 }
 
 // PolicyProof is what an approval has to prove.

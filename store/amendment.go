@@ -308,7 +308,7 @@ func amendSubject(a *mailer.Amendment) string {
 // amendDetail is what the audit says of a change.
 func amendDetail(a *mailer.Amendment) string {
 	if a.Kind == mailer.AmendPolicy {
-		return policyDetail(*a.Policy)
+		return a.Policy.String()
 	}
 	m := a.Member
 	roles := make([]string, len(m.Roles))

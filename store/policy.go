@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 
 	"oshirase/mailer"
 )
@@ -40,20 +39,13 @@ func (c *change) setPolicy(ctx context.Context, by mailer.Actor, from, to mailer
 		to.People, string(to.Proof), to.MakerMayApprove, c.db.now().UnixMilli()); err != nil {
 		return err
 	}
-	if err := c.act(ctx, by, mailer.ActPolicy, "approval", policyDetail(from)+" -> "+policyDetail(to)); err != nil {
+	if err := c.act(ctx, by, mailer.ActPolicy, "approval", from.String()+" -> "+to.String()); err != nil {
 		return err
 	}
 	if from == (mailer.Policy{}) {
 		return nil
 	}
 	return c.voidWhere(ctx, by, "the approval policy changed", `c.num > 0`)
-}
-
-func policyDetail(p mailer.Policy) string {
-	if p == (mailer.Policy{}) {
-		return "none"
-	}
-	return fmt.Sprintf("people %d, proof %s, maker_may_approve %t", p.People, p.Proof, p.MakerMayApprove)
 }
 
 // keepPolicy makes sure that the policy that the config wishes is the one in force. It
@@ -71,7 +63,7 @@ func (c *change) keepPolicy(ctx context.Context, by mailer.Actor, wished mailer.
 		return err
 	}
 	if signers(valid(all)) >= mailer.Consents {
-		return mailer.Conflict("policy.differs", "force", policyDetail(now), "config", policyDetail(wished))
+		return mailer.Conflict("policy.differs", "force", now.String(), "config", wished.String())
 	}
 	return c.setPolicy(ctx, by, now, wished)
 }

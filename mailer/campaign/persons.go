@@ -77,6 +77,15 @@ func (p *Persons) InForce(ctx context.Context, by mailer.Actor) (mailer.Policy, 
 	return p.Ledger.Policy(ctx)
 }
 
+// Agrees is ErrConflict where another policy is in force than the config wishes.
+func (p *Persons) Agrees(ctx context.Context) error {
+	now, err := p.Ledger.Policy(ctx)
+	if err == nil && now != (mailer.Policy{}) && now != p.Policy {
+		err = mailer.Conflict("policy.differs", "force", now.String(), "config", p.Policy.String())
+	}
+	return err
+}
+
 // amend makes a change. Where approvers have to consent, those whose keys are at hand
 // do so at once.
 func (p *Persons) amend(ctx context.Context, by mailer.Actor, action mailer.Action, a mailer.Amendment) (mailer.Amendment, error) {
@@ -163,11 +172,12 @@ func validMember(m *mailer.Member) error {
 	if !mailer.ValidID(m.ID) {
 		return mailer.Invalid("person.id", "id", m.ID)
 	}
-	for _, s := range []string{m.Name, m.ID, m.OSUser} {
-		if s != "" || m.Name == "" {
-			if err := authority.ValidName(s); err != nil {
-				return err
-			}
+	if err := authority.ValidName(m.Name); err != nil {
+		return err
+	}
+	if m.OSUser != "" {
+		if err := authority.ValidName(m.OSUser); err != nil {
+			return err
 		}
 	}
 	if len(m.Roles) == 0 {

@@ -19,6 +19,7 @@ var areas = []map[mailer.Code]phrase{
 	enSend,
 	enSMTP,
 	enSSHSig,
+	enPerson,
 }
 
 // english has a phrase for every code that a package below cmd uses, and no other (a

@@ -56,7 +56,7 @@ var enStore = map[mailer.Code]phrase{
 	"check.frozen":  {text: "the check of campaign {campaign} counted {sendable} notices, and {frozen} are frozen: run it again"},
 
 	"approve.again":   {text: "{by} has approved campaign {campaign} already: another person must"},
-	"approve.count":   {text: "{count} is not the number of notices that the check of campaign {campaign} counted: look at the check again"},
+	"approve.count":   {text: "{count} is not the number of notices that the check of {campaign} counted: look at the check again"},
 	"destroy.running": {text: "campaign {campaign} is running: pause or cancel it first"},
 	"resolve.as":      {text: "an unknown delivery is resolved as accepted or queued, not as \"{as}\""},
 	"resolve.none":    {text: "not found: campaign {campaign} has no unknown delivery with reference number {ref}"},
