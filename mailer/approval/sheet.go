@@ -129,10 +129,16 @@ func certainty(c mailer.Certainty) string {
 	return "すべて"
 }
 
+// desks are what the notice tells people to call, each value on a line of its own.
 func desks(m *mailer.Merchant, in *mailer.Incident) (out []string) {
 	for _, d := range append([]mailer.Desk{m.Desk}, in.Desks...) {
-		if d.Phone != "" || d.Email != "" {
-			out = append(out, strings.TrimSpace(strings.Join([]string{d.Name, d.Phone, d.Email, d.Hours}, " ")))
+		if d.Phone == "" && d.Email == "" {
+			continue
+		}
+		for _, v := range [][2]string{{"名称", d.Name}, {"電話", d.Phone}, {"メール", d.Email}, {"受付", d.Hours}} {
+			if v[1] != "" {
+				out = append(out, v[0]+" "+v[1])
+			}
 		}
 	}
 	return out
