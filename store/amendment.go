@@ -108,12 +108,9 @@ func (db *DB) Amend(ctx context.Context, by mailer.Actor, a mailer.Amendment, wi
 func (db *DB) Consent(ctx context.Context, by mailer.Actor, id, signature string) (out mailer.Amendment, err error) {
 	defer db.explain(&err, "consent to %s", id)
 	err = db.write(ctx, func(c *change) error {
-		var row amendmentRow
-		if err := get(ctx, c, &row, selectAmendment+`WHERE id = ?`, id); err != nil {
-			return missing(err, "change", id)
-		}
-		if row.DoneAt.Valid || row.Text == "" {
-			return mailer.Conflict("amendment.done", "id", id)
+		row, err := c.waiting(ctx, id)
+		if err != nil {
+			return err
 		}
 		a, err := row.amendment(ctx, c)
 		if err != nil {
@@ -124,37 +121,70 @@ func (db *DB) Consent(ctx context.Context, by mailer.Actor, id, signature string
 			return err
 		}
 		was = valid(was)
-		i := slices.IndexFunc(was, func(m mailer.Member) bool { return m.ID == by.ID && m.Signs() })
-		if i < 0 {
-			return mailer.NewError(mailer.ErrNotAllowed, "amendment.approver", "by", by.Name)
-		}
-		if slices.Contains(a.Signed, by.ID) {
-			return mailer.Conflict("amendment.again", "by", by.Name, "id", id)
-		}
-		if err := sshsig.Verify(was[i].Key, mailer.NamespaceApproval, []byte(row.Text), signature); err != nil {
+		if err := c.addConsent(ctx, by, row, &a, was, signature); err != nil {
 			return err
 		}
-		if _, err := do(ctx, c, `INSERT INTO consent (amendment, person, ssh_key, signature, at) VALUES (?, ?, ?, ?, ?)`,
-			row.Num, by.ID, was[i].Key, signature, c.db.now().UnixMilli()); err != nil {
+		enough, err := c.consented(ctx, row, was)
+		if err != nil {
 			return err
 		}
-		if err := c.act(ctx, by, mailer.ActConsent, id, amendDetail(&a)); err != nil {
-			return err
-		}
-		a.Signed = append(a.Signed, by.ID)
-		if enough, err := c.consented(ctx, &row, was); err != nil || !enough {
+		if a.Missing = 0; !enough {
 			a.Missing = max(mailer.Consents-len(a.Signed), 1)
 			out = a
-			return err
+			return nil
 		}
-		if err := c.settleAmendment(ctx, &a, was); err != nil {
-			return err
-		}
-		a.Missing, out = 0, a
-		out.Missing = 0
-		return c.fulfil(ctx, by, &row, &a)
+		out = a
+		return c.takeEffect(ctx, by, row, &a, was)
 	})
 	return out, err
+}
+
+// waiting finds a change that waits for signatures.
+func (c *change) waiting(ctx context.Context, id string) (*amendmentRow, error) {
+	var row amendmentRow
+	if err := get(ctx, c, &row, selectAmendment+`WHERE id = ?`, id); err != nil {
+		return nil, missing(err, "change", id)
+	}
+	if row.DoneAt.Valid || row.Text == "" {
+		return nil, mailer.Conflict("amendment.done", "id", id)
+	}
+	return &row, nil
+}
+
+// addConsent verifies a signature and writes it down.
+func (c *change) addConsent(ctx context.Context, by mailer.Actor, row *amendmentRow, a *mailer.Amendment, members []mailer.Member, signature string) error {
+	i := slices.IndexFunc(members, func(m mailer.Member) bool { return m.ID == by.ID && m.Signs() })
+	if i < 0 {
+		return mailer.NewError(mailer.ErrNotAllowed, "amendment.approver", "by", by.Name)
+	}
+	if slices.Contains(a.Signed, by.ID) {
+		return mailer.Conflict("amendment.again", "by", by.Name, "id", row.ID)
+	}
+	if err := sshsig.Verify(members[i].Key, mailer.NamespaceApproval, []byte(row.Text), signature); err != nil {
+		return err
+	}
+	if _, err := do(ctx, c, `INSERT INTO consent (amendment, person, ssh_key, signature, at) VALUES (?, ?, ?, ?, ?)`,
+		row.Num, by.ID, members[i].Key, signature, c.db.now().UnixMilli()); err != nil {
+		return err
+	}
+	a.Signed = append(a.Signed, by.ID)
+	return c.act(ctx, by, mailer.ActConsent, row.ID, amendDetail(a))
+}
+
+// takeEffect is what happens once enough have signed: where all is still as the text
+// says that it was.
+func (c *change) takeEffect(ctx context.Context, by mailer.Actor, row *amendmentRow, a *mailer.Amendment, was []mailer.Member) error {
+	if err := c.settleAmendment(ctx, a, was); err != nil {
+		return err
+	}
+	p, err := policy(ctx, c)
+	if err != nil {
+		return err
+	}
+	if !approval.Says(row.Text, a, memberOf(was, a), p) {
+		return mailer.Conflict("amendment.stale", "id", row.ID)
+	}
+	return c.fulfil(ctx, by, row, a)
 }
 
 // consented reports whether enough of those who are approvers now have signed a change,

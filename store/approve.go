@@ -148,20 +148,28 @@ func approvals(ctx context.Context, h handle, campaign int64) ([]approval.Given,
 		Digest            string
 		CheckID           string `db:"check_id"`
 		At                int64
-		Text              string
+		Sheet             sql.NullInt64
 		Key               string `db:"ssh_key"`
 		Signature         string
 	}
 	if err := find(ctx, h, &rows, `
-		SELECT a.who, a.name, a.person, a.proof, a.count, a.digest, a.check_id, a.at, coalesce(s.text, '') AS text, a.ssh_key, a.signature
-		FROM approval a LEFT JOIN sheet s ON s.num = a.sheet WHERE a.campaign = ? AND a.voided_at IS NULL ORDER BY a.at, a.num`, campaign); err != nil {
+		SELECT who, name, person, proof, count, digest, check_id, at, sheet, ssh_key, signature
+		FROM approval WHERE campaign = ? AND voided_at IS NULL ORDER BY at, num`, campaign); err != nil {
 		return nil, err
+	}
+	kept, err := findSheets(ctx, h, `num IN (SELECT sheet FROM approval WHERE campaign = ? AND voided_at IS NULL)`, campaign)
+	if err != nil {
+		return nil, err
+	}
+	text := map[int64]string{}
+	for _, s := range kept {
+		text[s.Num] = s.Text
 	}
 	out := make([]approval.Given, len(rows))
 	for i, r := range rows {
 		out[i] = approval.Given{
 			Who: r.Who, Name: r.Name, Person: r.Person, Key: r.Key, Proof: r.Proof, Count: r.Count, Digest: r.Digest, CheckID: r.CheckID,
-			At: time.UnixMilli(r.At).UTC(), Sheet: r.Text, Signature: r.Signature,
+			At: time.UnixMilli(r.At).UTC(), Sheet: text[r.Sheet.Int64], Signature: r.Signature,
 		}
 	}
 	return out, nil

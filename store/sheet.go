@@ -26,15 +26,19 @@ type sheetRow struct {
 	Text string
 }
 
-// sheets reads the texts that are about a campaign as it is checked, oldest first.
-// Whoever reads the table does it here, and in approvals.
-func sheets(ctx context.Context, h handle, row *campaignRow) (out []sheetRow, err error) {
-	err = find(ctx, h, &out, `SELECT s.num, s.text FROM sheet s JOIN sheet_campaign p ON p.sheet = s.num
-		WHERE p.campaign = ? AND p.check_id = ? ORDER BY s.num`, row.Num, row.CheckID)
+// findSheets reads texts, oldest first: whoever reads the table does it here. where is a
+// condition on the sheet.
+func findSheets(ctx context.Context, h handle, where string, args ...any) (out []sheetRow, err error) {
+	err = find(ctx, h, &out, `SELECT num, text FROM sheet WHERE `+where+` ORDER BY num`, args...)
 	return out, err
 }
 
-// parts counts the campaigns of a text.
+// sheets are the texts that are about a campaign as it is checked, oldest first.
+func sheets(ctx context.Context, h handle, row *campaignRow) ([]sheetRow, error) {
+	return findSheets(ctx, h, `num IN (SELECT sheet FROM sheet_campaign WHERE campaign = ? AND check_id = ?)`, row.Num, row.CheckID)
+}
+
+// sheetParts are the campaigns of a text, by number.
 func sheetParts(ctx context.Context, h handle, sheet int64) (campaigns []int64, err error) {
 	err = find(ctx, h, &campaigns, `SELECT campaign FROM sheet_campaign WHERE sheet = ? ORDER BY campaign`, sheet)
 	return campaigns, err

@@ -20,22 +20,34 @@ func AmendmentText(a *mailer.Amendment, seal string, now *mailer.Member, policy 
 	w.line("固有値　%s", seal)
 	w.line("起案　%s", moment(a.At))
 	w.field("起案者", a.By+"（"+a.Proof.Japanese()+"）")
-	w.line("変更　%s", amendmentJapanese(a.Kind))
-	if a.Kind == mailer.AmendPolicy {
-		w.line("承認の条件　現在: %s", policyText(policy))
-		w.line("承認の条件　変更後: %s", policyText(*a.Policy))
-	} else {
-		w.field("現在", memberTexts(now)...)
-		shall := a.Member
-		if a.Kind == mailer.AmendEnd {
-			shall = nil
-		}
-		w.field("変更後", memberTexts(shall)...)
-	}
+	w.WriteString(fromTo(a, now, policy))
 	w.field("鍵を登録した承認者（起案の時点）", approverTexts(approvers)...)
 	w.line("")
 	w.line("（以上）")
 	return w.String()
+}
+
+// fromTo is what is, and what shall be.
+func fromTo(a *mailer.Amendment, now *mailer.Member, policy mailer.Policy) string {
+	var w writer
+	w.line("変更　%s", amendmentJapanese(a.Kind))
+	if a.Kind == mailer.AmendPolicy {
+		w.line("承認の条件　現在: %s", policyText(policy))
+		w.line("承認の条件　変更後: %s", policyText(*a.Policy))
+		return w.String()
+	}
+	shall := a.Member
+	if a.Kind == mailer.AmendEnd {
+		shall = nil
+	}
+	w.field("現在", memberTexts(now)...)
+	w.field("変更後", memberTexts(shall)...)
+	return w.String()
+}
+
+// Says reports whether a text is about a change, from what is now.
+func Says(text string, a *mailer.Amendment, now *mailer.Member, policy mailer.Policy) bool {
+	return strings.Contains(text, "\n"+fromTo(a, now, policy))
 }
 
 func amendmentJapanese(k mailer.AmendmentKind) string {

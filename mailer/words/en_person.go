@@ -30,6 +30,7 @@ var enPerson = map[mailer.Code]phrase{
 	"person.key-unknown": {"nobody is registered with the key {fingerprint}", "look at `oshirase person list`"},
 
 	"amendment.none":     {"no change {id} waits for signatures", "look at `oshirase person pending`"},
+	"amendment.stale":    {"what the sheet of the change {id} says that is now is not so any more", "propose the change again"},
 	"amendment.done":     {"the change {id} does not wait for signatures", ""},
 	"amendment.approver": {"{by} did not sign as an approver with a registered key", "give --by ID and --sign KEYFILE of an approver"},
 	"amendment.again":    {"{by} has signed the change {id} already: another approver must", ""},
