@@ -78,6 +78,18 @@ type Approval struct {
 	// People is how many different people must approve a campaign, each typing
 	// the count. Default: 2. 1 lets one person send to everybody alone.
 	People int `toml:"people" json:"people"`
+	// Proof is what an approval has to prove: signature (by the SSH key that the
+	// approver is registered with, over the sheet) or name. Default: signature. With
+	// name, whoever runs the program can approve in any name.
+	Proof string `toml:"proof" json:"proof"`
+	// MakerMayApprove lets who created, checked or changed a campaign approve it too.
+	// Default: false.
+	MakerMayApprove bool `toml:"maker_may_approve" json:"maker_may_approve"`
+}
+
+// Policy is what this asks for; the ledger says what is in force.
+func (a Approval) Policy() mailer.Policy {
+	return mailer.Policy{People: a.People, Proof: mailer.PolicyProof(a.Proof), MakerMayApprove: a.MakerMayApprove}
 }
 
 // Ledger says how the database keeps what happened.
@@ -285,7 +297,7 @@ func Default() *Config {
 		Incidents: "incidents",
 		Merchants: "merchants",
 		Key:       Key{File: "master.key", Folder: "keys", Command: []string{}},
-		Approval:  Approval{People: 2},
+		Approval:  Approval{People: 2, Proof: string(mailer.PolicySignature)},
 		Ledger:    Ledger{Durability: "full", Unknown: "hold"},
 		Sending: Sending{
 			Batch:          mailer.DefaultBatch,
@@ -298,7 +310,7 @@ func Default() *Config {
 		},
 		Journal: Journal{Checkpoints: []string{}},
 		Log:     Log{Level: "info", Format: "text"},
-		dir: ".",
+		dir:     ".",
 	}
 }
 

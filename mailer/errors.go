@@ -15,6 +15,8 @@ var (
 	ErrConflict = errors.New("conflict")
 	// ErrInvalid: an input breaks a rule; the code says which, the arguments where.
 	ErrInvalid = errors.New("invalid")
+	// ErrNotAllowed: who acts is not known, not proved, or in no role that may.
+	ErrNotAllowed = errors.New("not allowed")
 	// ErrLeaseLost: the lease lapsed or was taken over; nothing was written.
 	ErrLeaseLost = errors.New("lease lost")
 	// ErrNotRunning: the campaign was paused, voided or cancelled meanwhile;

@@ -40,6 +40,9 @@ func (db *DB) BeginCheck(ctx context.Context, by mailer.Actor, campaign string) 
 				return err
 			}
 		}
+		if err := c.voidApprovals(ctx, row.Num); err != nil { // a draft has none, unless somebody made it one
+			return err
+		}
 		if err := c.thaw(ctx, row); err != nil {
 			return err
 		}

@@ -39,7 +39,7 @@ func (db *DB) Claim(ctx context.Context, campaign string, now, until time.Time, 
 	if err != nil || due == (dueKinds{}) {
 		return nil, err
 	}
-	if err := db.mayClaim(ctx, k); err != nil {
+	if err := db.mayClaim(ctx, campaign, k); err != nil {
 		return nil, err
 	}
 	if err := db.becomeWorker(ctx, owner); err != nil {

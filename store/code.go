@@ -25,7 +25,8 @@ import (
 
 // controlTables are the tables of control rows.
 var controlTables = []string{
-	"incident", "exposure", "merchant", "population", "list", "campaign", "person", "sheet", "approval",
+	"incident", "exposure", "merchant", "population", "list", "campaign", "person", "policy", "amendment", "consent",
+	"sheet", "sheet_campaign", "approval",
 }
 
 // controlRow is one of them.
@@ -38,8 +39,8 @@ type controlRow struct {
 // touched is a control row that a commit may have changed.
 type touched struct {
 	controlRow
-	old   seal.Code // before the commit; zero where it was not there
-	fresh bool
+	old, now    seal.Code // before the commit, and when it was looked at last
+	fresh, gone bool      // it was put in, or deleted, by this commit
 }
 
 // touch says that a control row is about to be changed or deleted. It must be as the program
@@ -67,10 +68,36 @@ func (r controlRow) is(t touched) bool {
 	return r.table == t.table && r.where == t.where && fmt.Sprint(r.args...) == fmt.Sprint(t.args...)
 }
 
-// recode renews the codes of what was touched, and with them the sum over all.
+// flush renews the codes of what was touched so far, so that the transaction itself can
+// read it as what the program wrote.
+func (c *change) flush(ctx context.Context) error {
+	for i := range c.touched {
+		t := &c.touched[i]
+		octets, have, err := readControl(ctx, c, t.controlRow)
+		if errors.Is(err, sql.ErrNoRows) {
+			t.now, t.gone = seal.Code{}, true
+			continue
+		} else if err != nil {
+			return err
+		}
+		t.now, t.gone = c.db.codes.Row(octets), false
+		if bytes.Equal(t.now[:], have) {
+			continue
+		}
+		if _, err := do(ctx, c, `UPDATE `+t.table+` SET code = ? WHERE `+t.where, append([]any{t.now[:]}, t.args...)...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recode renews the codes of what was touched, and the sum over all.
 func (c *change) recode(ctx context.Context) error {
 	if len(c.touched) == 0 {
 		return nil
+	}
+	if err := c.flush(ctx); err != nil {
+		return err
 	}
 	version, sum, err := c.db.control(ctx, c)
 	if err != nil {
@@ -78,23 +105,11 @@ func (c *change) recode(ctx context.Context) error {
 	}
 	before := sum
 	for _, t := range c.touched {
-		octets, _, err := readControl(ctx, c, t.controlRow)
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
-			return err
-		}
 		if !t.fresh {
 			sum.Take(t.old)
 		}
-		if errors.Is(err, sql.ErrNoRows) {
-			continue
-		}
-		code := c.db.codes.Row(octets)
-		sum.Add(code)
-		if code == t.old {
-			continue
-		}
-		if _, err := do(ctx, c, `UPDATE `+t.table+` SET code = ? WHERE `+t.where, append([]any{code[:]}, t.args...)...); err != nil {
-			return err
+		if !t.gone {
+			sum.Add(t.now)
 		}
 	}
 	c.touched = c.touched[:0]
@@ -149,6 +164,11 @@ func (r *Reader) control(ctx context.Context, h handle) (version int64, sum seal
 // proved is the code of a control row that is as the program wrote it; sql.ErrNoRows
 // where there is none, mailer.ErrDamaged where it is not.
 func (r *Reader) proved(ctx context.Context, h handle, row controlRow) (seal.Code, error) {
+	if c, ok := h.(*change); ok {
+		if err := c.flush(ctx); err != nil {
+			return seal.Code{}, err
+		}
+	}
 	octets, have, err := readControl(ctx, h, row)
 	if err != nil {
 		return seal.Code{}, err
@@ -158,6 +178,21 @@ func (r *Reader) proved(ctx context.Context, h handle, row controlRow) (seal.Cod
 		return code, altered(row.table, fmt.Sprint(row.args...))
 	}
 	return code, nil
+}
+
+// provedAll refuses rows of a table of which one is not as the program wrote it.
+func (r *Reader) provedAll(ctx context.Context, h handle, table, where string, args ...any) error {
+	if c, ok := h.(*change); ok {
+		if err := c.flush(ctx); err != nil {
+			return err
+		}
+	}
+	return eachControl(ctx, h, table, ` WHERE `+where, args, func(octets, have []byte, name string) error {
+		if code := r.codes.Row(octets); !bytes.Equal(code[:], have) {
+			return altered(table, name)
+		}
+		return nil
+	})
 }
 
 // altered is what is not as the program wrote it.

@@ -59,8 +59,16 @@ func (c *change) setPhase(ctx context.Context, row *campaignRow, to mailer.Phase
 	case mailer.PhaseFinished, mailer.PhaseCancelled:
 		set += `, ended_at = ?`
 		args = append(args, now)
+	case mailer.PhaseChecked:
+		// A new name for each check: what was signed for an earlier one is none for this.
+		id, err := c.randomID()
+		if err != nil {
+			return err
+		}
+		set += `, check_id = ?`
+		args = append(args, id)
 	case mailer.PhaseDraft:
-		set += `, revision = revision + 1, digest = '', result = NULL, sendable = 0`
+		set += `, revision = revision + 1, digest = '', result = NULL, sendable = 0, check_id = ''`
 	}
 	if _, err := do(ctx, c, `UPDATE campaign SET `+set+` WHERE num = ?`, append(args, row.Num)...); err != nil {
 		return err
@@ -76,26 +84,10 @@ func (c *change) toDraft(ctx context.Context, by mailer.Actor, row *campaignRow,
 	if err := c.setPhase(ctx, row, mailer.PhaseDraft, reason); err != nil {
 		return err
 	}
-	if err := c.voidApprovals(ctx, row); err != nil {
+	if err := c.voidApprovals(ctx, row.Num); err != nil {
 		return err
 	}
 	return c.act(ctx, by, mailer.ActVoid, row.ID, reason)
-}
-
-func (c *change) voidApprovals(ctx context.Context, row *campaignRow) error {
-	var standing []int64
-	if err := find(ctx, c, &standing, `SELECT num FROM approval WHERE campaign = ? AND voided_at IS NULL`, row.Num); err != nil {
-		return err
-	}
-	for _, num := range standing {
-		if err := c.touch(ctx, "approval", `num = ?`, num); err != nil {
-			return err
-		}
-		if _, err := do(ctx, c, `UPDATE approval SET voided_at = ? WHERE num = ?`, c.db.now().UnixMilli(), num); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // voidWhere voids every campaign that was checked and is not at its end. where is a
@@ -169,6 +161,9 @@ func (db *DB) Resume(ctx context.Context, by mailer.Actor, campaign string) erro
 		if row.Phase != mailer.PhasePaused {
 			return standsAt(row, "resume")
 		}
+		if err := db.approvalsStand(ctx, c, row); err != nil {
+			return err
+		}
 		if err := c.setPhase(ctx, row, mailer.PhaseRunning, ""); err != nil {
 			return err
 		}
@@ -188,6 +183,9 @@ func (db *DB) Start(ctx context.Context, by mailer.Actor, campaign string, now b
 			}
 		default:
 			return standsAt(row, "start")
+		}
+		if err := db.approvalsStand(ctx, c, row); err != nil {
+			return err
 		}
 		if err := c.setPhase(ctx, row, mailer.PhaseRunning, ""); err != nil {
 			return err

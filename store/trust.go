@@ -9,6 +9,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
+	"oshirase/mailer"
 	"oshirase/store/seal"
 )
 
@@ -22,7 +23,7 @@ type trust struct {
 
 // mayClaim refuses a campaign that is not as the program wrote it, or that nobody
 // approved as it is; and everything where the ledger is an older one.
-func (db *DB) mayClaim(ctx context.Context, k campaignKey) error {
+func (db *DB) mayClaim(ctx context.Context, campaign string, k campaignKey) error {
 	t := &db.trust
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -37,8 +38,12 @@ func (db *DB) mayClaim(ctx context.Context, k campaignKey) error {
 		if err != nil || t.approved[k.num] == code {
 			return err
 		}
-		if err := db.approvalsStand(ctx, tx, k.num); err != nil {
+		row, err := findCampaign(ctx, tx, campaign)
+		if err != nil {
 			return err
+		}
+		if err := db.approvalsStand(ctx, tx, row); err != nil {
+			return mailer.NewError(mailer.ErrDamaged, "campaign.unapproved", "campaign", campaign, "cause", err)
 		}
 		if t.approved == nil {
 			t.approved = map[int64]seal.Code{}

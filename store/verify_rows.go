@@ -59,17 +59,22 @@ func (v *verifier) control(ctx context.Context) error {
 
 // approvals looks whether campaigns that may be sent were approved as they are.
 func (v *verifier) approvals(ctx context.Context) error {
-	var nums []struct {
-		Num int64
-		ID  string
-	}
-	if err := find(ctx, v.tx, &nums, `
-		SELECT num, id FROM campaign WHERE phase IN ('approved', 'scheduled', 'overdue', 'running', 'paused', 'finished') ORDER BY num`); err != nil {
+	var rows []campaignRow
+	if err := find(ctx, v.tx, &rows, selectCampaign+`
+		WHERE c.phase IN ('approved', 'scheduled', 'overdue', 'running', 'paused', 'finished') ORDER BY c.num`); err != nil {
 		return err
 	}
-	for _, c := range nums {
-		if err := v.r.approvalsStand(ctx, v.tx, c.Num); errors.Is(err, mailer.ErrDamaged) {
-			v.find("approval", "campaign "+c.ID, "its approvals do not bind what it says: %s", mailer.CodeOf(err))
+	for i := range rows {
+		s, err := v.r.standing(ctx, v.tx, &rows[i])
+		switch {
+		case err != nil:
+		case rows[i].Phase == mailer.PhaseFinished: // the policy may be another one since
+			err = s.CheckEach()
+		default:
+			err = s.Check()
+		}
+		if errors.Is(err, mailer.ErrDamaged) || errors.Is(err, mailer.ErrConflict) {
+			v.find("approval", "campaign "+rows[i].ID, "it is %s, and its approvals do not allow that: %s", rows[i].Phase, mailer.CodeOf(err))
 		} else if err != nil {
 			return err
 		}

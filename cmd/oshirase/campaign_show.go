@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -57,8 +56,8 @@ func (a *app) printCampaign(v *mailer.CampaignDetail) error {
 	t.add("送信時間帯", windowJapanese(window))
 	t.add("1時間あたり", paceJapanese(v.PerHour))
 	t.addKnown("照合値", v.Digest)
-	for _, ap := range v.Approvals {
-		t.add("承認", fmt.Sprintf("%s（%s件、%s）", ap.By, number(ap.Count), jst(ap.At)))
+	for i := range v.Approvals {
+		t.add("承認", approvalJapanese(&v.Approvals[i]))
 	}
 	for _, s := range mailer.States {
 		if n := v.Counts[s]; n > 0 {

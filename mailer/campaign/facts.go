@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"oshirase/mailer"
+	"oshirase/mailer/authority"
 )
 
 // Facts takes over what is known of incidents and merchants, and ends an incident.
@@ -14,6 +15,10 @@ type Facts struct {
 // Apply takes facts over: all, or none where one has an error. A change voids what
 // was checked or approved with the facts before.
 func (f *Facts) Apply(ctx context.Context, by mailer.Actor, incidents []mailer.Incident, merchants []mailer.Merchant) (mailer.ApplyResult, error) {
+	by, err := authority.May(ctx, f.Ledger, by, mailer.ActApply, "")
+	if err != nil {
+		return mailer.ApplyResult{}, err
+	}
 	return f.Ledger.Apply(ctx, by, incidents, merchants)
 }
 
@@ -22,6 +27,10 @@ func (f *Facts) Apply(ctx context.Context, by mailer.Actor, incidents []mailer.I
 func (f *Facts) Destroy(ctx context.Context, by mailer.Actor, d mailer.Destroy, confirm string) (mailer.Destroyed, error) {
 	if d.Incident != confirm {
 		return mailer.Destroyed{}, mailer.Invalid(NotConfirmed, "incident", d.Incident, "confirm", confirm)
+	}
+	by, err := authority.May(ctx, f.Ledger, by, mailer.ActDestroyKey, "")
+	if err != nil {
+		return mailer.Destroyed{}, err
 	}
 	return f.Ledger.DestroyKey(ctx, by, d)
 }

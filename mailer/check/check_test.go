@@ -97,7 +97,7 @@ func TestCheckFindsTheOneAmongMany(t *testing.T) {
 				t.Errorf("the rest is not counted: %v", res.Findings[len(res.Findings)-1])
 			}
 			w.Phase(id, mailer.PhaseDraft)
-			if _, _, err := w.DB.Approve(t.Context(), mailertest.Actor("佐藤"), id, res.Sendable, 1); !errors.Is(err, mailer.ErrConflict) {
+			if _, err := w.DB.Approve(t.Context(), mailertest.Actor("佐藤"), []string{id}, res.Sendable, mailertest.ByName(1), mailer.Signed{}); !errors.Is(err, mailer.ErrConflict) {
 				t.Errorf("approved: %v", err)
 			}
 		})

@@ -20,6 +20,8 @@ var areas = []map[mailer.Code]phrase{
 	enIntake,
 	enSend,
 	enSMTP,
+	enSSHSig,
+	enPerson,
 }
 
 // english has a phrase for every code that a package below cmd uses, and no other (a

@@ -29,6 +29,9 @@ var Tester = Actor("試験")
 // Actor is somebody who gave a name and proved nothing.
 func Actor(name string) mailer.Actor { return mailer.Actor{Name: name, Proof: mailer.ProofNone} }
 
+// ByName is the policy that so many names are enough.
+func ByName(people int) mailer.Policy { return mailer.Policy{People: people, Proof: mailer.PolicyName} }
+
 // Must ends the test where there is an error.
 func Must(t testing.TB, err error) {
 	t.Helper()
@@ -205,9 +208,9 @@ func (w *World) Started(c mailer.Campaign) string {
 	if res.Errors() > 0 {
 		w.T.Fatal(res.Findings)
 	}
-	_, ok, err := w.DB.Approve(w.T.Context(), Actor("佐藤"), id, res.Sendable, 1)
+	out, err := w.DB.Approve(w.T.Context(), Actor("佐藤"), []string{id}, res.Sendable, ByName(1), mailer.Signed{})
 	Must(w.T, err)
-	if !ok {
+	if !out[0].Approved {
 		w.T.Fatal("not approved")
 	}
 	Must(w.T, w.DB.Start(w.T.Context(), Tester, id, true))

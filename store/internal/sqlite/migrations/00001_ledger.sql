@@ -169,7 +169,8 @@ CREATE TABLE campaign (
   digest      TEXT    NOT NULL DEFAULT '',
   sendable    INTEGER NOT NULL DEFAULT 0,
   frozen_after INTEGER NOT NULL DEFAULT 0, -- the newest delivery before those that the check froze
-  last_id     INTEGER NOT NULL DEFAULT 0 -- recipients beyond this one came after the check
+  last_id     INTEGER NOT NULL DEFAULT 0, -- recipients beyond this one came after the check
+  check_id    TEXT    NOT NULL DEFAULT '' -- random, of the check that stands
 );
 CREATE INDEX campaign_population ON campaign (incident, merchant);
 CREATE INDEX campaign_phase ON campaign (phase);
@@ -184,35 +185,77 @@ CREATE TABLE finding (
   PRIMARY KEY (campaign, n)
 ) WITHOUT ROWID;
 
--- What approvers sign: the text that they read, of one check.
+-- What approvers sign: the text that they read, of one campaign or of several as they
+-- were checked.
 CREATE TABLE sheet (
   code BLOB, -- keyed; see store/code.go
-  num      INTEGER PRIMARY KEY,
-  campaign INTEGER NOT NULL REFERENCES campaign,
-  check_id TEXT    NOT NULL, -- random, of the check that it shows
-  digest   TEXT    NOT NULL,
-  text     TEXT    NOT NULL,
-  at       INTEGER NOT NULL
+  num  INTEGER PRIMARY KEY,
+  text TEXT    NOT NULL,
+  at   INTEGER NOT NULL
 );
-CREATE INDEX sheet_campaign ON sheet (campaign);
+CREATE TABLE sheet_campaign (
+  code BLOB, -- keyed; see store/code.go
+  sheet    INTEGER NOT NULL REFERENCES sheet,
+  campaign INTEGER NOT NULL REFERENCES campaign,
+  check_id TEXT    NOT NULL,
+  PRIMARY KEY (sheet, campaign)
+) WITHOUT ROWID;
+CREATE INDEX sheet_campaign_check ON sheet_campaign (campaign, check_id);
 
--- who is the name folded (width, case, blanks): one person cannot approve twice.
--- An approval that was voided stays, and does not count.
+-- who is the name folded as people read it: one person cannot approve twice. An
+-- approval that was voided stays, and does not count.
 CREATE TABLE approval (
   code BLOB, -- keyed; see store/code.go
-  num       INTEGER PRIMARY KEY,
-  campaign  INTEGER NOT NULL REFERENCES campaign,
-  who       TEXT    NOT NULL,
-  name      TEXT    NOT NULL,
-  proof     TEXT    NOT NULL,
-  count     INTEGER NOT NULL,
-  digest    TEXT    NOT NULL,
-  at        INTEGER NOT NULL,
-  sheet     INTEGER REFERENCES sheet,
-  signature TEXT,
-  voided_at INTEGER -- NULL: it stands
+  num        INTEGER PRIMARY KEY,
+  campaign   INTEGER NOT NULL REFERENCES campaign,
+  who        TEXT    NOT NULL,
+  name       TEXT    NOT NULL,
+  person     TEXT    NOT NULL, -- id; empty: none was registered
+  proof      TEXT    NOT NULL CHECK (proof IN ('os-user', 'none', 'ssh-key')),
+  count      INTEGER NOT NULL,
+  digest     TEXT    NOT NULL,
+  check_id   TEXT    NOT NULL,
+  at         INTEGER NOT NULL,
+  sheet      INTEGER REFERENCES sheet, -- NULL: no signature, and none was made
+  ssh_key    TEXT    NOT NULL DEFAULT '', -- that signed
+  signature  TEXT    NOT NULL DEFAULT '', -- armored
+  voided_at  INTEGER -- NULL: it stands
 );
 CREATE UNIQUE INDEX approval_stands ON approval (campaign, who) WHERE voided_at IS NULL;
+
+-- What it takes to approve: the last row is in force.
+CREATE TABLE policy (
+  code BLOB, -- keyed; see store/code.go
+  num               INTEGER PRIMARY KEY,
+  people            INTEGER NOT NULL CHECK (people > 0),
+  proof             TEXT    NOT NULL CHECK (proof IN ('signature', 'name')),
+  maker_may_approve INTEGER NOT NULL CHECK (maker_may_approve IN (0, 1)),
+  at                INTEGER NOT NULL
+);
+
+-- Changes of persons and policy, as they were proposed, and what approvers signed for
+-- them where they had to.
+CREATE TABLE amendment (
+  code BLOB, -- keyed; see store/code.go
+  num     INTEGER PRIMARY KEY,
+  id      TEXT    NOT NULL UNIQUE,
+  kind    TEXT    NOT NULL CHECK (kind IN ('add', 'replace', 'end', 'policy')),
+  body    TEXT    NOT NULL CHECK (json_valid(body)), -- a mailer.Member or mailer.Policy
+  text    TEXT    NOT NULL, -- what is signed; empty: nobody had to
+  who     TEXT    NOT NULL,
+  proof   TEXT    NOT NULL,
+  at      INTEGER NOT NULL,
+  done_at INTEGER -- NULL: it waits for signatures
+);
+CREATE TABLE consent (
+  code BLOB, -- keyed; see store/code.go
+  amendment INTEGER NOT NULL REFERENCES amendment,
+  person    TEXT    NOT NULL,
+  ssh_key   TEXT    NOT NULL,
+  signature TEXT    NOT NULL, -- armored
+  at        INTEGER NOT NULL,
+  PRIMARY KEY (amendment, person)
+) WITHOUT ROWID;
 
 -- AUTOINCREMENT: an id is never used again, since tokens that stand in envelope
 -- senders are made of it. A delivery is claimed (as people see it) while it is queued
@@ -410,7 +453,7 @@ CREATE TABLE act (
   id      INTEGER PRIMARY KEY AUTOINCREMENT,
   at      INTEGER NOT NULL,
   who     TEXT    NOT NULL, -- empty: the program
-  proof   TEXT    NOT NULL CHECK (proof IN ('program', 'os-user', 'none')),
+  proof   TEXT    NOT NULL CHECK (proof IN ('program', 'os-user', 'none', 'ssh-key')),
   action  TEXT    NOT NULL,
   subject TEXT    NOT NULL,
   detail  TEXT    NOT NULL,
