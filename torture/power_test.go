@@ -154,6 +154,12 @@ func (w *powered) left(files map[byte][]byte, senders int) (complaints []string)
 			w.t.Fatal(err)
 		}
 	}
+	if err := os.CopyFS(filepath.Join(c.dir, "keys"), os.DirFS(filepath.Join(w.dir, "keys"))); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := os.Chmod(filepath.Join(c.dir, "keys"), 0o700); err != nil {
+		w.t.Fatal(err)
+	}
 	w.disk.put(filepath.Join(c.dir, "oshirase.db"), files)
 	c.openDB()
 	defer c.db.Close()

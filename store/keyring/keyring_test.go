@@ -26,11 +26,11 @@ func script(t *testing.T, body string) *Command {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "keys.sh")
 	must(t, os.WriteFile(path, []byte("#!/bin/sh\n"+body), 0o700))
-	return NewCommand([]string{path, "a folder with blanks; $HOME"})
+	return NewCommand([]string{path, "a folder with blanks; $HOME"}, filepath.Dir(path))
 }
 
 const keeper = `
-dir=${0%/*}/kept
+dir=kept # beside the script
 mkdir -p "$dir"
 [ "$1" = 'a folder with blanks; $HOME' ] || exit 9
 case $2 in
@@ -206,7 +206,7 @@ func TestCommandFaults(t *testing.T) {
 			}
 		})
 	}
-	if _, err := NewCommand([]string{"/nowhere/keys"}).List(t.Context()); mailer.CodeOf(err) != "keyring.command" {
+	if _, err := NewCommand([]string{"/nowhere/keys"}, "").List(t.Context()); mailer.CodeOf(err) != "keyring.command" {
 		t.Errorf("no such program: %v", err)
 	}
 	// A put that was not kept is no put.
