@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -145,7 +146,14 @@ func (w *powered) left(files map[byte][]byte, senders int) (complaints []string)
 	defer os.RemoveAll(dir)
 	c := *w.world
 	c.dir, c.env = dir, nil
-	for _, name := range []string{"oshirase.toml", "master.key"} {
+	if err := os.Mkdir(filepath.Join(c.dir, "keys"), 0o700); err != nil {
+		w.t.Fatal(err)
+	}
+	keys, err := fs.Glob(os.DirFS(w.dir), "keys/*.key")
+	if err != nil || len(keys) == 0 {
+		w.t.Fatalf("keys of incidents: %v %v", keys, err)
+	}
+	for _, name := range append(keys, "oshirase.toml", "master.key") {
 		b, err := os.ReadFile(filepath.Join(w.dir, name))
 		if err != nil {
 			w.t.Fatal(err)
@@ -153,12 +161,6 @@ func (w *powered) left(files map[byte][]byte, senders int) (complaints []string)
 		if err := os.WriteFile(filepath.Join(c.dir, name), b, 0o600); err != nil {
 			w.t.Fatal(err)
 		}
-	}
-	if err := os.CopyFS(filepath.Join(c.dir, "keys"), os.DirFS(filepath.Join(w.dir, "keys"))); err != nil {
-		w.t.Fatal(err)
-	}
-	if err := os.Chmod(filepath.Join(c.dir, "keys"), 0o700); err != nil {
-		w.t.Fatal(err)
 	}
 	w.disk.put(filepath.Join(c.dir, "oshirase.db"), files)
 	c.openDB()

@@ -96,7 +96,7 @@ func (a *app) printRekeyed(res mailer.Rekeyed, to string, made bool) error {
 - 設定の [key] の file を %q にする（env を使う場合は、その値を変更する）
 - 動作中の serve などを再起動する
 - 新しいマスターキーの写しを、データベースとも鍵フォルダーとも別の場所に保管する
-- 以前のマスターキーは、変更前のバックアップが不要になった時点で廃棄する
+- 以前のマスターキーは、変更前のバックアップが不要になった時点で破棄する
 `, to)
 	return nil
 }

@@ -136,6 +136,22 @@ func TestFolderIsPrivate(t *testing.T) {
 	}
 }
 
+// TestFolderOfOthers: root uses no keys that somebody else could exchange.
+func TestFolderOfOthers(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root gives files away")
+	}
+	f := NewFolder(filepath.Join(t.TempDir(), "keys"))
+	must(t, f.Put(t.Context(), "a", []byte("x")))
+	for _, path := range []string{f.path, f.file("a")} {
+		must(t, os.Chown(path, 12345, -1))
+		if _, err := f.Get(t.Context(), "a"); mailer.CodeOf(err) != "keyring.owner" {
+			t.Errorf("%s: %v", path, err)
+		}
+		must(t, os.Chown(path, 0, -1))
+	}
+}
+
 // TestFolderOverwrites: the bytes of a key that is deleted, of what a crash left of
 // writing it, and of one that is replaced, are gone from where they stood.
 func TestFolderOverwrites(t *testing.T) {
