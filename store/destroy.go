@@ -31,6 +31,9 @@ func (db *DB) DestroyKey(ctx context.Context, by mailer.Actor, d mailer.Destroy)
 	defer unlock()
 	res.Incident = d.Incident
 	marked, keyID, err := db.markDestroyed(ctx, by, d)
+	if errors.Is(err, mailer.ErrNotFound) {
+		err = db.hasKeys(ctx, d.Incident, err)
+	}
 	if err != nil {
 		return res, err
 	}
@@ -123,6 +126,21 @@ func (db *DB) mayMark(ctx context.Context, key string, d mailer.Destroy) error {
 	return err
 }
 
+// hasKeys: an older database that was put back may not know an incident whose key is
+// there. Without one, unknown stands.
+func (db *DB) hasKeys(ctx context.Context, incident string, unknown error) error {
+	ours, _, err := db.ledgerKeys(ctx)
+	if err != nil {
+		return err
+	}
+	for _, v := range ours {
+		if v.Incident == incident {
+			return nil
+		}
+	}
+	return unknown
+}
+
 // deleted is what of an incident's keys is gone.
 type deleted struct{ keys, unreadable []string }
 
@@ -134,7 +152,10 @@ func (db *DB) deleteKeys(ctx context.Context, incident, keyID string) (gone dele
 	if err != nil {
 		return gone, nil, err
 	}
-	doomed := []string{keyID}
+	var doomed []string
+	if keyID != "" {
+		doomed = append(doomed, keyID)
+	}
 	for _, v := range ours {
 		if v.Key != keyID && v.Incident != incident {
 			continue

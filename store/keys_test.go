@@ -250,6 +250,23 @@ func TestDestroySearches(t *testing.T) {
 	}
 }
 
+// TestRekeyLeavesNothing: what the old master key opened stands nowhere any more.
+func TestRekeyLeavesNothing(t *testing.T) {
+	w := newWorking(t)
+	_, v := w.key()
+	var secret []byte
+	must(t, openSQL(t, w.options.Path).Get(&secret, `SELECT wrapped FROM secret`))
+	db := w.open()
+	if where := holding(w.files(), secret, v.Wraps[0].Sealed); len(where) != 2 {
+		t.Fatalf("before, they stand in %v", where)
+	}
+	_, err := db.Rekey(t.Context(), by, make([]byte, 32))
+	must(t, err)
+	if where := holding(w.files(), secret, v.Wraps[0].Sealed); len(where) > 0 {
+		t.Errorf("they stand in %v", where)
+	}
+}
+
 // TestSearchKeepsLocks: reading the files of the database does not make others take
 // the ledger for unused, which would cost it its log.
 func TestSearchKeepsLocks(t *testing.T) {

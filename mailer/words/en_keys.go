@@ -53,7 +53,7 @@ var enKeys = map[mailer.Code]phrase{
 		hint: "delete it there by hand, then run the same command again",
 	},
 	"destroy.log": {
-		text: "the key of incident {incident} is destroyed and nobody reads its personal data any more, but the log of the database could not be emptied: {cause}",
+		text: "the key of incident {incident} is destroyed and nobody reads its personal data any more; but {cause}",
 		hint: "end the programs that keep the database open for reading, then run the same command again",
 	},
 	"destroy.found": {

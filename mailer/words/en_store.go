@@ -22,7 +22,7 @@ var enStore = map[mailer.Code]phrase{
 		hint: "look at database in the config; a ledger is made by `oshirase apply`",
 	},
 	"ledger.readers": {
-		text: "the database is being read all the time: its log, where pages stand as they were before, could not be emptied",
+		text: "the log of the database, where pages stand as they were before, could not be emptied: somebody reads it all the time",
 		hint: "end the programs that keep the database open for reading, then run the command again",
 	},
 	"ledger.shown": {

@@ -143,6 +143,7 @@ func (s suite) TestKeyIsKeptFirst(t *testing.T) {
 		t.Errorf("keys without an incident %v %v", orphans, err)
 	}
 	e.apply()
+	ledger := e.value("pay").Ledger
 	if file := filepath.Base(e.keyFile("pay")); len(orphans) == 1 && file == orphans[0]+".key" {
 		t.Error("the key of the incident is the one that was left")
 	}
@@ -153,6 +154,15 @@ func (s suite) TestKeyIsKeptFirst(t *testing.T) {
 	if left, err := e.keys().List(ctx); err != nil || len(left) > 0 {
 		t.Errorf("left %v %v", left, err)
 	}
+	// One whose incident the ledger does not know goes by its name; there may be nothing
+	// of that name.
+	v := &keyring.Value{Key: "orphan", Ledger: ledger, Incident: "later", Wraps: []keyring.Wrap{{Master: "x", Sealed: []byte("x")}}}
+	must(t, e.keys().Put(ctx, v.Key, v.Text()))
+	if res := e.destroy("later"); len(res.Keys) != 1 {
+		t.Errorf("destroyed %+v", res)
+	}
+	_, err = e.DestroyKey(ctx, tester, mailer.Destroy{Incident: "later"})
+	wantErr(t, err, mailer.ErrNotFound, "later")
 	blocked := filepath.Join(filepath.Dir(e.path), "keys")
 	must(t, os.Chmod(blocked, 0o755))
 	_, err = e.Apply(ctx, tester, []mailer.Incident{incident("two")}, nil)
