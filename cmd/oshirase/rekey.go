@@ -85,10 +85,10 @@ func (a *app) printRekeyed(res mailer.Rekeyed, to string, made bool) error {
 		return a.printJSON(rekeyResult{File: to, Made: made, Master: res.To, Keys: res.Keys, Changed: res.Changed, Unreadable: res.Unreadable})
 	}
 	if !res.Changed {
-		a.printf("すべての鍵は、すでにマスターキー %s（%s）で保護されています。\n", res.To, to)
-	} else {
-		a.printf("マスターキーを %s（%s）に変更しました。対象の事案の鍵: %d\n", res.To, to, res.Keys)
+		a.printf("すべての鍵は、すでにマスターキー %s（%s）で保護されています。変更はありません。\n", res.To, to)
+		return nil
 	}
+	a.printf("マスターキーを %s（%s）に変更しました。対象の事案の鍵: %d\n", res.To, to, res.Keys)
 	if len(res.Unreadable) > 0 {
 		a.printf("変更できなかった鍵（どの事案にも属しません）: %s\n", strings.Join(res.Unreadable, ", "))
 	}
