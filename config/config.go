@@ -69,7 +69,7 @@ type Key struct {
 	Folder string `toml:"folder" json:"folder"`
 	// Command keeps the keys of the incidents instead of a folder: program and
 	// arguments, called without a shell with get ID, put ID, delete ID or list behind
-	// them; see docs/keys.md. Default: empty, the folder is used.
+	// them, in the folder of the config file; see docs/keys.md. Default: empty, the folder is used.
 	Command []string `toml:"command" json:"command"`
 }
 
@@ -369,12 +369,14 @@ func (c *Config) KeysPath() string { return c.Path(c.Key.Folder) }
 
 // KeyCommand is the command that keeps the incidents' keys; empty: a folder does. A
 // program that is a path is meant from the folder of the config file.
-func (c *Config) KeyCommand() []string {
+func (c *Config) KeyCommand() ([]string, error) {
 	argv := slices.Clone(c.Key.Command)
-	if len(argv) > 0 && strings.Contains(argv[0], "/") {
-		argv[0] = c.Path(argv[0])
+	if len(argv) == 0 || !strings.Contains(argv[0], "/") {
+		return argv, nil
 	}
-	return argv
+	var err error
+	argv[0], err = filepath.Abs(c.Path(argv[0]))
+	return argv, err
 }
 
 // Secrets are the environment variables that hold secrets.

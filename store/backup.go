@@ -157,11 +157,13 @@ func (db *DB) holdsDatabase(dir string, e fs.DirEntry) error {
 // place gives a file that is on disk its name, which nothing has yet.
 func place(tmp, path string) error {
 	err := os.Link(tmp, path)
-	if errors.Is(err, fs.ErrExist) {
-		return mailer.NewError(fs.ErrExist, "backup.exists", "path", path)
-	}
 	if err == nil {
 		err = os.Remove(tmp)
+	} else if _, there := os.Lstat(path); errors.Is(there, fs.ErrNotExist) {
+		err = os.Rename(tmp, path) // a file has but one name there, as on a memory stick
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return mailer.NewError(fs.ErrExist, "backup.exists", "path", path)
 	}
 	if err == nil {
 		err = syncFolder(filepath.Dir(path))

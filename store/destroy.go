@@ -31,6 +31,9 @@ func (db *DB) DestroyKey(ctx context.Context, by mailer.Actor, d mailer.Destroy)
 	defer unlock()
 	res.Incident = d.Incident
 	marked, keyID, err := db.markDestroyed(ctx, by, d)
+	if errors.Is(err, mailer.ErrNotFound) {
+		err = db.hasKeys(ctx, d.Incident, err)
+	}
 	if err != nil {
 		return res, err
 	}
@@ -76,11 +79,8 @@ func (db *DB) markDestroyed(ctx context.Context, by mailer.Actor, d mailer.Destr
 	if err := get(ctx, db.pool(), &in, row, d.Incident); err != nil {
 		return false, "", missing(err, "incident", d.Incident)
 	}
-	if !in.Destroyed.Valid {
-		// A keyring that lies elsewhere, or is not mounted, would keep the key.
-		if err := db.mayMark(ctx, in.KeyID, d); err != nil {
-			return false, "", err
-		}
+	if err := db.mayDestroy(ctx, in.KeyID, d, in.Destroyed.Valid); err != nil {
+		return false, "", err
 	}
 	err = db.write(ctx, func(c *change) error {
 		if err := get(ctx, c, &in, row, d.Incident); err != nil || in.Destroyed.Valid {
@@ -113,17 +113,33 @@ func (db *DB) markDestroyed(ctx context.Context, by mailer.Actor, d mailer.Destr
 	return marked, in.KeyID, nil
 }
 
-// mayMark refuses what could not be destroyed afterwards: the key must be there, or
-// known to be gone.
-func (db *DB) mayMark(ctx context.Context, key string, d mailer.Destroy) error {
+// mayDestroy refuses a key of another incident, to which a row that somebody changed
+// may lead, and one that is not there, unless it is known to be gone: a keyring that
+// lies elsewhere, or is not mounted, would keep it.
+func (db *DB) mayDestroy(ctx context.Context, key string, d mailer.Destroy, marked bool) error {
 	_, err := db.keyValue(ctx, key, d.Incident)
 	switch {
-	case errors.Is(err, mailer.ErrKeyMissing) && !d.KeyGone:
+	case errors.Is(err, mailer.ErrKeyMissing) && !marked && !d.KeyGone:
 		return mailer.NewError(mailer.ErrKeyMissing, "destroy.key-missing", "incident", d.Incident, "key", key)
-	case errors.Is(err, mailer.ErrKeyMissing), errors.Is(err, mailer.ErrDamaged), errors.Is(err, mailer.ErrConflict):
-		return nil // no use to anybody; what has its name goes too
+	case errors.Is(err, mailer.ErrKeyMissing), errors.Is(err, mailer.ErrDamaged):
+		return nil // what has its name goes, whatever is left of it
 	}
 	return err
+}
+
+// hasKeys: an older database that was put back may not know an incident whose key is
+// there. Without one, unknown stands.
+func (db *DB) hasKeys(ctx context.Context, incident string, unknown error) error {
+	ours, _, err := db.ledgerKeys(ctx)
+	if err != nil {
+		return err
+	}
+	for _, v := range ours {
+		if v.Incident == incident {
+			return nil
+		}
+	}
+	return unknown
 }
 
 // deleted is what of an incident's keys is gone.
@@ -137,7 +153,10 @@ func (db *DB) deleteKeys(ctx context.Context, incident, keyID string) (gone dele
 	if err != nil {
 		return gone, nil, err
 	}
-	doomed := []string{keyID}
+	var doomed []string
+	if keyID != "" {
+		doomed = append(doomed, keyID)
+	}
 	for _, v := range ours {
 		if v.Key != keyID && v.Incident != incident {
 			continue

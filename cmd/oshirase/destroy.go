@@ -86,9 +86,9 @@ func (a *app) printDestroyed(res mailer.Destroyed, by mailer.Actor) error {
 		})
 	}
 	if res.Again {
-		a.printf("事案 %s の鍵は、すでに廃棄されています。\n", res.Incident)
+		a.printf("事案 %s の鍵は、すでに破棄されています。\n", res.Incident)
 	} else {
-		a.printf("事案 %s の鍵を廃棄し、個人データを読み取れないようにしました。過去の写しからも読み取れません。\n", res.Incident)
+		a.printf("事案 %s の鍵を破棄し、個人データを読み取れないようにしました。過去の写しからも読み取れません。\n", res.Incident)
 	}
 	if res.Searched {
 		a.printf("データベースと記録ファイルを検索し、鍵が残っていないことを確認しました。\n")

@@ -85,10 +85,10 @@ func (a *app) printRekeyed(res mailer.Rekeyed, to string, made bool) error {
 		return a.printJSON(rekeyResult{File: to, Made: made, Master: res.To, Keys: res.Keys, Changed: res.Changed, Unreadable: res.Unreadable})
 	}
 	if !res.Changed {
-		a.printf("すべての鍵は、すでにマスターキー %s（%s）で保護されています。\n", res.To, to)
-	} else {
-		a.printf("マスターキーを %s（%s）に変更しました。対象の事案の鍵: %d\n", res.To, to, res.Keys)
+		a.printf("すべての鍵は、すでにマスターキー %s（%s）で保護されています。変更はありません。\n", res.To, to)
+		return nil
 	}
+	a.printf("マスターキーを %s（%s）に変更しました。対象の事案の鍵: %d\n", res.To, to, res.Keys)
 	if len(res.Unreadable) > 0 {
 		a.printf("変更できなかった鍵（どの事案にも属しません）: %s\n", strings.Join(res.Unreadable, ", "))
 	}
@@ -96,7 +96,7 @@ func (a *app) printRekeyed(res mailer.Rekeyed, to string, made bool) error {
 - 設定の [key] の file を %q にする（env を使う場合は、その値を変更する）
 - 動作中の serve などを再起動する
 - 新しいマスターキーの写しを、データベースとも鍵フォルダーとも別の場所に保管する
-- 以前のマスターキーは、変更前のバックアップが不要になった時点で廃棄する
+- 以前のマスターキーは、変更前のバックアップが不要になった時点で破棄する
 `, to)
 	return nil
 }

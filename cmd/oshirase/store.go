@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 
 	"oshirase/config"
@@ -79,16 +80,24 @@ func (a *app) storeOptions() (store.Options, error) {
 	if err != nil {
 		return store.Options{}, err
 	}
+	keys, err := keyringOf(cfg)
+	if err != nil {
+		return store.Options{}, err
+	}
 	return store.Options{
-		Path: cfg.DatabasePath(), MasterKey: key, Keys: keyringOf(cfg), Durability: cfg.Ledger.Durability,
+		Path: cfg.DatabasePath(), MasterKey: key, Keys: keys, Durability: cfg.Ledger.Durability,
 		Checkpoints: cfg.CheckpointPaths(), Random: a.random, Now: a.now, Logger: a.logger(),
 	}, nil
 }
 
 // keyringOf is where the config keeps the keys of the incidents.
-func keyringOf(cfg *config.Config) keyring.Keyring {
-	if argv := cfg.KeyCommand(); len(argv) > 0 {
-		return keyring.NewCommand(argv, cfg.Secrets()...)
+func keyringOf(cfg *config.Config) (keyring.Keyring, error) {
+	argv, err := cfg.KeyCommand()
+	if err != nil {
+		return nil, fmt.Errorf("key.command: %w", err)
 	}
-	return keyring.NewFolder(cfg.KeysPath())
+	if len(argv) > 0 {
+		return keyring.NewCommand(argv, cfg.Path("."), cfg.Secrets()...), nil
+	}
+	return keyring.NewFolder(cfg.KeysPath()), nil
 }

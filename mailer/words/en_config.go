@@ -42,7 +42,7 @@ var enConfig = map[mailer.Code]phrase{
 	"config.key-unset":      {"the environment variable {variable} is not set", "export {variable} with 32 bytes in base64 or hex"},
 	"config.key-variable":   {"{variable}: {cause}", "32 bytes in base64 or hex are wanted"},
 	"config.no-key-file":    {"there is no key file {file}", "restore the key from its copy; `oshirase init` makes one for a new installation"},
-	"config.key-unreadable": {"{cause}", "chown it to the user that runs this program, and chmod 600 {file}"},
+	"config.key-unreadable": {"{cause}", "chmod 600 {file}; it has to belong to the user that runs this program"},
 	"config.key-file":       {"{file}: {cause}", "the file holds 32 bytes in base64 or hex, and nothing else"},
 	"config.no-key-text":    {text: "not a key in base64 or hex"},
 	"config.key-size":       {text: "the key has {size} bytes, not {want}"},

@@ -16,7 +16,7 @@ var enKeys = map[mailer.Code]phrase{
 		hint: "chown {path} to the user that runs this program",
 	},
 	"keyring.shown":   {"{path} can be read or changed by others (mode {mode})", "chmod {right} {path}"},
-	"keyring.command": {"{command} {call}: {cause} {said}", "look at key.command in the config; docs/keys.md says how it is called"},
+	"keyring.command": {"{command} {call}: {cause}", "look at key.command in the config; docs/keys.md says how it is called"},
 	"keyring.slow":    {"{command} {call} did not end in time: {cause}", "run it by hand"},
 	"keyring.endless": {"{command} {call} prints without end", "run it by hand"},
 	"keyring.output":  {"the command does not give key {key} as it was given", "run it by hand; docs/keys.md says how it is called"},
@@ -49,7 +49,7 @@ var enKeys = map[mailer.Code]phrase{
 		hint: "delete it there by hand, then run the same command again",
 	},
 	"destroy.log": {
-		text: "the key of incident {incident} is destroyed and nobody reads its personal data any more, but the log of the database could not be emptied: {cause}",
+		text: "the key of incident {incident} is destroyed and nobody reads its personal data any more; but {cause}",
 		hint: "end the programs that keep the database open for reading, then run the same command again",
 	},
 	"destroy.found": {

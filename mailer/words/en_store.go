@@ -22,7 +22,7 @@ var enStore = map[mailer.Code]phrase{
 		hint: "look at database in the config; a ledger is made by `oshirase apply`",
 	},
 	"ledger.readers": {
-		text: "the database is being read all the time: its log, where pages stand as they were before, could not be emptied",
+		text: "the log of the database, where pages stand as they were before, could not be emptied: somebody reads it all the time",
 		hint: "end the programs that keep the database open for reading, then run the command again",
 	},
 	"ledger.shown": {
@@ -45,7 +45,7 @@ var enStore = map[mailer.Code]phrase{
 	},
 	"incident.wrong-key": {
 		text: "wrong master key: the key of incident {incident} is wrapped by master key {wants:or}, and {given} was given",
-		hint: "if `oshirase rekey` was cut off, run it again; else restore the key's file from the copy that belongs to this master key",
+		hint: "if `oshirase rekey` was cut off, or this database is older than it, run it again with the newer key's file; else restore the key's file from the copy that belongs to this master key",
 	},
 	"apply.id":            {text: "\"{id}\" is no id: use lower-case letters, digits and hyphens"},
 	"apply.exposure-gone": {text: "exposure {exposure} is gone from the facts, but recipients have it: put it back"},

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"slices"
@@ -27,15 +28,16 @@ import (
 // beginning of standard error is told.
 type Command struct {
 	argv []string
+	dir  string
 	// hidden are the names of environment variables that the command does not get.
 	hidden  []string
 	timeout time.Duration // of one call
 }
 
-// NewCommand is the keyring of a command. hidden are environment variables that it
-// must not see: the master key among them.
-func NewCommand(argv []string, hidden ...string) *Command {
-	return &Command{argv: argv, hidden: hidden, timeout: 30 * time.Second}
+// NewCommand is the keyring of a command that runs in a folder. hidden are environment
+// variables that it must not see: the master key among them.
+func NewCommand(argv []string, dir string, hidden ...string) *Command {
+	return &Command{argv: argv, dir: dir, hidden: hidden, timeout: 30 * time.Second}
 }
 
 var _ Keyring = (*Command)(nil)
@@ -131,7 +133,8 @@ func (c *Command) call(ctx context.Context, in []byte, args ...string) ([]byte, 
 	defer cancel()
 	cmd := exec.CommandContext(ctx, c.argv[0], append(slices.Clone(c.argv[1:]), args...)...)
 	stdout, stderr := bounded{most: maxOutput, cancel: cancel}, bounded{most: maxTold}
-	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.Env = bytes.NewReader(in), &stdout, &stderr, c.environment()
+	cmd.Dir, cmd.Env = c.dir, c.environment()
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(in), &stdout, &stderr
 	// A group of its own: what it started ends with it, and an interrupt at the
 	// terminal does not tear a put in two.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -147,7 +150,10 @@ func (c *Command) call(ctx context.Context, in []byte, args ...string) ([]byte, 
 	case ended && exit.ExitCode() == exitNoKey && len(args) > 1:
 		return nil, ErrNoKey
 	case err != nil:
-		return nil, mailer.NewError(nil, "keyring.command", "command", c.argv[0], "call", args[0], "said", printable(stderr.data), "cause", err)
+		if said := printable(stderr.data); said != "" {
+			err = fmt.Errorf("%w: %s", err, said)
+		}
+		return nil, mailer.NewError(nil, "keyring.command", "command", c.argv[0], "call", args[0], "cause", err)
 	}
 	return stdout.data, nil
 }
