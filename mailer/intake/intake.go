@@ -66,6 +66,9 @@ type Result struct {
 	Updated    int64     `json:"updated"`
 	Duplicates int64     `json:"duplicates"`
 	Rejected   int64     `json:"rejected"`
+	// Held is how many deliveries of campaigns that stand are held from now on: of people
+	// whom the list changed.
+	Held int64 `json:"held,omitempty"`
 	Errors     []Refusal `json:"errors"` // in the order of the rows
 	// ErrorsOmitted counts refused rows beyond those in Errors; all of them are in the
 	// errors file.
@@ -235,6 +238,7 @@ func (t *taking) read(ctx context.Context, by mailer.Actor) error {
 			}
 		},
 	}, t.next)
+	t.result.Held = res.Held
 	t.result.List, t.result.Imported, t.result.Updated, t.result.Duplicates = res.List, res.Imported, res.Updated, res.Duplicates
 	return err
 }
