@@ -177,6 +177,7 @@ type NoticeHistory struct {
 	Attempts   int         `json:"attempts"`
 	NextAt     time.Time   `json:"next_at,omitzero"`
 	Suppressed Suppression `json:"suppressed,omitempty"`
+	Held       Held        `json:"held,omitempty"` // why it is kept back, while queued
 	Events     []Event     `json:"events"`
 }
 

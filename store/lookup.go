@@ -236,9 +236,10 @@ func noticesTo(ctx context.Context, h handle, keys *seal.Keys, recipient int64) 
 		Attempts       int
 		NextAt         *int64 `db:"next_at"`
 		Suppressed     mailer.Suppression
+		Held           mailer.Held
 	}
 	if err := find(ctx, h, &rows, `
-		SELECT k.id AS campaign, k.name, k.stage, k.phase, d.id, `+claimedState+` AS state, d.attempts, d.next_at, d.suppressed
+		SELECT k.id AS campaign, k.name, k.stage, k.phase, d.id, `+claimedState+` AS state, d.attempts, d.next_at, d.suppressed, d.held
 		FROM delivery d JOIN campaign k ON k.num = d.campaign `+joinLeased+` WHERE d.recipient = ? ORDER BY d.id`, recipient); err != nil {
 		return nil, err
 	}
@@ -250,7 +251,7 @@ func noticesTo(ctx context.Context, h handle, keys *seal.Keys, recipient int64) 
 		}
 		out[i] = mailer.NoticeHistory{
 			Campaign: row.Campaign, Name: row.Name, Stage: row.Stage, Phase: row.Phase, State: row.State,
-			Attempts: row.Attempts, Suppressed: row.Suppressed, Events: ev,
+			Attempts: row.Attempts, Suppressed: row.Suppressed, Held: row.Held, Events: ev,
 		}
 		if row.NextAt != nil {
 			out[i].NextAt = time.UnixMilli(*row.NextAt).UTC()

@@ -158,11 +158,6 @@ func (db *DB) Resolve(ctx context.Context, by mailer.Actor, campaign string, as 
 		if n == 0 && ref != "" {
 			return mailer.NotFound("resolve.none", "campaign", row.ID, "ref", ref)
 		}
-		if as == mailer.StateQueued {
-			if err := c.holdRepeats(ctx, row); err != nil {
-				return err
-			}
-		}
 		if row.Phase == mailer.PhaseCancelled && as == mailer.StateQueued {
 			if err := c.cancelRest(ctx, row); err != nil {
 				return err

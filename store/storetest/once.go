@@ -182,6 +182,33 @@ func (s suite) TestOnceReturns(t *testing.T) {
 	}
 }
 
+// TestOnceDecided: who is given back by hand after another campaign has told them is not
+// told again.
+func (s suite) TestOnceDecided(t *testing.T) {
+	ctx := context.Background()
+	e := s.open(t)
+	e.apply()
+	rows := people(3)
+	e.load("shop", "list", rows)
+	first := e.create(mailer.Campaign{})
+	e.approve(first)
+	must(t, e.Start(ctx, tester, first, true))
+	rows[1].Name = "髙﨑 次子"
+	e.load("shop", "mended", rows)
+	e.send(first, mailer.StateAccepted)
+	second := e.create(mailer.Campaign{})
+	e.approve(second)
+	must(t, e.Start(ctx, tester, second, true))
+	if n := e.send(second, mailer.StateAccepted); n != 1 {
+		t.Errorf("the second campaign tells %d, want whom the first holds", n)
+	}
+	n, err := e.DecideHeld(ctx, tester, first, mailer.StateQueued, "")
+	if err != nil || n != 1 {
+		t.Fatal(n, err)
+	}
+	e.wantCounts(e.DB, first, mailer.Counts{mailer.StateAccepted: 2, mailer.StateSuppressed: 1})
+}
+
 // TestOnceApart: campaigns that do not tell the same wait for nobody.
 func (s suite) TestOnceApart(t *testing.T) {
 	ctx := context.Background()
