@@ -74,7 +74,6 @@ var enConfig = map[mailer.Code]phrase{
 	"config.no-relay":         {"there is no relay to send through", "add a [[relay]] with name and address"},
 	"config.idle-intents":     {text: "relay {relay}: intents is {intents}, but one message at a time is sent without chunking and pipelining"},
 	"config.plain-text":       {text: "relay {relay}: tls is none, but {address} is not this machine: notices travel unencrypted"},
-	"config.by-name":          {text: "approval.proof is name: whoever runs the program can approve in any name"},
 	"config.alone":            {text: "approval.people is 1: one person alone can send to everybody"},
 	"config.resend":           {text: "ledger.unknown is resend: after a crash a few people may get two copies"},
 	"config.durability":       {text: "ledger.durability is normal: after a power cut a few people may get two copies"},
