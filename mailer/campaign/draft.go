@@ -50,6 +50,9 @@ func (d *Draft) Validate() error {
 	if d.PerHour != nil && *d.PerHour < 0 {
 		return mailer.Invalid("campaign.per-hour", "per_hour", *d.PerHour)
 	}
+	if err := mailer.CheckLine("name", d.Name); err != nil {
+		return err
+	}
 	_, err := mailer.ParseWindow(d.Window)
 	return err
 }

@@ -136,7 +136,7 @@ func (d *Dialer) check() error {
 			return mailer.Invalid("smtp.times", "relay", d.Name)
 		}
 	}
-	if !heloName(d.EHLO) {
+	if !mailer.ValidHello(d.EHLO) {
 		return mailer.Invalid("smtp.ehlo", "relay", d.Name, "ehlo", d.EHLO)
 	}
 	switch d.TLS {
@@ -183,23 +183,6 @@ func tlsConfig(r RelayOptions, host string) (*tls.Config, error) {
 		cfg.RootCAs = pool
 	}
 	return cfg, nil
-}
-
-func heloName(s string) bool {
-	if strings.HasPrefix(s, "[") && strings.HasSuffix(s, "]") {
-		lit := s[1 : len(s)-1]
-		if v6, ok := strings.CutPrefix(lit, "IPv6:"); ok {
-			ip := net.ParseIP(v6)
-			return ip != nil && ip.To4() == nil
-		}
-		return net.ParseIP(lit).To4() != nil && !strings.Contains(lit, ":")
-	}
-	for _, label := range strings.Split(s, ".") {
-		if !hostLabel(label) {
-			return false
-		}
-	}
-	return len(s) <= 255
 }
 
 // Dial opens a connection, which is a *Conn. Where the relay refused us for good, be
