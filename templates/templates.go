@@ -34,7 +34,7 @@ var parts embed.FS
 
 // revision goes up whenever Go code of this package changes what a notice says;
 // the parts themselves are covered by their bytes.
-const revision = "1"
+const revision = "2"
 
 // Set holds the built-in parts. It is safe for concurrent use.
 type Set struct {

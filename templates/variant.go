@@ -74,8 +74,8 @@ func (t *Template) cutSlots(s *segment, b *base) error {
 func (s *segment) own(r *mailer.Recipient) (string, bool) {
 	switch s.slot {
 	case nameSlot:
-		name := strings.TrimSpace(r.Name)
-		if name == "" || strings.ContainsAny(name, "\r\n") || addressed(name) == name {
+		name := nameOf(r)
+		if name == "" || addressed(name) == name {
 			return "", false
 		}
 		return name, true
