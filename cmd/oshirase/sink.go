@@ -62,9 +62,9 @@ it with a summary. With --json the lines go to standard error.
 					return fmt.Errorf("make message directory: %w", err)
 				}
 			}
-			lines := a.stdout
+			lines := a.out()
 			if a.json {
-				lines = a.stderr
+				lines = a.err()
 			}
 			if !a.quiet {
 				o.OnMessage = sinkLines(lines, a.now)

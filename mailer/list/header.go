@@ -147,6 +147,19 @@ func readColumns(rec record, decode decodeFunc, overrides map[string]string) (*c
 	return c, c.check()
 }
 
+// errorsHeader reports whether a header is that of an errors file.
+func errorsHeader(fields [][]byte, decode decodeFunc) bool {
+	if len(fields) < 3 {
+		return false
+	}
+	for i, want := range []string{headerErrorRow, headerErrorColumn, headerErrorReason} {
+		if text, err := decode(nil, fields[i]); err != nil || trimBlanks(string(text)) != want {
+			return false
+		}
+	}
+	return true
+}
+
 // override places the columns that the operator named.
 func (c *columns) override(overrides map[string]string) (done [fieldCount]bool, err error) {
 	names := make([]string, 0, len(overrides))

@@ -63,6 +63,7 @@ type Reader struct {
 	shift     *shiftDetector
 	hash      hash.Hash
 	bom       bool
+	mended    bool // the list is an errors file of ours
 	crlf      bool
 	delim     byte
 	size      int64
@@ -179,6 +180,9 @@ func (r *Reader) readHeader() error {
 		if rec.bad != nil {
 			return mailer.Invalid("list.header-row", "row", rec.number, "cause", rec.bad)
 		}
+		if r.mended = errorsHeader(rec.fields, r.decoder()); r.mended {
+			unguard(rec.fields, r.decoder())
+		}
 		r.columns, err = readColumns(rec, r.decoder(), r.opt.Columns)
 		return err
 	}
@@ -208,6 +212,9 @@ func (r *Reader) Next() (mailer.Row, error) {
 		}
 		if blank(rec.fields) {
 			continue
+		}
+		if r.mended {
+			unguard(rec.fields, r.decoder())
 		}
 		row, rowErr := r.row(rec)
 		if rowErr == errBlankRow {
