@@ -47,6 +47,9 @@ type Options struct {
 	// ShiftThreshold is the share of shifted rows above which the list is
 	// refused at its end; 0 is DefaultShiftThreshold, a negative one never refuses.
 	ShiftThreshold float64
+	// TempDir is the folder for what does not fit into memory of an XLSX file, under a key
+	// that is in memory alone: one that only its owner reads. Empty is the system's own.
+	TempDir string
 	// KeepRaw keeps the cells of each row as the file has them, in Row.Raw, for who
 	// may refuse the row later (see Refuse). It costs a copy of each row.
 	KeepRaw bool
@@ -99,6 +102,9 @@ func Open(path string, opt Options) (*Reader, error) {
 	}
 	r := &Reader{opt: opt, file: f, hash: sha256.New()}
 	r.info.Name = filepath.Base(path)
+	if err := mailer.CheckLine("name", r.info.Name); err != nil {
+		return nil, errors.Join(fmt.Errorf("list: %w", err), f.Close())
+	}
 	if err := r.open(); err != nil {
 		_ = r.Close()
 		return nil, fmt.Errorf("list %s: %w", r.info.Name, err)
@@ -137,6 +143,9 @@ func (r *Reader) open() error {
 }
 
 func (r *Reader) openText() error {
+	if err := checkFirstLine(r.file); err != nil {
+		return err
+	}
 	enc, bom, err := chooseEncoding(r.file, r.opt.Encoding)
 	if err != nil {
 		return err
