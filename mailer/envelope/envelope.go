@@ -37,6 +37,14 @@ func New(m *mailer.Merchant) (Envelope, error) {
 	if e.bounceDomain == "" {
 		e.bounceDomain = from.Domain
 	}
+	// Facts are checked when they are read; a ledger may have older ones. That a sender
+	// cannot be written must not show with the first person.
+	if err := mailer.CheckDomain(e.bounceDomain); err != nil {
+		return Envelope{}, mailer.Invalid("envelope.bounce-domain", "merchant", m.ID, "cause", err)
+	}
+	if err := mailer.CheckLine("from_name", e.fromName); err != nil {
+		return Envelope{}, mailer.Invalid("envelope.from-name", "merchant", m.ID, "cause", err)
+	}
 	if e.charset == "" {
 		e.charset = mailer.CharsetUTF8
 	}

@@ -71,7 +71,7 @@ func packBook(t testing.TB, parts []bookPart) string {
 
 // readHostile reads a list to its end and says how it ended, how many rows there were,
 // and how much memory it took at most, in MB.
-func readHostile(t testing.TB, path string) (end error, rows, refused int, memory int64) {
+func readHostile(t testing.TB, path string) (rows, refused int, memory int64, end error) {
 	t.Helper()
 	runtime.GC()
 	var before, after runtime.MemStats
@@ -93,7 +93,7 @@ func readHostile(t testing.TB, path string) (end error, rows, refused int, memor
 		}
 	}
 	runtime.ReadMemStats(&after)
-	return err, rows, refused, int64(after.HeapSys+after.StackSys-before.HeapSys-before.StackSys) >> 20
+	return rows, refused, int64(after.HeapSys+after.StackSys-before.HeapSys-before.StackSys) >> 20, err
 }
 
 func row(n int, cells string) string { return fmt.Sprintf(`<row r="%d">%s</row>`, n, cells) }
@@ -145,7 +145,7 @@ func TestHostileXLSX(t *testing.T) {
 		"another encoding":             {plainBook(bookPart{head: `<?xml version="1.0" encoding="UTF-16"?>` + good + sheetTail}), "list.damaged-sheet"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			end, rows, _, memory := readHostile(t, packBook(t, tc.parts))
+			rows, _, memory, end := readHostile(t, packBook(t, tc.parts))
 			if tc.code == "" && (!errors.Is(end, io.EOF) || rows != 1) {
 				t.Errorf("%d rows, %v", rows, end)
 			}
@@ -165,7 +165,7 @@ func TestHostileArchive(t *testing.T) {
 	for i := range maxParts + 1 {
 		many = append(many, bookPart{name: fmt.Sprint(i)})
 	}
-	end, _, _, memory := readHostile(t, packBook(t, many))
+	_, _, memory, end := readHostile(t, packBook(t, many))
 	if mailer.CodeOf(end) != "list.parts" || memory > 64 {
 		t.Errorf("many parts: %v, %d MB", end, memory)
 	}
@@ -183,7 +183,7 @@ func TestHostileArchive(t *testing.T) {
 	} {
 		lie := bytes.Clone(b)
 		change(lie)
-		end, _, _, memory := readHostile(t, writeList(t, "a.xlsx", string(lie)))
+		_, _, memory, end := readHostile(t, writeList(t, "a.xlsx", string(lie)))
 		if end == nil || errors.Is(end, io.EOF) || memory > 64 {
 			t.Errorf("%s: %v, %d MB", name, end, memory)
 		}
@@ -197,7 +197,7 @@ func TestLongCells(t *testing.T) {
 		"in pieces": strings.Repeat("</t></is><is><t>字", 5000),
 	} {
 		path := packBook(t, plainBook(bookPart{head: sheetHead + row(1, text("email")+text("memo")) + row(2, text(s)+text("x")) + row(3, text("b@example.jp")+text(s)) + sheetTail}))
-		end, rows, refused, _ := readHostile(t, path)
+		rows, refused, _, end := readHostile(t, path)
 		if rows != 0 || refused != 2 {
 			t.Errorf("%s: %d rows, %d refused, %v", name, rows, refused, end)
 		}
@@ -221,7 +221,7 @@ func TestHostileCSV(t *testing.T) {
 		"an open quote":   {"email,memo\n" + strings.Repeat("\"x,y\n", 50_000), "", 50_000},
 	} {
 		path := writeList(t, "a.csv", tc.content)
-		end, _, refused, memory := readHostile(t, path)
+		_, refused, memory, end := readHostile(t, path)
 		if tc.code != "" && mailer.CodeOf(end) != tc.code || tc.code == "" && !errors.Is(end, io.EOF) || refused != tc.refused {
 			t.Errorf("%s: %d refused, %v", name, refused, end)
 		}
@@ -263,7 +263,7 @@ func FuzzSheet(f *testing.F) {
 	f.Add(sheetHead + row(1, `<c r="B1" t="s"><v>0</v></c><c t="e"><f>1/0</f><v>#DIV/0!</v></c>`))
 	f.Add(`<x:sheetData><x:row r="1"><x:c t="str"><x:v>email_x000D_</x:v></x:c></x:row></x:sheetData>`)
 	f.Fuzz(func(t *testing.T, sheet string) {
-		end, _, _, _ := readHostile(t, packBook(t, plainBook(bookPart{head: sheet}, bookPart{name: "xl/sharedStrings.xml", head: "<sst><si><t>a</t><rPh><t>b</t></rPh></si></sst>"})))
+		_, _, _, end := readHostile(t, packBook(t, plainBook(bookPart{head: sheet}, bookPart{name: "xl/sharedStrings.xml", head: "<sst><si><t>a</t><rPh><t>b</t></rPh></si></sst>"})))
 		if !errors.Is(end, io.EOF) && !errors.Is(end, mailer.ErrInvalid) {
 			t.Fatalf("ended by %v", end)
 		}
