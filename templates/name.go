@@ -101,7 +101,7 @@ var addressing = []string{
 
 var (
 	// domains of which the last label is one that people know, blanks or not.
-	knownDomain = regexp.MustCompile(`([\pL\pN]+)[.·•∙⋅・]+(com|net|org|info|biz|jp|cn|ru|io|cc|tk|ly|tv|top|xyz|shop|site|online|app|dev|link|click|club|live|store|tech|cloud|page|web|vip|icu|work|buzz|pw|ws|example|test|invalid|local|みんな|コム|ストア|クラウド)(?:[^\pL]|$)`)
+	knownDomain = regexp.MustCompile(`([\pL\pN]+)[.·•∙⋅・]+(com|net|org|info|biz|jp|cn|ru|io|cc|tk|ly|tv|top|xyz|shop|site|online|app|dev|link|click|club|live|store|tech|cloud|page|web|vip|icu|co|work|buzz|pw|ws|example|test|invalid|local|みんな|コム|ストア|クラウド)(?:[^\pL]|$)`)
 	// any other: two words of Latin, Greek or Cyrillic letters around a dot.
 	anyDomain = regexp.MustCompile(`([\pL\pN-]{2,})\.(?:[\p{Latin}\p{Greek}\p{Cyrillic}\pN-]{2,}\.)*[\p{Latin}\p{Greek}\p{Cyrillic}-]{2,}`)
 	dotted    = regexp.MustCompile(`(?:dot|ドット|どっと)(?:com|net|org|info|jp|コム|ネット)`)
@@ -109,6 +109,7 @@ var (
 	network   = regexp.MustCompile(`(?:^|[^\pN])\pN{1,3}(?:\.\pN{1,3}){3}(?:[^\pN]|$)`)
 	entity    = regexp.MustCompile(`&#?[0-9A-Za-z]{2,8};`)
 	brackets  = strings.NewReplacer("(", "", ")", "", "[", "", "]", "", "{", "", "}", "", "【", "", "】", "", "「", "", "」", "", "〔", "", "〕", "")
+	sure      = map[string]bool{"com": true, "net": true, "org": true, "info": true, "biz": true, "jp": true, "cn": true, "xyz": true, "example": true}
 	titles    = map[string]bool{
 		"dr": true, "mr": true, "mrs": true, "ms": true, "st": true, "ste": true, "prof": true, "jr": true, "sr": true, "rev": true, "hon": true,
 		"messrs": true, "mme": true, "mlle": true, "capt": true, "lt": true, "col": true, "gen": true, "md": true, "ph": true, "fr": true, "mt": true, "co": true, "inc": true, "ltd": true,
@@ -147,10 +148,13 @@ func speaks(s string) string {
 }
 
 // domain reports whether a pattern of domains matches elsewhere than behind a title or
-// an initial: Dr.Com, J.Link.
+// an initial: Dr.Com, J.Link. An initial is none before what no surname is (x.com), or
+// where a path follows (t.co/x).
 func domain(s string, pattern *regexp.Regexp) bool {
 	for _, m := range pattern.FindAllStringSubmatch(s, -1) {
-		if label := m[1]; utf8.RuneCountInString(label) > 1 && !titles[label] {
+		label := m[1]
+		initial := utf8.RuneCountInString(label) == 1
+		if !initial && !titles[label] || initial && len(m) > 2 && (sure[m[2]] || strings.HasSuffix(m[0], "/")) {
 			return true
 		}
 	}

@@ -15,7 +15,7 @@ func TestNoName(t *testing.T) {
 		"カード停止のお知らせ evil.example/pay", "https://evil.example", "hxxps://evil[.]example", "HTTP://EVIL", "h t t p : / / evil",
 		"evil.com", "ｅｖｉｌ．ｃｏｍ", "evil。com", "evil｡com", "evil․com", "evil .example", "evil. example / pay", "e v i l . c o m", "evil[.]com", "evil(.)com",
 		"evil・com", "evil·com", "evil dot com", "evil(dot)com", "evilドットコム", "еvil.com", "evil.соm", "例え.みんな", "例え。jp", "xn--r8jz45g.jp", "xn--evil-4sa",
-		"bank.evil.photography", "evil.com/1", "山田 evil.com", "www.evil", "192.0.2.1", "１９２．０．２．１", "//evil/x",
+		"bank.evil.photography", "evil.com/1", "山田 evil.com", "www.evil", "x.com", "t.co/x", "bit.ly/x", "youtu.be/x", "ｔ．ｃｏ／ｘ", "192.0.2.1", "１９２．０．２．１", "//evil/x",
 		"taro@example.jp", "ｔａｒｏ＠example", "0120-000-999", "０９０−００００−０００１", "〇一二〇ー一二三ー四五六", "至急 03 0000 0000",
 		"<b>山田</b>", "＜a href=x＞", "&lt;b&gt;", "山田\n様", "山田\u202e", "山\u200b田", "山田\u2028様",
 		"カードは止まりました。窓口へ", "当選！おめでとう！", "至急ご連絡を", "停止しました", "ク リ ッ ク", "パスワードを変更", "こちらへ",
@@ -39,7 +39,7 @@ func TestNoName(t *testing.T) {
 	}
 	for _, name := range []string{
 		"山田 太郎", "髙橋 﨑子", "𠮷野 家子", "葛\U000e0100城", "佐々木　一・二", "ジョン・スミス", "ﾔﾏﾀﾞ ﾀﾛｳ", "O'Brien, Jr.", "O’Brien", "J. R. Smith", "J.Smith", "St. John", "St.John",
-		"Dr. Com", "Dr.Link", "A.Li", "Smith, J.", "Müller-Lüdenscheidt", "Nguyễn Văn A", "Мария Иванова", "김민수", "Hideo Drechsler", "Hurley Curl", "Xavier",
+		"Dr. Com", "Dr.Link", "J.Link", "M.Page", "K.Co", "A.Li", "Smith, J.", "Müller-Lüdenscheidt", "Nguyễn Văn A", "Мария Иванова", "김민수", "Hideo Drechsler", "Hurley Curl", "Xavier",
 		"株式会社 山田.商店", "株式会社山田商店", "㈱山田", "モーニング隊。", "有限会社ワオ！", "A&B商事", "田中（旧姓 佐藤）", "山田太郎/花子", "利用者12345", "一二三 四五六", "〇", "お福", "くこ", "口野 至", "停 一郎",
 		"山田太郎様", "Maximilian Alexander von Habsburg-Lothringen the Younger of Ballindalloch Castle", "No. 5", "3.14",
 	} {
