@@ -34,6 +34,7 @@ var enConfig = map[mailer.Code]phrase{
 	"config.cron-zone":  {"{cron:q} names a time zone: schedules are always in Asia/Tokyo", `write minute, hour, day of month, month and day of week, such as "0 9 * * 1-5"`},
 	"config.cron-never": {"{cron:q} never comes", `write minute, hour, day of month, month and day of week, such as "0 9 * * 1-5"`},
 
+	"config.ehlo":                    {"{ehlo:q} is neither a host name nor an address in brackets", "write a name such as mail.example, or leave ehlo out"},
 	"config.address":                 {"{address:q} is not an address of a relay", "write HOST:PORT, such as mail.example:587"},
 	"config.certificate-without-tls": {"there is no certificate to verify without TLS", "leave out ca_file and server_name, or use TLS"},
 	"config.two-passwords":           {"there are two passwords", "keep one of password_file and password_env"},
