@@ -318,6 +318,7 @@ func (s suite) TestDestroyMissingKey(t *testing.T) {
 func (s suite) TestDestroyAnothers(t *testing.T) {
 	ctx := context.Background()
 	e := s.open(t)
+	e.damaged = true
 	e.apply()
 	_, err := e.Apply(ctx, tester, []mailer.Incident{incident("two")}, nil)
 	must(t, err)
