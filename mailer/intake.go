@@ -29,6 +29,9 @@ type ImportResult struct {
 	Updated    int64  // known recipients with a new exposure or a changed field
 	Duplicates int64  // known, nothing new
 	Rejected   int64
+	// Held is how many deliveries are held from now on, since what the list says of
+	// their people is not what was checked.
+	Held int64
 }
 
 // ListInfo is what is known of a list file once it has been read to its end.

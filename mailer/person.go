@@ -142,6 +142,10 @@ var may = map[Action][]Role{
 	ActLookUp:     {RoleOperator, RoleDesk, RoleAuditor},
 	ActDeliveries: {RoleOperator, RoleMerchant, RoleAuditor},
 	ActDestroyKey: {RoleAdmin},
+	ActRekey:      {RoleAdmin},
+	ActBackup:     {RoleAdmin, RoleOperator},
+	ActRestore:    {RoleAdmin},
+	ActVerify:     {RoleAdmin, RoleOperator, RoleApprover, RoleAuditor},
 	ActPerson:     {RoleAdmin},
 	ActConsent:    {RoleApprover},
 	ActPolicy:     {RoleAdmin},
@@ -152,10 +156,10 @@ var may = map[Action][]Role{
 
 // OfProgram are the actions that only follow from others, or that the program takes by
 // itself: no role is asked for them.
-var OfProgram = []Action{ActVoid, ActWake, ActFinish}
+var OfProgram = []Action{ActVoid, ActWake, ActFinish, ActEndChain}
 
 // proved are the actions for which a typed name is never enough, once there are members.
-var proved = []Action{ActApprove, ActDestroyKey, ActPerson, ActConsent, ActPolicy}
+var proved = []Action{ActApprove, ActDestroyKey, ActRekey, ActRestore, ActPerson, ActConsent, ActPolicy}
 
 // RolesFor are the roles that may do something, and whether they have to prove who they
 // are.

@@ -58,7 +58,7 @@ func (r *amendmentRow) amendment(ctx context.Context, h handle) (mailer.Amendmen
 func (db *DB) Amend(ctx context.Context, by mailer.Actor, a mailer.Amendment, wished mailer.Policy) (out mailer.Amendment, err error) {
 	defer db.explain(&err, "change persons")
 	err = db.write(ctx, func(c *change) error {
-		was, err := members(ctx, c)
+		was, err := c.db.members(ctx, c)
 		if err != nil {
 			return err
 		}
@@ -78,7 +78,7 @@ func (db *DB) Amend(ctx context.Context, by mailer.Actor, a mailer.Amendment, wi
 		a.By, a.Proof, a.At = by.Name, by.Proof, c.db.now().UTC()
 		now := memberOf(was, &a)
 		if !free && (a.Kind == mailer.AmendPolicy || a.Member.Is(mailer.RoleApprover) || now != nil && now.Is(mailer.RoleApprover)) {
-			p, err := policy(ctx, c)
+			p, err := c.db.policy(ctx, c)
 			if err != nil {
 				return err
 			}
@@ -116,7 +116,7 @@ func (db *DB) Consent(ctx context.Context, by mailer.Actor, id, signature string
 		if err != nil {
 			return err
 		}
-		was, err := members(ctx, c)
+		was, err := c.db.members(ctx, c)
 		if err != nil {
 			return err
 		}
@@ -168,6 +168,7 @@ func (c *change) addConsent(ctx context.Context, by mailer.Actor, row *amendment
 	if err != nil {
 		return err
 	}
+	c.made("consent", `amendment = ? AND person = ? AND ssh_key = ?`, row.Num, by.ID, members[i].Key)
 	if !slices.Contains(a.Signed, by.ID) {
 		a.Signed = append(a.Signed, by.ID)
 	}
@@ -180,7 +181,7 @@ func (c *change) takeEffect(ctx context.Context, by mailer.Actor, row *amendment
 	if err := c.settleAmendment(ctx, a, was); err != nil {
 		return err
 	}
-	p, err := policy(ctx, c)
+	p, err := c.db.policy(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -225,16 +226,20 @@ func (c *change) addAmendment(ctx context.Context, a *mailer.Amendment) (*amendm
 	row := &amendmentRow{ID: a.ID, Kind: a.Kind, Body: string(body), Text: a.Text, Who: a.By, Proof: a.Proof, At: a.At.UnixMilli()}
 	err = get(ctx, c, &row.Num, `INSERT INTO amendment (id, kind, body, text, who, proof, at) VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING num`,
 		row.ID, string(row.Kind), row.Body, row.Text, row.Who, string(row.Proof), row.At)
+	c.made("amendment", `num = ?`, row.Num)
 	return row, err
 }
 
 // fulfil has a change take effect.
 func (c *change) fulfil(ctx context.Context, by mailer.Actor, row *amendmentRow, a *mailer.Amendment) error {
+	if err := c.touch(ctx, "amendment", `num = ?`, row.Num); err != nil {
+		return err
+	}
 	if _, err := do(ctx, c, `UPDATE amendment SET done_at = ? WHERE num = ?`, c.db.now().UnixMilli(), row.Num); err != nil {
 		return err
 	}
 	if a.Kind == mailer.AmendPolicy {
-		now, err := policy(ctx, c)
+		now, err := c.db.policy(ctx, c)
 		if err != nil || now == *a.Policy {
 			return err
 		}

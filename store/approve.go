@@ -76,7 +76,7 @@ func approvable(ctx context.Context, h handle, campaigns []string, count int64) 
 
 func (c *change) approve(ctx context.Context, by mailer.Actor, row *campaignRow, g approval.Given) (mailer.Approved, error) {
 	g.Count, g.Digest, g.CheckID = row.Sendable, row.Digest, row.CheckID
-	s, err := standing(ctx, c, row)
+	s, err := c.db.standing(ctx, c, row)
 	if err != nil {
 		return mailer.Approved{}, err
 	}
@@ -126,16 +126,29 @@ func (c *change) sheetOf(ctx context.Context, row *campaignRow, g *approval.Give
 
 // addApproval writes an approval, as the only one who does.
 func (c *change) addApproval(ctx context.Context, campaign int64, g *approval.Given, sheet sql.NullInt64) error {
-	_, err := do(ctx, c, `INSERT INTO approval (campaign, who, name, person, proof, count, digest, check_id, at, sheet, ssh_key, signature)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	var num int64
+	err := get(ctx, c, &num, `INSERT INTO approval (campaign, who, name, person, proof, count, digest, check_id, at, sheet, ssh_key, signature)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING num`,
 		campaign, g.Who, g.Name, g.Person, string(g.Proof), g.Count, g.Digest, g.CheckID, g.At.UnixMilli(), sheet, g.Key, g.Signature)
+	c.made("approval", `num = ?`, num)
 	return err
 }
 
 // voidApprovals ends the approvals of a campaign, as the only one who changes any.
 func (c *change) voidApprovals(ctx context.Context, campaign int64) error {
-	_, err := do(ctx, c, `UPDATE approval SET voided_at = ? WHERE campaign = ? AND voided_at IS NULL`, c.db.now().UnixMilli(), campaign)
-	return err
+	var standing []int64
+	if err := find(ctx, c, &standing, `SELECT num FROM approval WHERE campaign = ? AND voided_at IS NULL`, campaign); err != nil {
+		return err
+	}
+	for _, num := range standing {
+		if err := c.touch(ctx, "approval", `num = ?`, num); err != nil {
+			return err
+		}
+		if _, err := do(ctx, c, `UPDATE approval SET voided_at = ? WHERE num = ?`, c.db.now().UnixMilli(), num); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // approvals reads those of a campaign that were not voided, oldest first. Whoever reads
@@ -175,17 +188,28 @@ func approvals(ctx context.Context, h handle, campaign int64) ([]approval.Given,
 	return out, nil
 }
 
-// standing is all on which it depends whether a campaign is approved.
-func standing(ctx context.Context, h handle, row *campaignRow) (*approval.Standing, error) {
+// standing is all on which it depends whether a campaign is approved. It must be as the
+// program wrote it.
+func (r *Reader) standing(ctx context.Context, h handle, row *campaignRow) (*approval.Standing, error) {
+	for _, of := range []struct{ table, where string }{
+		{"campaign", `num = ?`},
+		{"approval", `campaign = ?`},
+		{"sheet_campaign", `campaign = ?`},
+		{"sheet", `num IN (SELECT sheet FROM sheet_campaign WHERE campaign = ?)`},
+	} {
+		if err := r.provedAll(ctx, h, of.table, of.where, row.Num); err != nil {
+			return nil, err
+		}
+	}
 	s := &approval.Standing{Campaign: row.ID, CheckID: row.CheckID, Digest: row.Digest, Count: row.Sendable}
 	var err error
-	if s.Policy, err = policy(ctx, h); err != nil {
+	if s.Policy, err = r.policy(ctx, h); err != nil {
 		return nil, err
 	}
 	if s.Given, err = approvals(ctx, h, row.Num); err != nil {
 		return nil, err
 	}
-	if s.Members, err = members(ctx, h); err != nil {
+	if s.Members, err = r.members(ctx, h); err != nil {
 		return nil, err
 	}
 	var made []struct {
@@ -213,12 +237,12 @@ func (r *Reader) ApprovalsStand(ctx context.Context, campaign string) (err error
 		if err != nil {
 			return err
 		}
-		return approvalsStand(ctx, tx, row)
+		return r.approvalsStand(ctx, tx, row)
 	})
 }
 
-func approvalsStand(ctx context.Context, h handle, row *campaignRow) error {
-	s, err := standing(ctx, h, row)
+func (r *Reader) approvalsStand(ctx context.Context, h handle, row *campaignRow) error {
+	s, err := r.standing(ctx, h, row)
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,9 @@ type campaignRow struct {
 	MerchantNum int64  `db:"merchant"`
 	Incident    string `db:"incident_id"`
 	Merchant    string `db:"merchant_id"`
+	Channel     string
 	Stage       string
+	Cause       string
 	Exposures   string
 	Certainty   string
 	At          sql.NullInt64
@@ -35,12 +37,13 @@ type campaignRow struct {
 	Digest      string
 	Sendable    int64
 	Revision    int64
+	LastID      int64  `db:"last_id"`
 	CheckID     string `db:"check_id"`
 }
 
 const selectCampaign = `
-	SELECT c.num, c.id, c.name, c.incident, c.merchant, i.id AS incident_id, m.id AS merchant_id, c.stage, c.exposures,
-	       c.certainty, c.at, c.hours, c.days, c.per_hour, c.phase, c.reason, c.created_at, c.digest, c.sendable, c.revision, c.check_id
+	SELECT c.num, c.id, c.name, c.incident, c.merchant, i.id AS incident_id, m.id AS merchant_id, c.channel, c.stage, c.cause,
+	       c.exposures, c.certainty, c.at, c.hours, c.days, c.per_hour, c.phase, c.reason, c.created_at, c.digest, c.sendable, c.revision, c.last_id, c.check_id
 	FROM campaign c JOIN incident i ON i.num = c.incident JOIN merchant m ON m.num = c.merchant `
 
 func (r *campaignRow) campaign() (mailer.Campaign, error) {
@@ -49,7 +52,7 @@ func (r *campaignRow) campaign() (mailer.Campaign, error) {
 		return mailer.Campaign{}, err
 	}
 	return mailer.Campaign{
-		ID: r.ID, Name: r.Name, Incident: r.Incident, Merchant: r.Merchant, Stage: mailer.Stage(r.Stage),
+		ID: r.ID, Name: r.Name, Incident: r.Incident, Merchant: r.Merchant, Stage: mailer.Stage(r.Stage), Cause: r.Cause,
 		Exposures: exposures, Certainty: mailer.Certainty(r.Certainty), At: fromMS(r.At),
 		Window: mailer.WindowSpec{Hours: r.Hours, Days: r.Days}, PerHour: r.PerHour, Phase: r.Phase, Reason: r.Reason,
 		CreatedAt: time.UnixMilli(r.CreatedAt).UTC(), Digest: r.Digest,
@@ -122,12 +125,13 @@ func (c *change) insertCampaign(ctx context.Context, id string, camp *mailer.Cam
 	}
 	var num int64
 	if err := get(ctx, c, &num, `
-		INSERT INTO campaign (id, name, incident, merchant, stage, exposures, certainty, at, hours, days, per_hour, phase, created_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'draft', ?) RETURNING num`,
-		id, camp.Name, incident, merchant, string(camp.Stage), stringArray(camp.Exposures), string(camp.Certainty), ms(camp.At),
+		INSERT INTO campaign (id, name, incident, merchant, stage, cause, exposures, certainty, at, hours, days, per_hour, phase, created_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'draft', ?) RETURNING num`,
+		id, camp.Name, incident, merchant, string(camp.Stage), camp.Cause, stringArray(camp.Exposures), string(camp.Certainty), ms(camp.At),
 		camp.Window.Hours, camp.Window.Days, camp.PerHour, c.db.now().UnixMilli()); err != nil {
 		return err
 	}
+	c.made("campaign", `num = ?`, num)
 	return zeroCounts(ctx, c, num)
 }
 

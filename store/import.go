@@ -2,11 +2,11 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"runtime"
 	"slices"
 	"strconv"
@@ -24,8 +24,8 @@ const (
 )
 
 // Import takes a list in, in one transaction: with any error, or ctx cancelled,
-// nothing remains. rows ends with io.EOF. An import that changes anything voids
-// the campaigns of that incident and merchant that were checked before.
+// nothing remains. rows ends with io.EOF. It voids nothing: of people who change, what
+// campaigns that were checked would still send is held.
 func (db *DB) Import(ctx context.Context, by mailer.Actor, o mailer.Import, rows func() (mailer.Row, error)) (res mailer.ImportResult, err error) {
 	defer db.explain(&err, "import list")
 	errDry := errors.New("dry run")
@@ -79,19 +79,25 @@ type importer struct {
 	nextID  int64
 	seen    bitmap // recipients before firstID that this list has named
 	sealer  *seal.Sealer
-	touched map[int64]bool // exposures of the people who came or changed
-	res     mailer.ImportResult
-	bulk    *bulk // while the indexes are dropped
-	sorted  bool  // they were dropped, and stand again
+	// people and exposed are the sums of the population: see there.
+	people, exposed seal.Sum
+	// standing are the campaigns that were checked before and have not ended.
+	standing []campaignRow
+	res      mailer.ImportResult
+	bulk     *bulk // while the indexes are dropped
+	sorted   bool  // they were dropped, and stand again
 }
 
 func (c *change) newImporter(ctx context.Context, by mailer.Actor, o *mailer.Import) (*importer, error) {
-	im := &importer{change: c, o: o, by: by, touched: map[int64]bool{}}
+	im := &importer{change: c, o: o, by: by}
 	var err error
 	if im.incident, im.merchant, err = population(ctx, c, o.Incident, o.Merchant); err != nil {
 		return nil, err
 	}
 	if im.keys, err = c.db.incidentKeys(ctx, c, im.incident); err != nil {
+		return nil, err
+	}
+	if err := im.findStanding(ctx); err != nil {
 		return nil, err
 	}
 	exposures, err := exposuresOf(ctx, c, im.incident)
@@ -101,6 +107,9 @@ func (c *change) newImporter(ctx context.Context, by mailer.Actor, o *mailer.Imp
 	im.exposures = make(map[string]int64, len(exposures))
 	for _, e := range exposures {
 		im.exposures[e.ID] = e.Num
+	}
+	if im.people, im.exposed, err = sums(ctx, c, im.incident, im.merchant); err != nil {
+		return nil, err
 	}
 	if err := get(ctx, c, &im.firstID, `SELECT coalesce(max(id), 0) + 1 FROM recipient`); err != nil {
 		return nil, err
@@ -113,6 +122,7 @@ func (c *change) newImporter(ctx context.Context, by mailer.Actor, o *mailer.Imp
 	err = get(ctx, c, &im.list, `
 		INSERT INTO list (id, incident, merchant, name, size, info, encoding, rows, imported, updated, duplicates, rejected, revision, first_id, at)
 		VALUES (?, ?, ?, '', 0, '{}', '', 0, 0, 0, 0, 0, 0, ?, ?) RETURNING num`, im.res.List, im.incident, im.merchant, im.firstID, c.db.now().UnixMilli())
+	c.made("list", `num = ?`, im.list)
 	return im, err
 }
 
@@ -133,7 +143,8 @@ type part struct {
 	sealed [][]byte
 
 	// of the SQL stage
-	fresh []int // rows not rejected outright; then those that made a recipient
+	fresh []int       // rows not rejected outright; then those that made a recipient
+	codes []seal.Code // of these
 	toAdd []engine.Recipient
 
 	rejects []reject
@@ -293,7 +304,7 @@ func orNull(key int64) any {
 	return key
 }
 
-// finish fills in the list row, and voids what was checked without these people.
+// finish fills in the list row.
 func (im *importer) finish(ctx context.Context) (mailer.ImportResult, error) {
 	if err := im.endBulk(ctx); err != nil {
 		return im.res, err
@@ -324,16 +335,14 @@ func (im *importer) finish(ctx context.Context) (mailer.ImportResult, error) {
 	if err := im.describe(ctx, &info, sum); err != nil {
 		return *res, err
 	}
-	if err := im.record(ctx); err != nil || res.Imported+res.Updated == 0 {
-		return *res, err
-	}
-	// A campaign that selects other exposures than those of the people who came or
-	// changed has the recipients that it had.
-	return *res, im.voidTouched(ctx)
+	return *res, im.record(ctx)
 }
 
 func (im *importer) record(ctx context.Context) error {
 	detail := fmt.Sprintf("incident %s, merchant %s, %d rows, %d imported, %d updated", im.o.Incident, im.o.Merchant, im.res.Rows, im.res.Imported, im.res.Updated)
+	if im.res.Held > 0 {
+		detail += fmt.Sprintf(", %d held", im.res.Held)
+	}
 	return im.act(ctx, im.by, mailer.ActImport, im.res.List, detail)
 }
 
@@ -351,15 +360,22 @@ func (im *importer) describe(ctx context.Context, info *mailer.ListInfo, sum []b
 	if err != nil {
 		return err
 	}
+	err = im.touch(ctx, "population", `incident = ? AND merchant = ?`, im.incident, im.merchant)
+	if errors.Is(err, sql.ErrNoRows) {
+		im.made("population", `incident = ? AND merchant = ?`, im.incident, im.merchant)
+	} else if err != nil {
+		return err
+	}
 	step := 0
 	if res.Imported+res.Updated > 0 {
 		step = 1
 	}
 	var revision int64
 	if err := get(ctx, im, &revision, `
-		INSERT INTO population (incident, merchant, recipients) VALUES (?, ?, ?)
-		ON CONFLICT (incident, merchant) DO UPDATE SET revision = population.revision + ?, recipients = population.recipients + excluded.recipients
-		RETURNING revision`, im.incident, im.merchant, res.Imported, step); err != nil {
+		INSERT INTO population (incident, merchant, recipients, people, exposed) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT (incident, merchant) DO UPDATE SET revision = population.revision + ?, recipients = population.recipients + excluded.recipients,
+		people = excluded.people, exposed = excluded.exposed
+		RETURNING revision`, im.incident, im.merchant, res.Imported, im.people[:], im.exposed[:], step); err != nil {
 		return err
 	}
 	_, err = do(ctx, im, `
@@ -369,21 +385,19 @@ func (im *importer) describe(ctx context.Context, info *mailer.ListInfo, sum []b
 	return err
 }
 
-func listAAD(list int64) string { return "list v1\x00" + strconv.FormatInt(list, 10) }
-
-// voidTouched voids the campaigns that select an exposure of the people who came or
-// changed.
-func (im *importer) voidTouched(ctx context.Context) error {
-	cond, arg := im.db.eng.In("num", slices.Collect(maps.Keys(im.touched)))
-	var ids []string
-	if err := find(ctx, im, &ids, `SELECT id FROM exposure WHERE `+cond, arg); err != nil {
-		return err
+// sums are those of a population; zero where there is none yet.
+func sums(ctx context.Context, h handle, incident, merchant int64) (people, exposed seal.Sum, err error) {
+	var row struct{ People, Exposed []byte }
+	err = get(ctx, h, &row, `SELECT people, exposed FROM population WHERE incident = ? AND merchant = ?`, incident, merchant)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
 	}
-	return im.voidIf(ctx, im.by, "list changed since the check", func(row *campaignRow) (bool, error) {
-		selected, err := parseStrings(row.Exposures)
-		return len(selected) == 0 || slices.ContainsFunc(selected, func(id string) bool { return slices.Contains(ids, id) }), err
-	}, `c.incident = ? AND c.merchant = ?`, im.incident, im.merchant)
+	copy(people[:], row.People)
+	copy(exposed[:], row.Exposed)
+	return people, exposed, err
 }
+
+func listAAD(list int64) string { return "list v1\x00" + strconv.FormatInt(list, 10) }
 
 // bitmap is a set of small numbers.
 type bitmap []uint64

@@ -21,8 +21,11 @@ type memberRow struct {
 }
 
 // members reads everybody who may act or ever might, oldest first: whoever reads the
-// table does it here.
-func members(ctx context.Context, h handle) ([]mailer.Member, error) {
+// table does it here. They must be as the program wrote them.
+func (r *Reader) members(ctx context.Context, h handle) ([]mailer.Member, error) {
+	if err := r.provedAll(ctx, h, "person", `num > 0`); err != nil {
+		return nil, err
+	}
 	var rows []memberRow
 	if err := find(ctx, h, &rows, `SELECT num, id, name, roles, merchants, ssh_key, os_user, valid_from, valid_until FROM person ORDER BY num`); err != nil {
 		return nil, err
@@ -63,24 +66,30 @@ func (c *change) addMember(ctx context.Context, m *mailer.Member) error {
 	if err != nil {
 		return err
 	}
-	_, err = do(ctx, c, `INSERT INTO person (id, name, roles, merchants, ssh_key, os_user, valid_from) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+	var num int64
+	err = get(ctx, c, &num, `INSERT INTO person (id, name, roles, merchants, ssh_key, os_user, valid_from) VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING num`,
 		m.ID, m.Name, string(roles), stringArray(m.Merchants), m.Key, m.OSUser, c.db.now().UnixMilli())
+	c.made("person", `num = ?`, num)
 	return err
 }
 
 // endMember ends the row of a person that is valid, as the only one who changes one.
 func (c *change) endMember(ctx context.Context, id string) error {
-	n, err := do(ctx, c, `UPDATE person SET valid_until = ? WHERE id = ? AND valid_until IS NULL`, c.db.now().UnixMilli(), id)
-	if err == nil && n == 0 {
-		err = mailer.NotFound("ledger.not-found", "what", "person", "id", id)
+	var num int64
+	if err := get(ctx, c, &num, `SELECT num FROM person WHERE id = ? AND valid_until IS NULL`, id); err != nil {
+		return missing(err, "person", id)
 	}
+	if err := c.touch(ctx, "person", `num = ?`, num); err != nil {
+		return err
+	}
+	_, err := do(ctx, c, `UPDATE person SET valid_until = ? WHERE num = ?`, c.db.now().UnixMilli(), num)
 	return err
 }
 
 // Members has everybody who may act or ever might, oldest first; empty: names are free.
 func (r *Reader) Members(ctx context.Context) (all []mailer.Member, err error) {
 	defer r.explain(&err, "find persons")
-	return members(ctx, r.pool())
+	return r.members(ctx, r.pool())
 }
 
 // valid are those of the members who may act now.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -45,6 +46,9 @@ func (c *change) setPhase(ctx context.Context, row *campaignRow, to mailer.Phase
 	if !slices.Contains(phases[row.Phase], to) {
 		return mailer.Conflict("campaign.becomes", "campaign", row.ID, "phase", row.Phase, "to", to)
 	}
+	if err := c.touch(ctx, "campaign", `num = ?`, row.Num); err != nil && (to != mailer.PhasePaused || !errors.Is(err, mailer.ErrDamaged)) {
+		return err // whatever somebody did to it, it can be stopped; that does not make it good
+	}
 	set := `phase = ?, reason = ?`
 	args := []any{string(to), reason}
 	now := c.db.now().UnixMilli()
@@ -70,7 +74,7 @@ func (c *change) setPhase(ctx context.Context, row *campaignRow, to mailer.Phase
 		return err
 	}
 	row.Phase, row.Reason = to, reason
-	return nil
+	return c.holdRepeats(ctx, row)
 }
 
 // toDraft voids a campaign: what was checked and approved no longer stands. The
@@ -157,7 +161,7 @@ func (db *DB) Resume(ctx context.Context, by mailer.Actor, campaign string) erro
 		if row.Phase != mailer.PhasePaused {
 			return standsAt(row, "resume")
 		}
-		if err := approvalsStand(ctx, c, row); err != nil {
+		if err := db.approvalsStand(ctx, c, row); err != nil {
 			return err
 		}
 		if err := c.setPhase(ctx, row, mailer.PhaseRunning, ""); err != nil {
@@ -180,7 +184,7 @@ func (db *DB) Start(ctx context.Context, by mailer.Actor, campaign string, now b
 		default:
 			return standsAt(row, "start")
 		}
-		if err := approvalsStand(ctx, c, row); err != nil {
+		if err := db.approvalsStand(ctx, c, row); err != nil {
 			return err
 		}
 		if err := c.setPhase(ctx, row, mailer.PhaseRunning, ""); err != nil {
@@ -215,6 +219,9 @@ func (c *change) cancelRest(ctx context.Context, row *campaignRow) error {
 		if _, err := c.moveAll(ctx, row, m, ""); err != nil {
 			return err
 		}
+	}
+	if _, err := do(ctx, c, `UPDATE delivery SET held = '' WHERE campaign = ? AND held <> ''`, row.Num); err != nil {
+		return err
 	}
 	// What a worker holds is empty now, and goes when the worker gives it back.
 	_, err := do(ctx, c, `DELETE FROM chunk WHERE campaign = ? AND lease IS NULL`, row.Num)

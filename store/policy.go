@@ -9,8 +9,11 @@ import (
 )
 
 // policy is what is in force; the zero Policy: nothing is yet. Whoever reads the table
-// does it here.
-func policy(ctx context.Context, h handle) (mailer.Policy, error) {
+// does it here. It must be as the program wrote it.
+func (r *Reader) policy(ctx context.Context, h handle) (mailer.Policy, error) {
+	if err := r.provedAll(ctx, h, "policy", `num > 0`); err != nil {
+		return mailer.Policy{}, err
+	}
 	var row struct {
 		People int
 		Proof  mailer.PolicyProof
@@ -26,7 +29,7 @@ func policy(ctx context.Context, h handle) (mailer.Policy, error) {
 // Policy is what it takes to approve, as it is in force; the zero Policy: nothing is yet.
 func (r *Reader) Policy(ctx context.Context) (p mailer.Policy, err error) {
 	defer r.explain(&err, "find approval policy")
-	return policy(ctx, r.pool())
+	return r.policy(ctx, r.pool())
 }
 
 // setPolicy puts a policy in force, as the only one who does. What was checked or
@@ -35,10 +38,12 @@ func (c *change) setPolicy(ctx context.Context, by mailer.Actor, from, to mailer
 	if err := to.Valid(); err != nil {
 		return err
 	}
-	if _, err := do(ctx, c, `INSERT INTO policy (people, proof, maker_may_approve, at) VALUES (?, ?, ?, ?)`,
+	var num int64
+	if err := get(ctx, c, &num, `INSERT INTO policy (people, proof, maker_may_approve, at) VALUES (?, ?, ?, ?) RETURNING num`,
 		to.People, string(to.Proof), to.MakerMayApprove, c.db.now().UnixMilli()); err != nil {
 		return err
 	}
+	c.made("policy", `num = ?`, num)
 	if err := c.act(ctx, by, mailer.ActPolicy, "approval", from.String()+" -> "+to.String()); err != nil {
 		return err
 	}
@@ -54,11 +59,11 @@ func (c *change) keepPolicy(ctx context.Context, by mailer.Actor, wished mailer.
 	if err := wished.Valid(); err != nil {
 		return err
 	}
-	now, err := policy(ctx, c)
+	now, err := c.db.policy(ctx, c)
 	if err != nil || now == wished {
 		return err
 	}
-	all, err := members(ctx, c)
+	all, err := c.db.members(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -73,7 +78,7 @@ func (c *change) keepPolicy(ctx context.Context, by mailer.Actor, wished mailer.
 // checked or approved under another one. Then it is ErrConflict where it differs.
 func (db *DB) KeepPolicy(ctx context.Context, by mailer.Actor, wished mailer.Policy) (err error) {
 	defer db.explain(&err, "keep approval policy")
-	if now, err := policy(ctx, db.pool()); err != nil || now == wished {
+	if now, err := db.policy(ctx, db.pool()); err != nil || now == wished {
 		return err
 	}
 	return db.write(ctx, func(c *change) error { return c.keepPolicy(ctx, by, wished) })

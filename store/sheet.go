@@ -97,11 +97,11 @@ func (db *DB) Sheet(ctx context.Context, by mailer.Actor, parts []approval.Part,
 			s = kept.Text
 			return err
 		}
-		p, err := policy(ctx, c)
+		p, err := c.db.policy(ctx, c)
 		if err != nil {
 			return err
 		}
-		all, err := members(ctx, c)
+		all, err := c.db.members(ctx, c)
 		if err != nil {
 			return err
 		}
@@ -147,10 +147,12 @@ func (c *change) addSheet(ctx context.Context, by mailer.Actor, rows []*campaign
 	if err := get(ctx, c, &num, `INSERT INTO sheet (text, at) VALUES (?, ?) RETURNING num`, text, c.db.now().UnixMilli()); err != nil {
 		return err
 	}
+	c.made("sheet", `num = ?`, num)
 	for _, r := range rows {
 		if _, err := do(ctx, c, `INSERT INTO sheet_campaign (sheet, campaign, check_id) VALUES (?, ?, ?)`, num, r.Num, r.CheckID); err != nil {
 			return err
 		}
+		c.made("sheet_campaign", `sheet = ? AND campaign = ?`, num, r.Num)
 		if err := c.act(ctx, by, mailer.ActSheet, r.ID, "check "+r.CheckID); err != nil {
 			return err
 		}

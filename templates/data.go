@@ -82,7 +82,7 @@ type base struct {
 	LastTold string // day of the last notice that the reader got; empty: none
 
 	Kind        mailer.CorrectionKind // correction kind; empty but for corrections
-	CorrectedOn string                // day of the corrected notice; empty where not known
+	CorrectedOn string                // day of the last notice before, as the ledger has it; empty where there is none
 	Corrections []mailer.Correction
 	Questions   []mailer.Addition
 	News        []mailer.Addition
@@ -291,12 +291,14 @@ func (b *base) told(r *mailer.Recipient) {
 
 // correct picks the corrections of the reader's kind.
 func (b *base) correct(r *mailer.Recipient) {
+	for _, t := range r.Told {
+		if t.Stage != mailer.StageCorrection {
+			b.CorrectedOn = b.Date(t.On)
+		}
+	}
 	for _, c := range b.Incident.Corrections {
 		if c.Kind == b.Kind {
 			b.Corrections = append(b.Corrections, c)
-			if b.CorrectedOn == "" {
-				b.CorrectedOn = b.Date(c.On)
-			}
 		}
 	}
 }

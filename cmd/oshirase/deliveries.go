@@ -16,6 +16,7 @@ import (
 
 func newDeliveriesCommand(a *app) *cobra.Command {
 	var id, state, file string
+	var held bool
 	c := &cobra.Command{
 		Use:   "deliveries --campaign ID",
 		Short: "Show the ledger of a campaign, person by person",
@@ -37,7 +38,7 @@ the sending.`,
 			if err != nil {
 				return err
 			}
-			of := mailer.DeliveryFilter{Campaign: id, State: mailer.State(state)}
+			of := mailer.DeliveryFilter{Campaign: id, State: mailer.State(state), Held: held}
 			each := func(fn func(*mailer.DeliveryView) error) error { return r.Deliveries(cmd.Context(), a.actor(), of, fn) }
 			if file != "" {
 				n, err := writeDeliveries(file, each)
@@ -59,6 +60,7 @@ the sending.`,
 	f := c.Flags()
 	f.StringVar(&id, "campaign", "", "`ID` of the campaign")
 	f.StringVar(&state, "state", "", "only deliveries in this `STATE`")
+	f.BoolVar(&held, "held", false, "only deliveries that are held, and why")
 	f.StringVar(&file, "csv", "", "write them to this `FILE`")
 	required(c, "campaign")
 	return c
@@ -143,6 +145,9 @@ func (a *app) printDeliveries(each eachDelivery) error {
 		st := v.State.Japanese()
 		if v.Suppressed != "" {
 			st += "（" + v.Suppressed.Japanese() + "）"
+		}
+		if v.Held != "" {
+			st += "（" + v.Held.Japanese() + "）"
 		}
 		t.add(v.Ref, to, st, strconv.Itoa(v.Attempts), jst(v.LastAt), v.Reply())
 		if len(t.rows) == tableRows {

@@ -28,7 +28,7 @@ var mayImport = map[string][]string{
 	"mailer/envelope":  {"mailer"},
 	"mailer/list":      {"mailer", "mailer/japanese"},
 	"mailer/intake":    {"mailer", "mailer/list", "mailer/authority"},
-	"mailer/check":     {"mailer", "mailer/envelope"},
+	"mailer/check":     {"mailer", "mailer/envelope", "mailer/journal"},
 	"mailer/send":      {"mailer", "mailer/envelope"},
 	"mailer/campaign":  {"mailer", "mailer/check", "mailer/envelope", "mailer/approval", "mailer/authority", "mailer/sshsig"},
 	"mailer/smtp":      {"mailer", "mailer/japanese"},
@@ -42,8 +42,12 @@ var mayImport = map[string][]string{
 	"store/internal/engine":   {"mailer"},
 	"store/internal/sqlite":   {"mailer", "store/internal/engine"},
 	"store/internal/postgres": {"mailer", "store/internal/engine"},
-	"store":                   {"mailer", "mailer/journal", "mailer/approval", "mailer/japanese", "mailer/sshsig", "store/seal", "store/internal/engine", "store/internal/sqlite"},
-	"store/storetest":         {"mailer", "mailer/journal", "store"},
+	"store/keyring":           {"mailer"},
+	"store": {
+		"mailer", "mailer/journal", "mailer/approval", "mailer/japanese", "mailer/sshsig", "store/seal", "store/keyring",
+		"store/internal/engine", "store/internal/sqlite",
+	},
+	"store/storetest": {"mailer", "mailer/journal", "store", "store/keyring"},
 
 	"config":  {"mailer"},
 	"torture": {}, // tests only: they drive the built command
@@ -54,7 +58,7 @@ var mayImport = map[string][]string{
 	"cmd/oshirase": {
 		"mailer", "mailer/words", "mailer/list", "mailer/intake", "mailer/send", "mailer/campaign",
 		"mailer/smtp", "mailer/sink", "mailer/sshsig", "mailer/authority", "mailer/bounce", "mailer/letter", "mailer/journal", "mailer/evidence",
-		"templates", "store", "config", "web",
+		"templates", "store", "store/keyring", "config", "web",
 	},
 }
 

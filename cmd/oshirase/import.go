@@ -98,6 +98,9 @@ func (a *app) printImport(res *intake.Result, errorsFile string) error {
 	t.add("更新", number(res.Updated))
 	t.add("重複", number(res.Duplicates))
 	t.add("受け付けなかった行", number(res.Rejected))
+	if res.Held > 0 {
+		t.add("保留した配信", number(res.Held))
+	}
 	a.printTable(t)
 	if res.DryRun {
 		a.printf("試しに読み込んだだけで、何も変更していません。\n")

@@ -101,3 +101,12 @@ func (a *app) facts(ctx context.Context) (*campaign.Facts, error) {
 	}
 	return &campaign.Facts{Ledger: db}, nil
 }
+
+// auditing wires what looks whether the ledger is as it was written.
+func (a *app) auditing(ctx context.Context) (*campaign.Auditing, error) {
+	db, err := a.reader(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &campaign.Auditing{Ledger: db}, nil
+}

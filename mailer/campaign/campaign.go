@@ -9,6 +9,8 @@
 //	Steering     start, pause, resume, cancel, resolve
 //	Register     list, show, status, deliveries, look-up, audit: reading
 //	Facts        apply incidents and merchants, destroy an incident's key
+//	Auditing     whether the ledger is as it was written
+//	Keeping      master key, copies, checkpoints, taking an older ledger for the right one
 //
 // It knows the ledger only through the interfaces of ports.go, and knows no SQL,
 // no flags and no words; cmd and web call it and decide nothing.

@@ -244,11 +244,7 @@ func TestResolveSettles(t *testing.T) {
 	t.Parallel()
 	w := mailertest.New(t, 2)
 	id := w.Started(mailer.Campaign{})
-	w.Send(id, func(to string) bool { return true })
-	w.Phase(id, mailer.PhaseFinished)
-	w.SQL(`UPDATE campaign SET phase = 'running', ended_at = NULL;
-		UPDATE delivery SET state = 'unknown';
-		UPDATE campaign_count SET n = CASE state WHEN 'unknown' THEN 2 WHEN 'rejected' THEN 0 ELSE n END`)
+	w.Lose(id)
 	var ref string
 	must(t, register(w).Deliveries(t.Context(), by, mailer.DeliveryFilter{Campaign: id, Limit: 1}, func(d *mailer.DeliveryView) error {
 		ref = d.Ref
@@ -455,12 +451,17 @@ func TestDestroyIsConfirmed(t *testing.T) {
 	t.Parallel()
 	w := mailertest.New(t, 1)
 	f := &campaign.Facts{Ledger: w.DB}
-	if err := f.Destroy(t.Context(), by, "shop", "pay"); mailer.CodeOf(err) != campaign.NotConfirmed {
+	d := mailer.Destroy{Incident: "shop"}
+	if _, err := f.Destroy(t.Context(), by, d, "pay"); mailer.CodeOf(err) != campaign.NotConfirmed {
 		t.Errorf("%v", err)
 	}
 	if acts := w.Acts(mailer.ActDestroyKey); len(acts) > 0 {
 		t.Fatalf("%+v", acts)
 	}
-	must(t, f.Destroy(t.Context(), by, "shop", "shop"))
+	res, err := f.Destroy(t.Context(), by, d, "shop")
+	must(t, err)
+	if len(res.Keys) != 1 || !res.Searched || res.Again {
+		t.Errorf("%+v", res)
+	}
 	onlyAct(t, w, mailer.ActDestroyKey, "shop")
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"oshirase/mailer"
@@ -30,8 +31,11 @@ type Preparation struct {
 type Draft struct {
 	Incident, Merchant string
 	Stage              mailer.Stage
-	Name               string   // empty: made from merchant and stage
-	Exposures          []string // empty: all
+	// Cause names why there is a follow-up or correction: nobody gets two of one cause.
+	// Empty is a cause like any other; first warnings and formal notices have none.
+	Cause     string
+	Name      string   // empty: made from merchant and stage
+	Exposures []string // empty: all
 	// Certainty is possible or confirmed; empty: both.
 	Certainty mailer.Certainty
 	At        time.Time // zero: started by hand
@@ -53,6 +57,9 @@ func (d *Draft) Validate() error {
 	}
 	if d.PerHour != nil && *d.PerHour < 0 {
 		return mailer.Invalid("campaign.per-hour", "per_hour", *d.PerHour)
+	}
+	if d.Cause != "" && !d.Stage.Repeats() {
+		return mailer.Invalid("campaign.cause", "stage", d.Stage)
 	}
 	_, err := mailer.ParseWindow(d.Window)
 	return err
@@ -88,7 +95,7 @@ func (p *Preparation) Create(ctx context.Context, by mailer.Actor, d Draft) (id 
 		return "", err
 	}
 	c := mailer.Campaign{
-		Incident: d.Incident, Merchant: d.Merchant, Stage: d.Stage, Name: d.Name, Exposures: d.Exposures, Certainty: d.Certainty,
+		Incident: d.Incident, Merchant: d.Merchant, Stage: d.Stage, Cause: strings.TrimSpace(d.Cause), Name: d.Name, Exposures: d.Exposures, Certainty: d.Certainty,
 		At: d.At, Window: d.window(m.Window), PerHour: m.PerHour,
 	}
 	if c.Name == "" {

@@ -24,15 +24,15 @@ func (f *Facts) Apply(ctx context.Context, by mailer.Actor, incidents []mailer.I
 
 // Destroy makes the personal data of an incident unreadable, for good. The incident
 // is named twice, so that nobody destroys the wrong one by a slip.
-func (f *Facts) Destroy(ctx context.Context, by mailer.Actor, incident, confirm string) error {
-	if incident != confirm {
-		return mailer.Invalid(NotConfirmed, "incident", incident, "confirm", confirm)
+func (f *Facts) Destroy(ctx context.Context, by mailer.Actor, d mailer.Destroy, confirm string) (mailer.Destroyed, error) {
+	if d.Incident != confirm {
+		return mailer.Destroyed{}, mailer.Invalid(NotConfirmed, "incident", d.Incident, "confirm", confirm)
 	}
 	by, err := authority.May(ctx, f.Ledger, by, mailer.ActDestroyKey, "")
 	if err != nil {
-		return err
+		return mailer.Destroyed{}, err
 	}
-	return f.Ledger.DestroyKey(ctx, by, incident)
+	return f.Ledger.DestroyKey(ctx, by, d)
 }
 
 // NotConfirmed is the code of an incident that was named in two ways.

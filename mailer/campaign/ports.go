@@ -62,6 +62,9 @@ type Phases interface {
 	// Resolve decides unknown deliveries: that of one reference number, or all with
 	// an empty one.
 	Resolve(ctx context.Context, by mailer.Actor, campaign string, as mailer.State, ref string) (n int64, err error)
+	// DecideHeld decides deliveries that are held for a person: queued or cancelled; that
+	// of one reference number, or all with an empty one.
+	DecideHeld(ctx context.Context, by mailer.Actor, campaign string, as mailer.State, ref string) (n int64, err error)
 	// Settle moves a running campaign without open deliveries to finished.
 	Settle(ctx context.Context, campaign string) error
 }
@@ -118,6 +121,8 @@ type Records interface {
 	// RelayWaits are the relays that are set aside, by name.
 	RelayWaits(ctx context.Context) ([]mailer.Wait, error)
 	Counts(ctx context.Context, campaign string) (mailer.Counts, error)
+	// Late counts who came after a campaign's check and is in none of its stage.
+	Late(ctx context.Context, campaign string) (int64, error)
 	// Rate is how many messages a second are being accepted.
 	Rate(ctx context.Context) (float64, error)
 	EachDelivery(ctx context.Context, by mailer.Actor, of mailer.DeliveryFilter, fn func(mailer.DeliveryView) error) error
@@ -130,5 +135,14 @@ type Incidents interface {
 	authority.Register
 	// Apply takes all over, or none where one has an error.
 	Apply(ctx context.Context, by mailer.Actor, incidents []mailer.Incident, merchants []mailer.Merchant) (mailer.ApplyResult, error)
-	DestroyKey(ctx context.Context, by mailer.Actor, incident string) error
+	// DestroyKey goes on where an earlier call was cut off.
+	DestroyKey(ctx context.Context, by mailer.Actor, d mailer.Destroy) (mailer.Destroyed, error)
+}
+
+// Proofs is what looking whether a ledger is as it was written needs of it.
+type Proofs interface {
+	authority.Register
+	Verify(ctx context.Context, o mailer.VerifyOptions) (mailer.Verification, error)
+	// CheckpointKey is the public key of its signed checkpoints.
+	CheckpointKey() (string, error)
 }

@@ -44,7 +44,15 @@ func (r *Register) Show(ctx context.Context, by mailer.Actor, id string) (mailer
 	s := &st[0]
 	d := mailer.CampaignDetail{
 		Campaign: s.Campaign, Approvals: []mailer.Approval{}, Findings: []mailer.Finding{},
-		Counts: s.Counts, Total: s.Counts.Total(), Wait: s.Wait(r.Now()),
+		Counts: s.Counts, Total: s.Counts.Total(), Held: s.Held, Wait: s.Wait(r.Now()),
+	}
+	if d.Late, err = r.Ledger.Late(ctx, id); err != nil {
+		return mailer.CampaignDetail{}, err
+	}
+	if snap, err := r.Ledger.Snapshot(ctx, id); err == nil {
+		d.AllowRepeat = snap.AllowRepeat
+	} else if !errors.Is(err, mailer.ErrConflict) { // not checked yet
+		return mailer.CampaignDetail{}, err
 	}
 	approvals, err := r.Ledger.Approvals(ctx, id)
 	if err != nil {

@@ -82,3 +82,22 @@ func (s *Steering) Resolve(ctx context.Context, by mailer.Actor, id string, as m
 	}
 	return n, s.Ledger.Settle(ctx, id) // it may have been the last open one
 }
+
+// DecideHeld decides deliveries that are held for a person's decision: queued, to go if
+// their notices are those that were approved, or cancelled, so that another campaign may
+// tell these people what is right now. ref is as for Resolve. It returns how many were
+// decided.
+func (s *Steering) DecideHeld(ctx context.Context, by mailer.Actor, id string, as mailer.State, ref string) (n int64, err error) {
+	if ref != "" {
+		if ref, err = mailer.ParseRef(ref); err != nil {
+			return 0, err
+		}
+	}
+	if by, _, err = mayWith(ctx, s.Ledger, by, mailer.ActResolve, id); err != nil {
+		return 0, err
+	}
+	if n, err = s.Ledger.DecideHeld(ctx, by, id, as, ref); err != nil {
+		return 0, err
+	}
+	return n, s.Ledger.Settle(ctx, id)
+}

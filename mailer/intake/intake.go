@@ -60,15 +60,18 @@ type Intake struct {
 
 // Result is what an import came to. JSON keys are the contract of `import`.
 type Result struct {
-	List       string    `json:"list"` // ID; empty after a dry run, or where nothing was kept
-	SHA256     string    `json:"sha256"`
-	Encoding   string    `json:"encoding"`
-	Rows       int64     `json:"rows"`
-	Imported   int64     `json:"imported"`
-	Updated    int64     `json:"updated"`
-	Duplicates int64     `json:"duplicates"`
-	Rejected   int64     `json:"rejected"`
-	Errors     []Refusal `json:"errors"` // in the order of the rows
+	List       string `json:"list"` // ID; empty after a dry run, or where nothing was kept
+	SHA256     string `json:"sha256"`
+	Encoding   string `json:"encoding"`
+	Rows       int64  `json:"rows"`
+	Imported   int64  `json:"imported"`
+	Updated    int64  `json:"updated"`
+	Duplicates int64  `json:"duplicates"`
+	Rejected   int64  `json:"rejected"`
+	// Held is how many deliveries of campaigns that stand are held from now on: of people
+	// whom the list changed.
+	Held   int64     `json:"held,omitempty"`
+	Errors []Refusal `json:"errors"` // in the order of the rows
 	// ErrorsOmitted counts refused rows beyond those in Errors; all of them are in the
 	// errors file.
 	ErrorsOmitted int64         `json:"errors_omitted,omitempty"`
@@ -241,6 +244,7 @@ func (t *taking) read(ctx context.Context, by mailer.Actor) error {
 			}
 		},
 	}, t.next)
+	t.result.Held = res.Held
 	t.result.List, t.result.Imported, t.result.Updated, t.result.Duplicates = res.List, res.Imported, res.Updated, res.Duplicates
 	return err
 }

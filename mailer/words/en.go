@@ -14,6 +14,8 @@ var areas = []map[mailer.Code]phrase{
 	enConfig,
 	enSink,
 	enStore,
+	enProof,
+	enKeys,
 	enCampaign,
 	enIntake,
 	enSend,

@@ -6,7 +6,10 @@ import "oshirase/mailer"
 var enCampaign = map[mailer.Code]phrase{
 	"campaign.stage":     {`stage "{stage}": use first-warning, formal, follow-up or correction`, ""},
 	"campaign.certainty": {`certainty "{certainty}": use possible or confirmed`, ""},
-	"campaign.per-hour":  {"per-hour must not be negative; 0 is no limit", ""},
+	"campaign.cause": {
+		"a campaign of stage {stage} has no cause: only follow-ups and corrections repeat", "leave --cause out",
+	},
+	"campaign.per-hour": {"per-hour must not be negative; 0 is no limit", ""},
 
 	"campaign.no-merchant":  {"{cause}", "load the merchant with `oshirase apply`"},
 	"campaign.no-recipient": {"{cause}", "import a list for the campaign's incident and merchant, or look at --ref"},

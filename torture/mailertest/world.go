@@ -221,6 +221,22 @@ func (w *World) Started(c mailer.Campaign) string {
 // of the recipients to whom refuse says no.
 func (w *World) Send(id string, refuse func(address string) bool) {
 	w.T.Helper()
+	w.send(id, func(to string) mailer.Outcome {
+		if refuse != nil && refuse(to) {
+			return mailer.Outcome{State: mailer.StateRejected, Point: mailer.AtRcpt, Code: 550, Enhanced: "5.1.1"}
+		}
+		return mailer.Outcome{State: mailer.StateAccepted, Point: mailer.AtDot, Code: 250}
+	})
+}
+
+// Lose sends a campaign to a relay that is gone after each final dot.
+func (w *World) Lose(id string) {
+	w.T.Helper()
+	w.send(id, func(string) mailer.Outcome { return mailer.Outcome{State: mailer.StateUnknown, Point: mailer.AtDot} })
+}
+
+func (w *World) send(id string, outcome func(address string) mailer.Outcome) {
+	w.T.Helper()
 	now := w.Clock.Now()
 	for {
 		lease, err := w.DB.Claim(w.T.Context(), id, now, now.Add(time.Hour), 500, nil)
@@ -230,10 +246,9 @@ func (w *World) Send(id string, refuse func(address string) bool) {
 		}
 		for _, d := range lease.Deliveries {
 			r := mailer.Record{Delivery: d.ID, Epoch: lease.Epoch, Campaign: id, At: now}
-			out := mailer.Outcome{State: mailer.StateAccepted, Point: mailer.AtDot, Code: 250, Relay: "main", At: now}
-			if refuse != nil && refuse(d.Recipient.Email) {
-				out = mailer.Outcome{State: mailer.StateRejected, Point: mailer.AtRcpt, Code: 550, Enhanced: "5.1.1", Relay: "main", At: now}
-			} else {
+			out := outcome(d.Recipient.Email)
+			out.Relay, out.At = "main", now
+			if out.Point == mailer.AtDot {
 				w.record(r)
 				r.Intended = true
 			}

@@ -39,6 +39,7 @@ func TestStatesSchema(t *testing.T) {
 		coming        []string
 	}{
 		{"delivery", "state", texts(states...), nil},
+		{"delivery", "held", texts(mailer.HeldReasons...), nil},
 		{"campaign", "phase", texts(mailer.PhaseDraft, mailer.PhaseChecked, mailer.PhaseApproved, mailer.PhaseScheduled, mailer.PhaseOverdue,
 			mailer.PhaseRunning, mailer.PhasePaused, mailer.PhaseFinished, mailer.PhaseCancelled), nil},
 		{"campaign", "stage", texts(mailer.Stages...), nil},
