@@ -68,7 +68,13 @@ func (c *Config) Validate() error {
 	if c.Key.File == "" && c.Key.Env == "" {
 		v.add("key.file", mailer.Invalid("config.no-key"))
 	}
+	if len(c.Key.Command) == 0 {
+		v.required("key.folder", c.Key.Folder, mailer.Invalid("config.no-keys"))
+	} else {
+		v.required("key.command", c.Key.Command[0], mailer.Invalid("config.no-program"))
+	}
 	v.atLeast("approval.people", c.Approval.People, 1)
+	v.oneOf("approval.proof", c.Approval.Proof, string(mailer.PolicySignature), string(mailer.PolicyName))
 	v.oneOf("ledger.durability", c.Ledger.Durability, "full", "normal")
 	v.oneOf("ledger.unknown", c.Ledger.Unknown, "hold", "resend")
 	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")

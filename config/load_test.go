@@ -77,6 +77,8 @@ func TestLoadErrors(t *testing.T) {
 		{"durability", "[ledger]\ndurability = \"fast\"\n", ":2: ledger.durability", "config.word"},
 		{"unknown policy", "[ledger]\nunknown = \"drop\"\n", ":2: ledger.unknown", "config.word"},
 		{"no key", "[key]\nfile = \"\"\n", ":2: key.file", "config.no-key"},
+		{"no folder of keys", "[key]\nfolder = \"\"\n", ":2: key.folder", "config.no-keys"},
+		{"no program", "[key]\ncommand = [\"\", \"x\"]\n", ":2: key.command", "config.no-program"},
 		{"no database", "database = \"\"\n", ":1: database", "config.no-database"},
 		{"relay without a name", "[[relay]]\naddress = \"mail.example:587\"\n", ":1: relay[0].name", "config.no-name"},
 		{"relay without a port", "[[relay]]\nname = \"a\"\naddress = \"mail.example\"\n", ":3: relay[0].address", "config.address"},

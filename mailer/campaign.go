@@ -128,9 +128,11 @@ type Snapshot struct {
 // Approval is one person's consent to what was checked.
 type Approval struct {
 	By     string    `json:"by"`
+	ID     string    `json:"person,omitempty"` // of the member; empty: none was registered
 	Proof  Proof     `json:"proof"`
 	Count  int64     `json:"count"`
 	Digest string    `json:"digest"`
+	Key    string    `json:"key,omitempty"` // fingerprint of the key that signed; empty: no signature
 	At     time.Time `json:"at"`
 }
 

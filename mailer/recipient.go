@@ -35,6 +35,9 @@ type Recipient struct {
 	// Told lists earlier notices of the incident by this merchant that a relay
 	// accepted for the person when the campaign was frozen, oldest first.
 	Told []Told
+	// Salt is that of the commitment to what the campaign says to the recipient; it
+	// comes from the incident's key.
+	Salt [16]byte `json:"-"`
 	// Undecided: a first warning or formal notice may have reached the person, or is
 	// about to; false: what the ledger says of those is final.
 	Undecided bool

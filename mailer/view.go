@@ -211,10 +211,21 @@ const (
 	ActFinish     Action = "finish"
 	ActResolve    Action = "resolve"
 	ActDestroyKey Action = "destroy key"
+	ActRekey      Action = "rekey"
+	ActBackup     Action = "backup"
 	ActLookUp     Action = "lookup"
 	ActDeliveries Action = "deliveries" // read, with personal data
 	ActPreview    Action = "preview"    // read, with personal data
+	ActEndChain   Action = "end chain"  // a worker is gone: the last entry of its part of the journal
+	ActVerify     Action = "verify"     // and checkpoints
+	ActRestore    Action = "restore"    // an older ledger is taken for the right one
 	ActTest       Action = "test"       // sent to an address of the operator's
+	ActPerson     Action = "person"     // a person who may act was proposed, added or ended
+	ActConsent    Action = "consent"    // an approver signed a change of persons or policy
+	ActPolicy     Action = "policy"     // what it takes to approve was changed
+	ActView       Action = "view"       // read, without personal data: in no record
+	ActSheet      Action = "sheet"      // made, for approvers to read
+	ActAudit      Action = "audit"      // the audit itself was read: in no record
 )
 
 // Change says what became of one incident or merchant that was applied.

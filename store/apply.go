@@ -2,14 +2,14 @@ package store
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
+
+	"github.com/jmoiron/sqlx"
 
 	"oshirase/mailer"
 )
@@ -19,9 +19,13 @@ import (
 func (db *DB) Apply(ctx context.Context, by mailer.Actor, incidents []mailer.Incident, merchants []mailer.Merchant) (res mailer.ApplyResult, err error) {
 	defer db.explain(&err, "apply")
 	res = mailer.ApplyResult{Incidents: []mailer.Change{}, Merchants: []mailer.Change{}}
+	keys, err := db.newKeys(ctx, incidents)
+	if err != nil {
+		return mailer.ApplyResult{}, err
+	}
 	err = db.write(ctx, func(c *change) error {
 		for i := range incidents {
-			changed, err := c.applyIncident(ctx, by, &incidents[i])
+			changed, err := c.applyIncident(ctx, by, &incidents[i], keys[incidents[i].ID])
 			if err != nil {
 				return fmt.Errorf("incident %s: %w", incidents[i].ID, err)
 			}
@@ -65,7 +69,7 @@ func factsOf(v any) (facts, digest string, err error) {
 	return string(b), hex.EncodeToString(sum[:]), nil
 }
 
-func (c *change) applyIncident(ctx context.Context, by mailer.Actor, in *mailer.Incident) (changed bool, err error) {
+func (c *change) applyIncident(ctx context.Context, by mailer.Actor, in *mailer.Incident, key string) (changed bool, err error) {
 	if !mailer.ValidID(in.ID) {
 		return false, mailer.Invalid("apply.id", "id", in.ID)
 	}
@@ -75,22 +79,25 @@ func (c *change) applyIncident(ctx context.Context, by mailer.Actor, in *mailer.
 	}
 	now := c.db.now().UnixMilli()
 	var old struct {
-		Num    int64
-		Digest string
+		Num   int64
+		Facts string
 	}
-	err = get(ctx, c, &old, `SELECT num, digest FROM incident WHERE id = ?`, in.ID)
+	err = get(ctx, c, &old, `SELECT num, facts FROM incident WHERE id = ?`, in.ID)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		key, err := c.db.newIncidentKey(in.ID)
-		if err != nil {
+		if err := c.mayNewKey(ctx, in.ID); err != nil {
 			return false, err
 		}
-		if err := get(ctx, c, &old.Num, `INSERT INTO incident (id, facts, digest, key_id, sealed_key, applied_at) VALUES (?, ?, ?, ?, ?, ?) RETURNING num`,
-			in.ID, facts, digest, strings.ToLower(rand.Text()), key, now); err != nil {
+		if err := get(ctx, c, &old.Num, `INSERT INTO incident (id, facts, digest, key_id, applied_at) VALUES (?, ?, ?, ?, ?) RETURNING num`,
+			in.ID, facts, digest, key, now); err != nil {
 			return false, err
 		}
+		c.made("incident", `num = ?`, old.Num)
 		return true, c.applyExposures(ctx, old.Num, in)
-	case err != nil || old.Digest == digest:
+	case err != nil:
+		return false, err
+	}
+	if err := c.touch(ctx, "incident", `num = ?`, old.Num); err != nil || old.Facts == facts {
 		return false, err
 	}
 	if _, err := do(ctx, c, `UPDATE incident SET facts = ?, digest = ?, revision = revision + 1, applied_at = ? WHERE num = ?`,
@@ -121,11 +128,21 @@ func (c *change) applyExposures(ctx context.Context, incident int64, in *mailer.
 		if e.Used {
 			return mailer.Conflict("apply.exposure-gone", "exposure", e.ID)
 		}
+		if err := c.touch(ctx, "exposure", `num = ?`, e.Num); err != nil {
+			return err
+		}
 		if _, err := do(ctx, c, `DELETE FROM exposure WHERE num = ?`, e.Num); err != nil {
 			return err
 		}
 	}
 	for i, e := range in.Exposures {
+		at := []any{incident, e.ID}
+		err := c.touch(ctx, "exposure", `incident = ? AND id = ?`, at...)
+		if errors.Is(err, sql.ErrNoRows) {
+			c.made("exposure", `incident = ? AND id = ?`, at...)
+		} else if err != nil {
+			return err
+		}
 		if _, err := do(ctx, c, `
 			INSERT INTO exposure (incident, id, ord, certainty) VALUES (?, ?, ?, ?)
 			ON CONFLICT (incident, id) DO UPDATE SET ord = excluded.ord, certainty = excluded.certainty`,
@@ -146,15 +163,19 @@ func (c *change) applyMerchant(ctx context.Context, by mailer.Actor, m *mailer.M
 	}
 	now := c.db.now().UnixMilli()
 	var old struct {
-		Num    int64
-		Digest string
+		Num   int64
+		Facts string
 	}
-	err = get(ctx, c, &old, `SELECT num, digest FROM merchant WHERE id = ?`, m.ID)
+	err = get(ctx, c, &old, `SELECT num, facts FROM merchant WHERE id = ?`, m.ID)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		_, err := do(ctx, c, `INSERT INTO merchant (id, facts, digest, applied_at) VALUES (?, ?, ?, ?)`, m.ID, facts, digest, now)
+		err := get(ctx, c, &old.Num, `INSERT INTO merchant (id, facts, digest, applied_at) VALUES (?, ?, ?, ?) RETURNING num`, m.ID, facts, digest, now)
+		c.made("merchant", `num = ?`, old.Num)
 		return err == nil, err
-	case err != nil || old.Digest == digest:
+	case err != nil:
+		return false, err
+	}
+	if err := c.touch(ctx, "merchant", `num = ?`, old.Num); err != nil || old.Facts == facts {
 		return false, err
 	}
 	if _, err := do(ctx, c, `UPDATE merchant SET facts = ?, digest = ?, revision = revision + 1, applied_at = ? WHERE num = ?`,
@@ -167,43 +188,50 @@ func (c *change) applyMerchant(ctx context.Context, by mailer.Actor, m *mailer.M
 // Incident returns the facts of an incident.
 func (r *Reader) Incident(ctx context.Context, id string) (in mailer.Incident, err error) {
 	defer r.explain(&err, "find incident")
-	return in, facts(ctx, r.pool(), &in, "incident", id)
+	return in, r.facts(ctx, &in, "incident", id)
 }
 
 // Merchant returns the facts of a merchant.
 func (r *Reader) Merchant(ctx context.Context, id string) (m mailer.Merchant, err error) {
 	defer r.explain(&err, "find merchant")
-	return m, facts(ctx, r.pool(), &m, "merchant", id)
+	return m, r.facts(ctx, &m, "merchant", id)
 }
 
 // Incidents lists all incidents by id.
 func (r *Reader) Incidents(ctx context.Context) (all []mailer.Incident, err error) {
 	defer r.explain(&err, "list incidents")
-	return allFacts[mailer.Incident](ctx, r.pool(), "incident")
+	return allFacts[mailer.Incident](ctx, r, "incident")
 }
 
 // Merchants lists all merchants by id.
 func (r *Reader) Merchants(ctx context.Context) (all []mailer.Merchant, err error) {
 	defer r.explain(&err, "list merchants")
-	return allFacts[mailer.Merchant](ctx, r.pool(), "merchant")
+	return allFacts[mailer.Merchant](ctx, r, "merchant")
 }
 
-func facts(ctx context.Context, h handle, dst any, table, id string) error {
-	var s string
-	if err := get(ctx, h, &s, `SELECT facts FROM `+table+` WHERE id = ?`, id); err != nil {
-		return missing(err, table, id)
-	}
-	return unmarshal(s, dst)
+// facts are given only as they were applied: mailer.ErrDamaged where somebody else
+// changed them.
+func (r *Reader) facts(ctx context.Context, dst any, table, id string) error {
+	return r.read(ctx, func(tx *sqlx.Tx) error {
+		var s string
+		if err := get(ctx, tx, &s, `SELECT facts FROM `+table+` WHERE id = ?`, id); err != nil {
+			return missing(err, table, id)
+		}
+		if _, err := r.proved(ctx, tx, controlRow{table, `id = ?`, []any{id}}); err != nil {
+			return err
+		}
+		return unmarshal(s, dst)
+	})
 }
 
-func allFacts[T any](ctx context.Context, h handle, table string) ([]T, error) {
-	var all []string
-	if err := find(ctx, h, &all, `SELECT facts FROM `+table+` ORDER BY id`); err != nil {
+func allFacts[T any](ctx context.Context, r *Reader, table string) ([]T, error) {
+	var ids []string
+	if err := find(ctx, r.pool(), &ids, `SELECT id FROM `+table+` ORDER BY id`); err != nil {
 		return nil, err
 	}
-	out := make([]T, len(all))
-	for i, s := range all {
-		if err := unmarshal(s, &out[i]); err != nil {
+	out := make([]T, len(ids))
+	for i, id := range ids {
+		if err := r.facts(ctx, &out[i], table, id); err != nil {
 			return nil, err
 		}
 	}

@@ -37,12 +37,13 @@ type campaignRow struct {
 	Digest      string
 	Sendable    int64
 	Revision    int64
-	LastID      int64 `db:"last_id"`
+	LastID      int64  `db:"last_id"`
+	CheckID     string `db:"check_id"`
 }
 
 const selectCampaign = `
 	SELECT c.num, c.id, c.name, c.incident, c.merchant, i.id AS incident_id, m.id AS merchant_id, c.channel, c.stage, c.cause,
-	       c.exposures, c.certainty, c.at, c.hours, c.days, c.per_hour, c.phase, c.reason, c.created_at, c.digest, c.sendable, c.revision, c.last_id
+	       c.exposures, c.certainty, c.at, c.hours, c.days, c.per_hour, c.phase, c.reason, c.created_at, c.digest, c.sendable, c.revision, c.last_id, c.check_id
 	FROM campaign c JOIN incident i ON i.num = c.incident JOIN merchant m ON m.num = c.merchant `
 
 func (r *campaignRow) campaign() (mailer.Campaign, error) {
@@ -130,6 +131,7 @@ func (c *change) insertCampaign(ctx context.Context, id string, camp *mailer.Cam
 		camp.Window.Hours, camp.Window.Days, camp.PerHour, c.db.now().UnixMilli()); err != nil {
 		return err
 	}
+	c.made("campaign", `num = ?`, num)
 	return zeroCounts(ctx, c, num)
 }
 
@@ -263,31 +265,6 @@ func (r *Reader) CheckResult(ctx context.Context, campaign string) (res mailer.C
 		return err
 	})
 	return res, found, err
-}
-
-// Approvals lists who approved what was checked, oldest first.
-func (r *Reader) Approvals(ctx context.Context, campaign string) (out []mailer.Approval, err error) {
-	defer r.explain(&err, "find approvals of %s", campaign)
-	k, err := r.campaignKey(ctx, r.pool(), campaign)
-	if err != nil {
-		return nil, err
-	}
-	var rows []struct {
-		Name   string
-		Proof  mailer.Proof
-		Count  int64
-		Digest string
-		At     int64
-	}
-	if err := find(ctx, r.pool(), &rows, `
-		SELECT name, proof, count, digest, at FROM approval WHERE campaign = ? AND voided_at IS NULL ORDER BY at, who`, k.num); err != nil {
-		return nil, err
-	}
-	out = make([]mailer.Approval, len(rows))
-	for i, row := range rows {
-		out[i] = mailer.Approval{By: row.Name, Proof: row.Proof, Count: row.Count, Digest: row.Digest, At: time.UnixMilli(row.At).UTC()}
-	}
-	return out, nil
 }
 
 // Snapshot returns what the campaign was checked with.

@@ -24,6 +24,9 @@ func revision(ctx context.Context, h handle, row *campaignRow) (rev int64, err e
 // ErrConflict while the campaign is running, finished or cancelled.
 func (db *DB) BeginCheck(ctx context.Context, by mailer.Actor, campaign string) (rev int64, err error) {
 	err = db.change(ctx, "begin check of", campaign, func(c *change, row *campaignRow) error {
+		if err := c.touch(ctx, "campaign", `num = ?`, row.Num); err != nil {
+			return err
+		}
 		switch row.Phase {
 		case mailer.PhaseRunning, mailer.PhaseFinished, mailer.PhaseCancelled:
 			return standsAt(row, "check")
@@ -37,10 +40,16 @@ func (db *DB) BeginCheck(ctx context.Context, by mailer.Actor, campaign string) 
 				return err
 			}
 		}
+		if err := c.voidApprovals(ctx, row.Num); err != nil { // a draft has none, unless somebody made it one
+			return err
+		}
 		if err := c.thaw(ctx, row); err != nil {
 			return err
 		}
 		if _, err := do(ctx, c, `DELETE FROM finding WHERE campaign = ?`, row.Num); err != nil {
+			return err
+		}
+		if _, err := do(ctx, c, `UPDATE campaign SET frozen_after = (SELECT coalesce(max(id), 0) FROM delivery) WHERE num = ?`, row.Num); err != nil {
 			return err
 		}
 		if rev, err = revision(ctx, c, row); err != nil {
@@ -116,6 +125,9 @@ func (db *DB) EndCheck(ctx context.Context, campaign string, rev int64, snap mai
 		}
 		if now != rev || row.Phase != mailer.PhaseDraft {
 			return mailer.Conflict("check.changed", "campaign", row.ID)
+		}
+		if err := c.touch(ctx, "campaign", `num = ?`, row.Num); err != nil {
+			return err
 		}
 		if !failed {
 			var frozen int64

@@ -18,25 +18,36 @@ type eventRow struct {
 	Attempt                      int
 	Relay, Point, Enhanced, Text string
 	Code                         int
+	Raw                          []byte
 }
 
-func (r *eventRow) event() mailer.Event {
-	return mailer.Event{
+// event opens what the relay said; keys is nil where the incident's key is destroyed.
+func (r *eventRow) event(keys *seal.Keys, delivery int64) (mailer.Event, error) {
+	e := mailer.Event{
 		At: time.UnixMilli(r.At).UTC(), Kind: mailer.EventKind(r.Kind), State: mailer.State(r.State), Attempt: r.Attempt, Relay: r.Relay,
 		Point: mailer.Point(r.Point), Code: r.Code, Enhanced: r.Enhanced, Text: r.Text,
 	}
+	if r.Raw == nil {
+		return e, nil
+	}
+	var err error
+	e.Text, _, err = openReply(keys, delivery, r.Raw)
+	return e, err
 }
 
 // events returns the history of a delivery, oldest first.
-func events(ctx context.Context, h handle, delivery int64) ([]mailer.Event, error) {
+func events(ctx context.Context, h handle, keys *seal.Keys, delivery int64) ([]mailer.Event, error) {
 	var rows []eventRow
 	if err := find(ctx, h, &rows, `
-		SELECT at, kind, state, attempt, relay, point, enhanced, text, code FROM event WHERE delivery = ? ORDER BY n`, delivery); err != nil {
+		SELECT at, kind, state, attempt, relay, point, enhanced, text, code, raw FROM event WHERE delivery = ? ORDER BY n`, delivery); err != nil {
 		return nil, err
 	}
 	out := make([]mailer.Event, len(rows))
 	for i := range rows {
-		out[i] = rows[i].event()
+		var err error
+		if out[i], err = rows[i].event(keys, delivery); err != nil {
+			return nil, err
+		}
 	}
 	return out, nil
 }
@@ -55,20 +66,19 @@ type deliveryRow struct {
 	FirstAt     sql.NullInt64 `db:"first_at"`
 	NextAt      sql.NullInt64 `db:"next_at"`
 	Exposures   string
-	PersonKey   []byte `db:"person_key"`
-	Sealed      []byte
-	LastAt      sql.NullInt64 `db:"last_at"`
-	Relay       sql.NullString
-	Point       sql.NullString
-	Code        sql.NullInt64
-	Enhanced    sql.NullString
-	Text        sql.NullString
+	sealedRow
+	LastAt   sql.NullInt64 `db:"last_at"`
+	Relay    sql.NullString
+	Point    sql.NullString
+	Code     sql.NullInt64
+	Enhanced sql.NullString
+	Raw      []byte
 }
 
 const selectDelivery = `
 	SELECT d.id, k.id AS campaign, k.incident, k.merchant, m.id AS merchant_id, d.recipient, ` + claimedState + ` AS state, d.attempts, d.suppressed, d.held,
-	       d.first_at, d.next_at, d.exposures, r.person_key, r.sealed,
-	       e.at AS last_at, e.relay, e.point, e.code, e.enhanced, e.text
+	       d.first_at, d.next_at, d.exposures, ` + sealedColumns + `,
+	       e.at AS last_at, e.relay, e.point, e.code, e.enhanced, e.raw
 	FROM delivery d JOIN campaign k ON k.num = d.campaign JOIN merchant m ON m.num = k.merchant JOIN recipient r ON r.id = d.recipient ` + joinLeased + `
 	LEFT JOIN event e ON e.delivery = d.id AND e.n = (SELECT max(n) FROM event l WHERE l.delivery = d.id AND l.kind = 'attempt') `
 
@@ -84,16 +94,17 @@ func (r *Reader) delivery(row *deliveryRow, keys *seal.Keys) (mailer.DeliveryVie
 		return d, err
 	}
 	if keys != nil {
-		if d.Person, err = keys.OpenPerson(row.Sealed, row.IncidentNum, row.MerchantNum, row.PersonKey); err != nil {
+		if d.Person, err = keys.OpenRow(row.row(row.Recipient), row.Bound, row.IncidentNum, row.MerchantNum); err != nil {
 			return d, fmt.Errorf("recipient %s: %w", d.Ref, err)
 		}
 		d.CustomerID, d.Email = d.Person.CustomerID, d.Person.Email
 	}
 	if row.LastAt.Valid {
 		d.LastAt, d.Relay, d.Point = fromMS(row.LastAt), row.Relay.String, mailer.Point(row.Point.String)
-		d.Code, d.Enhanced, d.Text = int(row.Code.Int64), row.Enhanced.String, row.Text.String
+		d.Code, d.Enhanced = int(row.Code.Int64), row.Enhanced.String
+		d.Text, _, err = openReply(keys, row.ID, row.Raw)
 	}
-	return d, nil
+	return d, err
 }
 
 // EachDelivery calls fn with every delivery of a campaign that the filter admits, in
@@ -216,7 +227,7 @@ func (s *selection) frozen(ctx context.Context, id int64) (rec mailer.Recipient,
 		Told sql.NullString
 	}
 	err = get(ctx, s.r.pool(), &row, `
-		SELECT r.id, r.person_key, r.sealed, d.told, `+exposuresColumn+`
+		SELECT `+recipientColumns+`, d.told
 		FROM delivery d JOIN recipient r ON r.id = d.recipient
 		WHERE d.campaign = ? AND d.suppressed = ''`+only+` ORDER BY d.id LIMIT 1`, args...)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -234,7 +245,7 @@ func (s *selection) frozen(ctx context.Context, id int64) (rec mailer.Recipient,
 // one finds a recipient as the check would take it.
 func (s *selection) one(ctx context.Context, id int64) (rs []mailer.Recipient, err error) {
 	if id != 0 {
-		q, args := s.query(selectedColumns)
+		q, args := s.query(recipientColumns)
 		var rows []recipientRow
 		if err := find(ctx, s.r.pool(), &rows, q+` AND r.id = ?`, append(args, id)...); err != nil {
 			return nil, err

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -78,6 +79,8 @@ type importer struct {
 	nextID  int64
 	seen    bitmap // recipients before firstID that this list has named
 	sealer  *seal.Sealer
+	// people and exposed are the sums of the population: see there.
+	people, exposed seal.Sum
 	// standing are the campaigns that were checked before and have not ended.
 	standing []campaignRow
 	res      mailer.ImportResult
@@ -105,6 +108,9 @@ func (c *change) newImporter(ctx context.Context, by mailer.Actor, o *mailer.Imp
 	for _, e := range exposures {
 		im.exposures[e.ID] = e.Num
 	}
+	if im.people, im.exposed, err = sums(ctx, c, im.incident, im.merchant); err != nil {
+		return nil, err
+	}
 	if err := get(ctx, c, &im.firstID, `SELECT coalesce(max(id), 0) + 1 FROM recipient`); err != nil {
 		return nil, err
 	}
@@ -116,6 +122,7 @@ func (c *change) newImporter(ctx context.Context, by mailer.Actor, o *mailer.Imp
 	err = get(ctx, c, &im.list, `
 		INSERT INTO list (id, incident, merchant, name, size, info, encoding, rows, imported, updated, duplicates, rejected, revision, first_id, at)
 		VALUES (?, ?, ?, '', 0, '{}', '', 0, 0, 0, 0, 0, 0, ?, ?) RETURNING num`, im.res.List, im.incident, im.merchant, im.firstID, c.db.now().UnixMilli())
+	c.made("list", `num = ?`, im.list)
 	return im, err
 }
 
@@ -136,7 +143,8 @@ type part struct {
 	sealed [][]byte
 
 	// of the SQL stage
-	fresh []int // rows not rejected outright; then those that made a recipient
+	fresh []int       // rows not rejected outright; then those that made a recipient
+	codes []seal.Code // of these
 	toAdd []engine.Recipient
 
 	rejects []reject
@@ -352,15 +360,22 @@ func (im *importer) describe(ctx context.Context, info *mailer.ListInfo, sum []b
 	if err != nil {
 		return err
 	}
+	err = im.touch(ctx, "population", `incident = ? AND merchant = ?`, im.incident, im.merchant)
+	if errors.Is(err, sql.ErrNoRows) {
+		im.made("population", `incident = ? AND merchant = ?`, im.incident, im.merchant)
+	} else if err != nil {
+		return err
+	}
 	step := 0
 	if res.Imported+res.Updated > 0 {
 		step = 1
 	}
 	var revision int64
 	if err := get(ctx, im, &revision, `
-		INSERT INTO population (incident, merchant, recipients) VALUES (?, ?, ?)
-		ON CONFLICT (incident, merchant) DO UPDATE SET revision = population.revision + ?, recipients = population.recipients + excluded.recipients
-		RETURNING revision`, im.incident, im.merchant, res.Imported, step); err != nil {
+		INSERT INTO population (incident, merchant, recipients, people, exposed) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT (incident, merchant) DO UPDATE SET revision = population.revision + ?, recipients = population.recipients + excluded.recipients,
+		people = excluded.people, exposed = excluded.exposed
+		RETURNING revision`, im.incident, im.merchant, res.Imported, im.people[:], im.exposed[:], step); err != nil {
 		return err
 	}
 	_, err = do(ctx, im, `
@@ -368,6 +383,18 @@ func (im *importer) describe(ctx context.Context, info *mailer.ListInfo, sum []b
 		rejected = ?, revision = ? WHERE num = ?`,
 		info.Name, im.o.Size, sum, sealed, string(text), info.Encoding, res.Rows, res.Imported, res.Updated, res.Duplicates, res.Rejected, revision, im.list)
 	return err
+}
+
+// sums are those of a population; zero where there is none yet.
+func sums(ctx context.Context, h handle, incident, merchant int64) (people, exposed seal.Sum, err error) {
+	var row struct{ People, Exposed []byte }
+	err = get(ctx, h, &row, `SELECT people, exposed FROM population WHERE incident = ? AND merchant = ?`, incident, merchant)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	copy(people[:], row.People)
+	copy(exposed[:], row.Exposed)
+	return people, exposed, err
 }
 
 func listAAD(list int64) string { return "list v1\x00" + strconv.FormatInt(list, 10) }

@@ -80,7 +80,7 @@ type recipientAt struct {
 }
 
 const selectRecipientAt = `
-	SELECT r.id, r.incident, r.merchant, r.person_key, r.sealed, ` + exposuresColumn + `
+	SELECT r.incident, r.merchant, ` + recipientColumns + `
 	FROM recipient r WHERE `
 
 func (r *Reader) findByRef(ctx context.Context, ref string) ([]recipientAt, error) {
@@ -177,7 +177,7 @@ func (r *Reader) findShort(ctx context.Context, of *shortTerm) (out []recipientA
 		if k == nil {
 			continue
 		}
-		person, err := k.OpenPerson(row.Sealed, row.Incident, row.Merchant, row.PersonKey)
+		person, err := row.open(k, row.Incident, row.Merchant)
 		if err != nil {
 			return nil, "", err
 		}
@@ -209,7 +209,7 @@ func (r *Reader) match(ctx context.Context, rec *recipientAt) (m mailer.Match, e
 			return err
 		}
 		if keys != nil {
-			if m.Person, err = keys.OpenPerson(rec.Sealed, rec.Incident, rec.Merchant, rec.PersonKey); err != nil {
+			if m.Person, err = rec.open(keys, rec.Incident, rec.Merchant); err != nil {
 				return err
 			}
 		}
@@ -220,13 +220,13 @@ func (r *Reader) match(ctx context.Context, rec *recipientAt) (m mailer.Match, e
 		if m.Exposures, err = exposureIDs(exposures, rec.Exposures.String); err != nil {
 			return err
 		}
-		m.Notices, err = noticesTo(ctx, tx, rec.ID)
+		m.Notices, err = noticesTo(ctx, tx, keys, rec.ID)
 		return err
 	})
 	return m, err
 }
 
-func noticesTo(ctx context.Context, h handle, recipient int64) ([]mailer.NoticeHistory, error) {
+func noticesTo(ctx context.Context, h handle, keys *seal.Keys, recipient int64) ([]mailer.NoticeHistory, error) {
 	var rows []struct {
 		Campaign, Name string
 		Stage          mailer.Stage
@@ -245,7 +245,7 @@ func noticesTo(ctx context.Context, h handle, recipient int64) ([]mailer.NoticeH
 	}
 	out := make([]mailer.NoticeHistory, len(rows))
 	for i, row := range rows {
-		ev, err := events(ctx, h, row.ID)
+		ev, err := events(ctx, h, keys, row.ID)
 		if err != nil {
 			return nil, err
 		}

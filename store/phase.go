@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -45,6 +46,9 @@ func (c *change) setPhase(ctx context.Context, row *campaignRow, to mailer.Phase
 	if !slices.Contains(phases[row.Phase], to) {
 		return mailer.Conflict("campaign.becomes", "campaign", row.ID, "phase", row.Phase, "to", to)
 	}
+	if err := c.touch(ctx, "campaign", `num = ?`, row.Num); err != nil && (to != mailer.PhasePaused || !errors.Is(err, mailer.ErrDamaged)) {
+		return err // whatever somebody did to it, it can be stopped; that does not make it good
+	}
 	set := `phase = ?, reason = ?`
 	args := []any{string(to), reason}
 	now := c.db.now().UnixMilli()
@@ -55,8 +59,16 @@ func (c *change) setPhase(ctx context.Context, row *campaignRow, to mailer.Phase
 	case mailer.PhaseFinished, mailer.PhaseCancelled:
 		set += `, ended_at = ?`
 		args = append(args, now)
+	case mailer.PhaseChecked:
+		// A new name for each check: what was signed for an earlier one is none for this.
+		id, err := c.randomID()
+		if err != nil {
+			return err
+		}
+		set += `, check_id = ?`
+		args = append(args, id)
 	case mailer.PhaseDraft:
-		set += `, revision = revision + 1, digest = '', result = NULL, sendable = 0`
+		set += `, revision = revision + 1, digest = '', result = NULL, sendable = 0, check_id = ''`
 	}
 	if _, err := do(ctx, c, `UPDATE campaign SET `+set+` WHERE num = ?`, append(args, row.Num)...); err != nil {
 		return err
@@ -72,7 +84,7 @@ func (c *change) toDraft(ctx context.Context, by mailer.Actor, row *campaignRow,
 	if err := c.setPhase(ctx, row, mailer.PhaseDraft, reason); err != nil {
 		return err
 	}
-	if _, err := do(ctx, c, `UPDATE approval SET voided_at = ? WHERE campaign = ? AND voided_at IS NULL`, c.db.now().UnixMilli(), row.Num); err != nil {
+	if err := c.voidApprovals(ctx, row.Num); err != nil {
 		return err
 	}
 	return c.act(ctx, by, mailer.ActVoid, row.ID, reason)
@@ -149,6 +161,9 @@ func (db *DB) Resume(ctx context.Context, by mailer.Actor, campaign string) erro
 		if row.Phase != mailer.PhasePaused {
 			return standsAt(row, "resume")
 		}
+		if err := db.approvalsStand(ctx, c, row); err != nil {
+			return err
+		}
 		if err := c.setPhase(ctx, row, mailer.PhaseRunning, ""); err != nil {
 			return err
 		}
@@ -168,6 +183,9 @@ func (db *DB) Start(ctx context.Context, by mailer.Actor, campaign string, now b
 			}
 		default:
 			return standsAt(row, "start")
+		}
+		if err := db.approvalsStand(ctx, c, row); err != nil {
+			return err
 		}
 		if err := c.setPhase(ctx, row, mailer.PhaseRunning, ""); err != nil {
 			return err

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"slices"
 	"time"
@@ -130,14 +129,6 @@ func (r *Reader) selectionRows(ctx context.Context, campaign string) (*selection
 		WHERE incident = ? AND merchant = ? AND imported > 0 ORDER BY first_id`, row.IncidentNum, row.MerchantNum)
 }
 
-// recipientRow is a recipient with the numbers of its exposures, joined by commas.
-type recipientRow struct {
-	ID        int64
-	PersonKey []byte `db:"person_key"`
-	Sealed    []byte
-	Exposures sql.NullString
-}
-
 // page reads the next recipients after an ID; last is 0 at the end. A page may
 // be empty before the end.
 func (s *selection) page(ctx context.Context, after int64, n int) (page []mailer.Recipient, last int64, err error) {
@@ -148,7 +139,7 @@ func (s *selection) page(ctx context.Context, after int64, n int) (page []mailer
 	if len(ids) == 0 {
 		return nil, 0, nil
 	}
-	q, args := s.query(selectedColumns)
+	q, args := s.query(recipientColumns)
 	var rows []recipientRow
 	err = find(ctx, s.r.pool(), &rows, q+` AND r.id BETWEEN ? AND ? ORDER BY r.id LIMIT ?`,
 		append(args, max(after+1, ids[0].First), ids[0].Last, n)...)
@@ -164,9 +155,6 @@ func (s *selection) page(ctx context.Context, after int64, n int) (page []mailer
 	page, err = s.open(ctx, rows)
 	return page, last, err
 }
-
-// selectedColumns are those of recipientRow.
-const selectedColumns = `r.id, r.person_key, r.sealed, ` + exposuresColumn
 
 // query wants an id, or a range of ids: there is no index by population.
 func (s *selection) query(columns string) (string, []any) {
@@ -208,9 +196,10 @@ func (s *selection) open(ctx context.Context, rows []recipientRow) ([]mailer.Rec
 func (r *Reader) openRecipient(c campaignKey, keys *seal.Keys, exposures map[int64]exposureRow, row *recipientRow) (mailer.Recipient, error) {
 	rec := mailer.Recipient{ID: row.ID, Incident: c.incidentID, Merchant: c.merchantID, Ref: r.names.Ref(row.ID)}
 	var err error
-	if rec.Person, err = keys.OpenPerson(row.Sealed, c.incident, c.merchant, row.PersonKey); err != nil {
+	if rec.Person, err = row.open(keys, c.incident, c.merchant); err != nil {
 		return rec, fmt.Errorf("recipient %s: %w", rec.Ref, err)
 	}
+	rec.Salt = keys.Salt(c.num, row.ID)
 	rec.Exposures, err = exposureIDs(exposures, row.Exposures.String)
 	return rec, err
 }

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -63,7 +62,6 @@ func (j *ownChain) addLeaves(tree *journal.Tree, m *move) {
 		e.Delivery, e.At, e.Text, e.Reply = r.ID, r.At, r.Text, journal.Hash{}
 		if r.Raw != nil {
 			e.Reply = sha256.Sum256(r.Raw)
-			r.RawSum = bytes.Clone(e.Reply[:])
 		}
 		r.Leaf = int(tree.Size())
 		j.leaf = e.AppendLeaf(j.leaf[:0])

@@ -32,10 +32,12 @@ type app struct {
 	now            func() time.Time
 	random         io.Reader
 
-	configFile string // --config; empty: OSHIRASE_CONFIG or oshirase.toml
-	json       bool   // --json
-	quiet      bool   // --quiet
-	by         string // --by; see actor
+	configFile string          // --config; empty: OSHIRASE_CONFIG or oshirase.toml
+	json       bool            // --json
+	quiet      bool            // --quiet
+	by         string          // --by; see actor
+	sign       []string        // --sign: files of keys
+	keys       []mailer.Signer // that are at hand; see takeActor
 
 	cfg     *config.Config
 	db      *store.DB     // see store

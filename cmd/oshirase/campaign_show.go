@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -61,8 +60,8 @@ func (a *app) printCampaign(v *mailer.CampaignDetail) error {
 	if v.AllowRepeat {
 		t.add("再通知", "通知済みの方にも送ります（--allow-repeat）")
 	}
-	for _, ap := range v.Approvals {
-		t.add("承認", fmt.Sprintf("%s（%s件、%s）", ap.By, number(ap.Count), jst(ap.At)))
+	for i := range v.Approvals {
+		t.add("承認", approvalJapanese(&v.Approvals[i]))
 	}
 	for _, s := range mailer.States {
 		if n := v.Counts[s]; n > 0 {

@@ -33,6 +33,9 @@ run again, or serve, to send it. unknown deliveries wait for oshirase resolve.`,
 			if err != nil {
 				return err
 			}
+			if err := a.policyAgrees(ctx); err != nil {
+				return err
+			}
 			runner, err := a.runner(ctx)
 			if err != nil {
 				return err

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"oshirase/mailer"
+	"oshirase/mailer/authority"
 	"oshirase/mailer/check"
 )
 
@@ -20,6 +21,9 @@ type Preparation struct {
 	Now       func() time.Time
 	// Words puts an error into a finding of a check; see check.Check.
 	Words func(error) string
+	// Policy is what the config wishes for approvals. A check takes it over where it may
+	// be, so that what is checked is not void again when it is approved.
+	Policy mailer.Policy
 }
 
 // Draft is a campaign as somebody asks for it. What is left out is the merchant's
@@ -80,6 +84,9 @@ func (p *Preparation) Create(ctx context.Context, by mailer.Actor, d Draft) (id 
 	if err := d.Validate(); err != nil {
 		return "", err
 	}
+	if by, err = authority.May(ctx, p.Ledger, by, mailer.ActCreate, d.Merchant); err != nil {
+		return "", err
+	}
 	m, err := p.Ledger.Merchant(ctx, d.Merchant)
 	if errors.Is(err, mailer.ErrNotFound) {
 		return "", mailer.NotFound("campaign.no-merchant", "cause", err)
@@ -133,7 +140,7 @@ func (p *Preparation) Set(ctx context.Context, by mailer.Actor, id string, to Se
 	if err := to.Validate(); err != nil {
 		return mailer.Campaign{}, err
 	}
-	c, err := p.Ledger.Campaign(ctx, id)
+	by, c, err := mayWith(ctx, p.Ledger, by, mailer.ActSet, id)
 	if err != nil {
 		return mailer.Campaign{}, err
 	}
@@ -159,6 +166,13 @@ type CheckOptions struct {
 // Check freezes the recipients of a campaign, renders and lints every notice, and
 // stores its hash. Any approval given before is void.
 func (p *Preparation) Check(ctx context.Context, by mailer.Actor, id string, o CheckOptions) (mailer.CheckReport, error) {
+	by, _, err := mayWith(ctx, p.Ledger, by, mailer.ActCheck, id)
+	if err != nil {
+		return mailer.CheckReport{}, err
+	}
+	if err := p.Ledger.KeepPolicy(ctx, by, p.Policy); err != nil && !errors.Is(err, mailer.ErrConflict) {
+		return mailer.CheckReport{}, err
+	}
 	c := check.Check{
 		Store: p.Ledger, Notices: p.Templates, Now: p.Now, Grouping: p.Grouping, Words: p.Words,
 		AllowRepeat: o.AllowRepeat, Progress: o.Progress,

@@ -47,7 +47,7 @@ func (p *Previewer) preview(ctx context.Context, by mailer.Actor, q mailer.Recip
 			return nil, err
 		}
 	}
-	if _, err := p.Ledger.Campaign(ctx, q.Campaign); err != nil {
+	if by, _, err = mayWith(ctx, p.Ledger, by, q.For, q.Campaign); err != nil {
 		return nil, err
 	}
 	v := &Preview{}

@@ -3,12 +3,9 @@ package check
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash"
 	"maps"
 	"runtime"
 	"slices"
@@ -18,6 +15,7 @@ import (
 
 	"oshirase/mailer"
 	"oshirase/mailer/envelope"
+	"oshirase/mailer/journal"
 )
 
 // Rule is one that is judged by the campaign as a whole, beside those that judge
@@ -108,8 +106,8 @@ func (c *Check) Run(ctx context.Context, by mailer.Actor, id string) (mailer.Che
 	}
 	if tally.errors == 0 {
 		tally.find(tmpl.CheckFacts()...)
-		if err := tally.digestSnapshot(&snap); err != nil {
-			return mailer.CheckResult{}, err
+		if tally.facts, err = json.Marshal(snap); err != nil {
+			return mailer.CheckResult{}, fmt.Errorf("encode snapshot: %w", err)
 		}
 		r := &renderer{tmpl: tmpl, env: &env, say: c.say, stage: camp.Stage, cause: camp.Cause, repeat: c.AllowRepeat, grouping: grouping}
 		if err := c.freeze(ctx, id, r, tally); err != nil {
@@ -272,7 +270,7 @@ func (r *renderer) one(rec *mailer.Recipient) (out rendered) {
 		return out
 	}
 	out.findings = r.tmpl.CheckNotice(rec, &n)
-	out.frozen.Hash = r.env.Hash(to, &n)
+	out.frozen.Hash = r.env.Commit(rec.Salt, to, &n)
 	out.frozen.Group = r.grouping.Find(to.Domain)
 	return out
 }
@@ -285,8 +283,9 @@ type tally struct {
 	suppressed map[mailer.Suppression]int64
 	exposed    map[string]int64 // recipients by exposure, suppressed or not
 	declared   *int64
-	digest     hash.Hash
-	row        []byte // what add hashes
+	facts      []byte       // the snapshot, as JSON
+	people     journal.Tree // who is told what
+	leaf       []byte       // a buffer
 	findings   []mailer.Finding
 	perRule    map[string]int64
 	errors     int
@@ -295,7 +294,7 @@ type tally struct {
 func newTally() *tally {
 	return &tally{
 		suppressed: map[mailer.Suppression]int64{}, exposed: map[string]int64{},
-		digest: sha256.New(), perRule: map[string]int64{},
+		perRule: map[string]int64{},
 	}
 }
 
@@ -311,15 +310,6 @@ func (t *tally) find(fs ...mailer.Finding) {
 	}
 }
 
-func (t *tally) digestSnapshot(snap *mailer.Snapshot) error {
-	b, err := json.Marshal(snap)
-	if err != nil {
-		return fmt.Errorf("encode snapshot: %w", err)
-	}
-	t.digest.Write(envelope.AppendField(nil, string(b)))
-	return nil
-}
-
 func (t *tally) add(r *mailer.Recipient, out *rendered) {
 	t.recipients++
 	for _, e := range r.Exposures {
@@ -333,8 +323,9 @@ func (t *tally) add(r *mailer.Recipient, out *rendered) {
 			t.again++
 		}
 	}
-	t.row = envelope.AppendField(envelope.AppendField(t.row[:0], r.Ref), string(out.frozen.Suppressed))
-	t.digest.Write(append(t.row, out.frozen.Hash[:]...))
+	leaf := journal.Person{Ref: r.Ref, Suppressed: string(out.frozen.Suppressed), Commitment: out.frozen.Hash}
+	t.leaf = leaf.AppendLeaf(t.leaf[:0])
+	t.people.Add(journal.LeafHash(t.leaf))
 	t.find(out.findings...)
 }
 
@@ -413,6 +404,6 @@ func (t *tally) result() mailer.CheckResult {
 	}
 	return mailer.CheckResult{
 		Recipients: t.recipients, Sendable: t.sendable, Suppressed: t.suppressed, Declared: t.declared,
-		Digest: hex.EncodeToString(t.digest.Sum(nil)), Findings: t.findings,
+		Digest: journal.Digest(t.facts, &t.people).String(), Findings: t.findings,
 	}
 }

@@ -71,7 +71,7 @@ func TestToldBefore(t *testing.T) {
 	w.Send(first, func(to string) bool { return to != mailertest.Address(1) && to != mailertest.Address(2) })
 	// On the 25th a campaign that was checked a day before may have reached those.
 	second, res := w.Checked(mailer.Campaign{})
-	_, _, err = w.DB.Approve(t.Context(), mailertest.Actor("佐藤"), second, res.Sendable, 1)
+	_, err = w.DB.Approve(t.Context(), mailertest.Actor("佐藤"), []string{second}, res.Sendable, mailertest.ByName(1), mailer.Signed{})
 	mailertest.Must(t, err)
 	w.Clock.Advance(24 * time.Hour)
 	mailertest.Must(t, w.DB.Start(t.Context(), mailertest.Tester, second, true))
@@ -129,7 +129,7 @@ func TestAllowRepeat(t *testing.T) {
 		t.Errorf("%+v", res)
 	}
 	// And what was approved with it is sent, though a plain one would be held back.
-	_, _, err = w.DB.Approve(t.Context(), mailertest.Actor("佐藤"), id, 3, 1)
+	_, err = w.DB.Approve(t.Context(), mailertest.Actor("佐藤"), []string{id}, 3, mailertest.ByName(1), mailer.Signed{})
 	mailertest.Must(t, err)
 	mailertest.Must(t, w.DB.Start(t.Context(), mailertest.Tester, id, true))
 	w.Counts(id, mailer.Counts{mailer.StateQueued: 3})

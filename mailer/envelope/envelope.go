@@ -1,6 +1,6 @@
 // Package envelope says how notices of one merchant are addressed: who writes,
-// who gets it, the Message-ID, the variable return path, and the hash that an
-// approval binds. The check and the sender share it, so that what is sent is what
+// who gets it, the Message-ID, the variable return path, and the commitment
+// that an approval binds. The check and the sender share it, so that what is sent is what
 // was approved. It composes nothing and sends nothing.
 package envelope
 
@@ -76,12 +76,13 @@ func MessageID(m *mailer.Merchant, token string) (string, error) {
 // token says nothing about the person.
 func (e *Envelope) Sender(token string) string { return "b-" + token + "@" + e.bounceDomain }
 
-// Hash is what approval binds: who writes, to which address, and every
-// character of the notice.
-func (e *Envelope) Hash(to mailer.Address, n *mailer.Notice) [32]byte {
+// Commit is the commitment to a delivery, which approval binds: SHA-256 over a salt,
+// who writes, to which address, and every character of the notice. Without the salt,
+// which comes from the incident's key, nobody can try guesses on it.
+func (e *Envelope) Commit(salt [16]byte, to mailer.Address, n *mailer.Notice) [32]byte {
 	buf := hashBuffers.Get().(*[]byte)
 	defer hashBuffers.Put(buf)
-	b := (*buf)[:0]
+	b := append((*buf)[:0], salt[:]...)
 	for _, s := range [...]string{e.from, e.fromName, e.replyTo, e.bounceDomain, string(e.charset), to.Mailbox(), n.Subject, n.Body} {
 		b = AppendField(b, s)
 	}

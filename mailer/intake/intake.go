@@ -15,11 +15,13 @@ import (
 	"slices"
 
 	"oshirase/mailer"
+	"oshirase/mailer/authority"
 	"oshirase/mailer/list"
 )
 
 // Ledger is what taking a list in needs of the store.
 type Ledger interface {
+	authority.Register
 	Incident(ctx context.Context, id string) (mailer.Incident, error)
 	// Import takes rows in, in one transaction; see store.DB.Import.
 	Import(ctx context.Context, by mailer.Actor, o mailer.Import, rows func() (mailer.Row, error)) (mailer.ImportResult, error)
@@ -95,6 +97,10 @@ var ErrStrict = mailer.Invalid("intake.strict")
 // Import takes one list in: all good rows, or none where the list as a whole cannot
 // be taken.
 func (in *Intake) Import(ctx context.Context, by mailer.Actor, o Order) (Result, error) {
+	by, err := authority.May(ctx, in.Ledger, by, mailer.ActImport, o.Merchant)
+	if err != nil {
+		return Result{}, err
+	}
 	incident, err := in.Ledger.Incident(ctx, o.Incident)
 	if errors.Is(err, mailer.ErrNotFound) {
 		return Result{}, mailer.NotFound("intake.no-incident", "cause", err)

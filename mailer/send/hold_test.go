@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"oshirase/mailer"
+	"oshirase/torture/mailertest"
 )
 
 // otherwise renders the notices of some people in another way than the check did.
@@ -127,9 +128,8 @@ func TestTwoCampaignsAtOnce(t *testing.T) {
 	var ids []string
 	for range 2 {
 		id, res := w.checked(mailer.Campaign{})
-		if _, ok, err := w.db.Approve(t.Context(), actor("佐藤"), id, res.Sendable, 1); err != nil || !ok {
-			t.Fatal(ok, err)
-		}
+		_, err := w.db.Approve(t.Context(), actor("佐藤"), []string{id}, res.Sendable, mailertest.ByName(1), mailer.Signed{})
+		must(t, err)
 		ids = append(ids, id)
 	}
 	var both sync.WaitGroup

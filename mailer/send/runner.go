@@ -254,7 +254,7 @@ func (w *work) message(d *mailer.Delivery, now time.Time) (mailer.Address, *mail
 	if err != nil {
 		return to, nil, differs(err)
 	}
-	if w.env.Hash(to, &n) != d.Hash {
+	if w.env.Commit(d.Recipient.Salt, to, &n) != d.Hash {
 		return to, nil, differs(nil)
 	}
 	m := messages.Get().(*mailer.Message)

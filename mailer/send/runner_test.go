@@ -13,6 +13,7 @@ import (
 	"oshirase/mailer/send"
 	"oshirase/mailer/sink"
 	"oshirase/store"
+	"oshirase/torture/mailertest"
 )
 
 func TestRunSendsToEachOnce(t *testing.T) {
@@ -470,7 +471,7 @@ func TestServeStartsWhatIsDue(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 5)
 	id, res := w.checked(mailer.Campaign{At: noon.Add(time.Hour)})
-	_, _, err := w.db.Approve(t.Context(), actor("佐藤"), id, res.Sendable, 1)
+	_, err := w.db.Approve(t.Context(), actor("佐藤"), []string{id}, res.Sendable, mailertest.ByName(1), mailer.Signed{})
 	must(t, err)
 	w.phase(id, mailer.PhaseScheduled)
 	ctx, stop := context.WithCancel(t.Context())
@@ -497,7 +498,7 @@ func TestCampaignWhoseTimePassed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 5)
 	id, res := w.checked(mailer.Campaign{At: noon.Add(time.Hour)})
-	_, _, err := w.db.Approve(t.Context(), actor("佐藤"), id, res.Sendable, 1)
+	_, err := w.db.Approve(t.Context(), actor("佐藤"), []string{id}, res.Sendable, mailertest.ByName(1), mailer.Signed{})
 	must(t, err)
 	w.clock.advance(time.Hour + time.Hour + time.Second)
 	r := w.runner(w.db)

@@ -48,7 +48,7 @@ func newBook(t *testing.T, sizes ...int) *book {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.hash = env.Hash(to, &mailer.Notice{})
+	b.hash = env.Commit([16]byte{}, to, &mailer.Notice{})
 	for _, n := range sizes {
 		b.add(n)
 	}

@@ -4,6 +4,9 @@ import "oshirase/mailer"
 
 // enMailer has the codes of package mailer.
 var enMailer = map[mailer.Code]phrase{
+	"actor.unreadable": {
+		"the name holds {character}, which its reader would not see", "type the name again, without invisible characters and variation selectors",
+	},
 	"actor.missing": {"who does this? give a name", "say who you are with --by NAME"},
 
 	"address.empty":            {text: "no address"},

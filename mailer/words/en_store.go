@@ -21,9 +21,21 @@ var enStore = map[mailer.Code]phrase{
 		text: "there is no ledger at {path}",
 		hint: "look at database in the config; a ledger is made by `oshirase apply`",
 	},
+	"ledger.readers": {
+		text: "the log of the database, where pages stand as they were before, could not be emptied: somebody reads it all the time",
+		hint: "end the programs that keep the database open for reading, then run the command again",
+	},
+	"ledger.shown": {
+		text: "{file} can be read or changed by others (mode {mode}): nothing is opened",
+		hint: "chmod 600 {file}",
+	},
 	"ledger.wrong-key": {
-		text: "wrong master key: this ledger was made with another one: check the key file or the environment",
-		hint: "the database was made with another master key: look at [key] in the config, or restore the key from its copy",
+		text: "wrong master key: this ledger is sealed under master key {wants:or}, and {given} was given",
+		hint: "look at [key] in the config: after `oshirase rekey` it names the new file; or restore the key from its copy",
+	},
+	"ledger.secret-damaged": {
+		text: "the master key is the right one, but the ledger's own secret is damaged",
+		hint: "restore the database from a backup",
 	},
 	"ledger.not-found": {text: "not found: {what} \"{id}\""},
 
@@ -32,8 +44,8 @@ var enStore = map[mailer.Code]phrase{
 		hint: "the personal data of this incident was destroyed and cannot be read again; counts and references remain",
 	},
 	"incident.wrong-key": {
-		text: "wrong master key: the key of incident {incident} does not open",
-		hint: "the database was made with another master key: look at [key] in the config, or restore the key from its copy",
+		text: "wrong master key: the key of incident {incident} is wrapped by master key {wants:or}, and {given} was given",
+		hint: "if `oshirase rekey` was cut off, or this database is older than it, run it again with the newer key's file; else restore the key's file from the copy that belongs to this master key",
 	},
 	"apply.id":            {text: "\"{id}\" is no id: use lower-case letters, digits and hyphens"},
 	"apply.exposure-gone": {text: "exposure {exposure} is gone from the facts, but recipients have it: put it back"},

@@ -370,9 +370,8 @@ func (m *chunkMachine) look() {
 		}
 	}
 	m.e.recount()
-	found, err := VerifyJournal(context.Background(), db)
-	if m.must(err); len(found) > 0 {
-		m.t.Fatalf("journal: %v", found)
+	if found := m.e.verify(); len(found) > 0 {
+		m.t.Fatalf("verify: %v", found)
 	}
 }
 

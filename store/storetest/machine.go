@@ -125,7 +125,7 @@ func (m *machine) observe() {
 	}
 	m.state, m.events = next, history
 	m.e.recount()
-	m.e.verifyJournal()
+	m.e.verifyLedger()
 	var orphans int
 	if err := m.sql.GetContext(ctx, &orphans, `
 		SELECT count(*) FROM delivery d WHERE d.state = 'sending' AND NOT EXISTS (

@@ -302,19 +302,9 @@ func (s suite) TestOnceRepeat(t *testing.T) {
 	first, second := e.create(mailer.Campaign{}), e.create(mailer.Campaign{})
 	e.approve(first)
 	must(t, e.Start(ctx, tester, first, true))
-	rev, err := e.BeginCheck(ctx, tester, second)
-	must(t, err)
-	res := mailer.CheckResult{Digest: "d", AllowRepeat: true}
-	must(t, e.Recipients(ctx, second, func(page []mailer.Recipient) error {
-		rows := make([]mailer.Frozen, len(page))
-		for i := range page {
-			rows[i] = mailer.Frozen{Recipient: page[i].ID, Exposures: page[i].Exposures}
-		}
-		res.Sendable += int64(len(rows))
-		return e.Freeze(ctx, second, rows)
-	}))
-	must(t, e.EndCheck(ctx, second, rev, mailer.Snapshot{Stage: mailer.StageFormal, AllowRepeat: true}, res))
-	_, _, err = e.Approve(ctx, actor("佐藤"), second, 2, 1)
+	e.repeat = true
+	e.check(second, nil)
+	_, _, err := e.Approve(ctx, actor("佐藤"), second, 2, 1)
 	must(t, err)
 	must(t, e.Start(ctx, tester, second, true))
 	e.wantHeld(second, 0)

@@ -307,7 +307,7 @@ func (m *onceMachine) end() {
 			moved = moved || n > 0 || m.review(id) > 0
 		}
 	}
-	m.e.verifyJournal()
+	m.e.verifyLedger()
 	var rows []struct {
 		Recipient  int64
 		State      mailer.State

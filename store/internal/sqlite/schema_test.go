@@ -45,7 +45,7 @@ func TestStatesSchema(t *testing.T) {
 		{"campaign", "stage", texts(mailer.Stages...), nil},
 		{"exposure", "certainty", texts(mailer.CertaintyPossible, mailer.CertaintyConfirmed), []string{"leaked"}},
 		{"finding", "severity", texts(mailer.SeverityError, mailer.SeverityWarning, mailer.SeverityInfo), nil},
-		{"act", "proof", texts(mailer.ProofProgram, mailer.ProofOSUser, mailer.ProofNone), nil},
+		{"act", "proof", texts(mailer.ProofProgram, mailer.ProofOSUser, mailer.ProofNone, mailer.ProofSSHKey), nil},
 		{"wait", "scope", texts(mailer.WaitCampaign, mailer.WaitGroup, mailer.WaitRelay), nil},
 	} {
 		var schema string
