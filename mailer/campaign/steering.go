@@ -93,6 +93,9 @@ func (s *Steering) DecideHeld(ctx context.Context, by mailer.Actor, id string, a
 			return 0, err
 		}
 	}
+	if by, _, err = mayWith(ctx, s.Ledger, by, mailer.ActResolve, id); err != nil {
+		return 0, err
+	}
 	if n, err = s.Ledger.DecideHeld(ctx, by, id, as, ref); err != nil {
 		return 0, err
 	}
