@@ -31,9 +31,6 @@ func (c *Config) Check() []Problem {
 	if c.Approval.People == 1 {
 		k.warn("approval", mailer.Invalid("config.alone"))
 	}
-	if c.Approval.Proof == string(mailer.PolicyName) {
-		k.warn("approval", mailer.Invalid("config.by-name"))
-	}
 	if c.Ledger.Unknown == "resend" {
 		k.warn("ledger", mailer.Invalid("config.resend"))
 	}

@@ -94,6 +94,12 @@ func (c *Config) validateRelays(v *validation) {
 		if host, port, err := net.SplitHostPort(r.Address); err != nil || host == "" || !validPort(port) {
 			v.add(at("address"), mailer.Invalid("config.address", "address", r.Address))
 		}
+		if r.EHLO != "" && !mailer.ValidHello(r.EHLO) {
+			v.add(at("ehlo"), mailer.Invalid("config.ehlo", "ehlo", r.EHLO))
+		}
+		if err := mailer.CheckLine("name", r.Name); err != nil {
+			v.add(at("name"), err)
+		}
 		v.oneOf(at("tls"), r.TLS, "required", "implicit", "none")
 		if r.TLS == "none" && (r.CAFile != "" || r.ServerName != "") {
 			v.add(at("tls"), mailer.Invalid("config.certificate-without-tls"))

@@ -82,6 +82,8 @@ func TestLoadErrors(t *testing.T) {
 		{"no database", "database = \"\"\n", ":1: database", "config.no-database"},
 		{"relay without a name", "[[relay]]\naddress = \"mail.example:587\"\n", ":1: relay[0].name", "config.no-name"},
 		{"relay without a port", "[[relay]]\nname = \"a\"\naddress = \"mail.example\"\n", ":3: relay[0].address", "config.address"},
+		{"relay greets oddly", relay + "ehlo = \"mail_1.example\"\n", ":4: relay[0].ehlo", "config.ehlo"},
+		{"relay's hidden name", "[[relay]]\nname = \"a\\u202eb\"\naddress = \"mail.example:25\"\n", ":2: relay[0].name", "text.hidden"},
 		{"relay with port 0", "[[relay]]\nname = \"a\"\naddress = \"mail.example:0\"\n", ":3: relay[0].address", "config.address"},
 		{"two relays of one name", relay + relay, ":5: relay[1].name", "config.twice"},
 		{"TLS", relay + "tls = \"maybe\"\n", ":4: relay[0].tls", "config.word"},

@@ -47,8 +47,10 @@ type DeliveryView struct {
 	ID       int64  `json:"-"`
 	Campaign string `json:"-"`
 	Merchant string `json:"-"`
-	Token    string `json:"-"` // names the delivery in its envelope sender and Message-ID
-	Person   Person `json:"-"` // empty where the incident's key is destroyed
+	Token    string `json:"-"` // names the delivery in its envelope sender
+	// MessageName names it in its Message-ID.
+	MessageName string `json:"-"`
+	Person      Person `json:"-"` // empty where the incident's key is destroyed
 
 	Ref        string      `json:"ref"`
 	CustomerID string      `json:"customer_id,omitempty"`

@@ -42,7 +42,7 @@ func (r *amendmentRow) amendment(ctx context.Context, h handle) (mailer.Amendmen
 	if err != nil {
 		return a, err
 	}
-	if err := find(ctx, h, &a.Signed, `SELECT person FROM consent WHERE amendment = ? ORDER BY at, person`, r.Num); err != nil {
+	if err := find(ctx, h, &a.Signed, `SELECT DISTINCT person FROM consent WHERE amendment = ? ORDER BY person`, r.Num); err != nil {
 		return a, err
 	}
 	if r.Text != "" && !r.DoneAt.Valid {
@@ -129,7 +129,7 @@ func (db *DB) Consent(ctx context.Context, by mailer.Actor, id, signature string
 			return err
 		}
 		if a.Missing = 0; !enough {
-			a.Missing = max(mailer.Consents-len(a.Signed), 1)
+			a.Missing = max(mailer.Consents-len(a.Signed), 1) // a signature by a key of before does not count
 			out = a
 			return nil
 		}
@@ -157,18 +157,21 @@ func (c *change) addConsent(ctx context.Context, by mailer.Actor, row *amendment
 	if i < 0 {
 		return mailer.NewError(mailer.ErrNotAllowed, "amendment.approver", "by", by.Name)
 	}
-	if slices.Contains(a.Signed, by.ID) {
-		return mailer.Conflict("amendment.again", "by", by.Name, "id", row.ID)
-	}
 	if err := sshsig.Verify(members[i].Key, mailer.NamespaceApproval, []byte(row.Text), signature); err != nil {
 		return err
 	}
-	if _, err := do(ctx, c, `INSERT INTO consent (amendment, person, ssh_key, signature, at) VALUES (?, ?, ?, ?, ?)`,
-		row.Num, by.ID, members[i].Key, signature, c.db.now().UnixMilli()); err != nil {
+	_, err := do(ctx, c, `INSERT INTO consent (amendment, person, ssh_key, signature, at) VALUES (?, ?, ?, ?, ?)`,
+		row.Num, by.ID, members[i].Key, signature, c.db.now().UnixMilli())
+	if c.db.eng.Unique(err) {
+		return mailer.Conflict("amendment.again", "by", by.Name, "id", row.ID)
+	}
+	if err != nil {
 		return err
 	}
 	c.made("consent", `amendment = ? AND person = ? AND ssh_key = ?`, row.Num, by.ID, members[i].Key)
-	a.Signed = append(a.Signed, by.ID)
+	if !slices.Contains(a.Signed, by.ID) {
+		a.Signed = append(a.Signed, by.ID)
+	}
 	return c.act(ctx, by, mailer.ActConsent, row.ID, amendDetail(a))
 }
 

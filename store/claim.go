@@ -240,7 +240,7 @@ func (db *DB) openBatch(ctx context.Context, campaign string, k campaignKey, key
 			return nil, err
 		}
 		d.FirstAt = fromMS(firstAt)
-		d.Token = db.names.Token(d.ID)
+		d.Token, d.MessageName = db.names.Token(d.ID), db.names.MessageName(d.ID)
 		copy(d.Hash[:], hash)
 		if d.Recipient, err = db.openRecipient(k, keys, exposures, &rec); err != nil {
 			return nil, err

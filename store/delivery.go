@@ -86,7 +86,7 @@ const selectDelivery = `
 func (r *Reader) delivery(row *deliveryRow, keys *seal.Keys) (mailer.DeliveryView, error) {
 	d := mailer.DeliveryView{
 		ID: row.ID, Campaign: row.Campaign, Merchant: row.Merchant, Ref: r.names.Ref(row.Recipient),
-		Token: r.names.Token(row.ID), State: row.State,
+		Token: r.names.Token(row.ID), MessageName: r.names.MessageName(row.ID), State: row.State,
 		Attempts: row.Attempts, Suppressed: row.Suppressed, Held: row.Held, FirstAt: fromMS(row.FirstAt), NextAt: fromMS(row.NextAt),
 	}
 	var err error
@@ -168,6 +168,20 @@ func (r *Reader) FindToken(ctx context.Context, token string) (d mailer.Delivery
 	if !ok {
 		return mailer.DeliveryView{}, mailer.NotFound("delivery.token")
 	}
+	return r.findDelivery(ctx, id)
+}
+
+// FindMessage finds the delivery that the left side of a Message-ID names.
+func (r *Reader) FindMessage(ctx context.Context, name string) (d mailer.DeliveryView, err error) {
+	defer r.explain(&err, "find delivery by Message-ID")
+	id, ok := r.names.ParseMessageName(name)
+	if !ok {
+		return mailer.DeliveryView{}, mailer.NotFound("delivery.message")
+	}
+	return r.findDelivery(ctx, id)
+}
+
+func (r *Reader) findDelivery(ctx context.Context, id int64) (mailer.DeliveryView, error) {
 	var row deliveryRow
 	if err := get(ctx, r.pool(), &row, selectDelivery+`WHERE d.id = ?`, id); err != nil {
 		return mailer.DeliveryView{}, missing(err, "delivery", fmt.Sprint(id))

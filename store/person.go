@@ -30,6 +30,9 @@ func (r *Reader) members(ctx context.Context, h handle) ([]mailer.Member, error)
 	if err := find(ctx, h, &rows, `SELECT num, id, name, roles, merchants, ssh_key, os_user, valid_from, valid_until FROM person ORDER BY num`); err != nil {
 		return nil, err
 	}
+	if len(rows) == 0 {
+		return nil, nobodyYet(ctx, h)
+	}
 	out := make([]mailer.Member, len(rows))
 	for i, r := range rows {
 		m := &out[i]
@@ -42,6 +45,19 @@ func (r *Reader) members(ctx context.Context, h handle) ([]mailer.Member, error)
 		}
 	}
 	return out, nil
+}
+
+// nobodyYet refuses a table without anybody where somebody was registered: names would
+// be free again.
+func nobodyYet(ctx context.Context, h handle) error {
+	var n int
+	if err := get(ctx, h, &n, `SELECT count(*) FROM amendment WHERE kind = 'add' AND done_at IS NOT NULL`); err != nil {
+		return err
+	}
+	if n > 0 {
+		return mailer.Conflict("person.gone", "changes", n)
+	}
+	return nil
 }
 
 // addMember writes a row of a person, as the only one who does.

@@ -22,8 +22,9 @@ type person struct {
 	asked bool
 }
 
-// Name is the reader's name without blanks around it; empty where none is held.
-func (p *person) Name() string { p.asked = true; return strings.TrimSpace(p.r.Name) }
+// Name is the reader's name without blanks around it; empty where none is held, or
+// what is held is no name.
+func (p *person) Name() string { p.asked = true; return nameOf(p.r) }
 
 // Ref is the reader's reference number.
 func (p *person) Ref() string { p.asked = true; return p.r.Ref }

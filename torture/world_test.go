@@ -94,6 +94,9 @@ func (w *world) writeConfig() {
 		ledger = fmt.Sprintf("[ledger]\ndurability = %q\n", w.durability)
 	}
 	text := fmt.Sprintf(`%s
+[approval]
+proof = "name"
+
 [[relay]]
 name = "main"
 address = %q

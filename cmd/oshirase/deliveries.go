@@ -22,7 +22,8 @@ func newDeliveriesCommand(a *app) *cobra.Command {
 		Short: "Show the ledger of a campaign, person by person",
 		Long: `deliveries lists what became of every recipient of a campaign, with the last reply of
 the relay. --csv writes it to a file (UTF-8 with a byte order mark, for spreadsheets);
-the file holds personal data. The list streams: a campaign may have millions.
+the file holds personal data, and an apostrophe before what a spreadsheet might take for a
+formula (--json has all as it is). The list streams: a campaign may have millions.
 
 While campaigns are being sent, each row is as it is when it is read. While much is sent
 (1,000 messages a second and more) a long list takes its time: it leaves the machine to
@@ -71,7 +72,7 @@ type eachDelivery func(func(*mailer.DeliveryView) error) error
 // streamJSON writes {"key":[…]}, one element a line.
 func streamJSON[T any](w io.Writer, key string, each func(func(T) error) error) error {
 	out := bufio.NewWriter(w)
-	enc := json.NewEncoder(out)
+	enc := json.NewEncoder(jsonWriter{out})
 	enc.SetEscapeHTML(false)
 	fmt.Fprintf(out, "{%q: [\n", key) // a bufio.Writer keeps its error until Flush
 	first := true
@@ -109,7 +110,11 @@ func writeDeliveries(path string, each eachDelivery) (n int64, err error) {
 		}
 		if err := each(func(v *mailer.DeliveryView) error {
 			n++
-			return w.Write(v.Cells())
+			cells := v.Cells()
+			for i, c := range cells {
+				cells[i] = mailer.Cell(c)
+			}
+			return w.Write(cells)
 		}); err != nil {
 			return err
 		}

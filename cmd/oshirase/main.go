@@ -119,8 +119,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a check found errors.`,
 		RunE:          needsCommand,
 	}
 	root.SetIn(a.stdin)
-	root.SetOut(a.stdout)
-	root.SetErr(a.stderr)
+	root.SetOut(a.out())
+	root.SetErr(a.err())
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{err: err, command: c.CommandPath()}
 	})

@@ -61,6 +61,11 @@ func (d *Draft) Validate() error {
 	if d.Cause != "" && !d.Stage.Repeats() {
 		return mailer.Invalid("campaign.cause", "stage", d.Stage)
 	}
+	for name, value := range map[string]string{"name": d.Name, "cause": d.Cause} {
+		if err := mailer.CheckLine(name, value); err != nil {
+			return err
+		}
+	}
 	_, err := mailer.ParseWindow(d.Window)
 	return err
 }

@@ -127,7 +127,7 @@ func (r *Register) Deliveries(ctx context.Context, by mailer.Actor, of mailer.De
 	way := newThrottle(r.Ledger.Rate)
 	return r.Ledger.EachDelivery(ctx, by, of, func(d mailer.DeliveryView) error {
 		var err error
-		if d.MessageID, err = envelope.MessageID(sender, d.Token); err != nil {
+		if d.MessageID, err = envelope.MessageID(sender, d.MessageName); err != nil {
 			return err
 		}
 		if err := fn(&d); err != nil {

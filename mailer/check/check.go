@@ -34,7 +34,7 @@ var Rules = []Rule{
 	{"allow-repeat", mailer.SeverityWarning, "the check took people who were told all of this before, because it was asked to"},
 	{"passed-over", mailer.SeverityInfo, "people get nothing by this campaign: the message says how many, and why"},
 	{"template", mailer.SeverityError, "a part of the notice cannot be read or rendered; the message names the part and the line"},
-	{"sender-address", mailer.SeverityError, "the merchant's from or reply_to is no address"},
+	{"sender-address", mailer.SeverityError, "the merchant's from, reply_to or bounce_domain is none that mail can bear, or its from_name holds what nobody sees"},
 }
 
 // passedOver says why people get nothing, and what is to be done for them.

@@ -54,6 +54,9 @@ type Intake struct {
 	Ledger Ledger
 	// Words says why a row was refused, for the result and the errors file.
 	Words func(error) string
+	// TempDir is where what does not fit into memory of a list goes, sealed; see
+	// list.Options. What an import that was killed left there is removed.
+	TempDir string
 	// Progress hears how many bytes of how many were read; may be nil.
 	Progress func(read, total int64)
 }
@@ -110,6 +113,10 @@ func (in *Intake) Import(ctx context.Context, by mailer.Actor, o Order) (Result,
 	}
 	opt := list.Options{
 		Encoding: o.Encoding, Columns: o.Columns, Exposures: incident.ExposureIDs(), Default: o.Exposures, KeepRaw: o.ErrorsFile != "",
+		TempDir: in.TempDir,
+	}
+	if in.TempDir != "" {
+		_ = list.Sweep(in.TempDir) // what cannot be removed is no reason not to import
 	}
 	if known, found, err := in.known(ctx, &o, &opt); err != nil {
 		return Result{}, err

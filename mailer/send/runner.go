@@ -258,7 +258,7 @@ func (w *work) message(d *mailer.Delivery, now time.Time) (mailer.Address, *mail
 		return to, nil, differs(nil)
 	}
 	m := messages.Get().(*mailer.Message)
-	data, err := w.composer.Compose(m.Data, w.env.Header(to, &n, d.Token, now), &n)
+	data, err := w.composer.Compose(m.Data, w.env.Header(to, &n, d.MessageName, now), &n)
 	if err != nil {
 		return to, nil, err
 	}

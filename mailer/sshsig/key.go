@@ -38,6 +38,9 @@ func (k *Keys) Open(file string) (mailer.Signer, error) {
 				return s, nil
 			}
 		}
+		if k.Passphrase == nil {
+			return nil, mailer.Invalid("sshsig.passphrase", "file", file)
+		}
 		private, err = k.unlock(file, b)
 	}
 	if err != nil {
@@ -50,9 +53,6 @@ func (k *Keys) Open(file string) (mailer.Signer, error) {
 }
 
 func (k *Keys) unlock(file string, pem []byte) (ssh.Signer, error) {
-	if k.Passphrase == nil {
-		return nil, mailer.Invalid("sshsig.passphrase", "file", file)
-	}
 	secret, err := k.Passphrase(file)
 	if err != nil {
 		return nil, err

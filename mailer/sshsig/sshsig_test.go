@@ -167,7 +167,7 @@ func TestAgent(t *testing.T) {
 	_, err = keys.Open(pub)
 	code(t, err, "sshsig.not-in-agent")
 	_, err = keys.Open(locked)
-	code(t, err, "sshsig.private")
+	code(t, err, "sshsig.passphrase")
 	_, err = (&Keys{}).Open(pub)
 	code(t, err, "sshsig.no-agent")
 	asked, err := (&Keys{Passphrase: func(string) ([]byte, error) { return []byte("開けゴマ"), nil }}).Open(locked)

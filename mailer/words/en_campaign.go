@@ -18,6 +18,8 @@ var enCampaign = map[mailer.Code]phrase{
 		`--confirm "{confirm}" is not the incident "{incident}": nothing was destroyed`, "",
 	},
 
-	"envelope.from":     {"merchant {merchant}: from: {cause}", ""},
-	"envelope.reply-to": {"merchant {merchant}: reply_to: {cause}", ""},
+	"envelope.bounce-domain": {"merchant {merchant}: bounce_domain: {cause}", ""},
+	"envelope.from-name":     {"merchant {merchant}: {cause}", ""},
+	"envelope.from":          {"merchant {merchant}: from: {cause}", ""},
+	"envelope.reply-to":      {"merchant {merchant}: reply_to: {cause}", ""},
 }

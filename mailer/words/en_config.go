@@ -34,6 +34,7 @@ var enConfig = map[mailer.Code]phrase{
 	"config.cron-zone":  {"{cron:q} names a time zone: schedules are always in Asia/Tokyo", `write minute, hour, day of month, month and day of week, such as "0 9 * * 1-5"`},
 	"config.cron-never": {"{cron:q} never comes", `write minute, hour, day of month, month and day of week, such as "0 9 * * 1-5"`},
 
+	"config.ehlo":                    {"{ehlo:q} is neither a host name nor an address in brackets", "write a name such as mail.example, or leave ehlo out"},
 	"config.address":                 {"{address:q} is not an address of a relay", "write HOST:PORT, such as mail.example:587"},
 	"config.certificate-without-tls": {"there is no certificate to verify without TLS", "leave out ca_file and server_name, or use TLS"},
 	"config.two-passwords":           {"there are two passwords", "keep one of password_file and password_env"},
@@ -74,7 +75,6 @@ var enConfig = map[mailer.Code]phrase{
 	"config.no-relay":         {"there is no relay to send through", "add a [[relay]] with name and address"},
 	"config.idle-intents":     {text: "relay {relay}: intents is {intents}, but one message at a time is sent without chunking and pipelining"},
 	"config.plain-text":       {text: "relay {relay}: tls is none, but {address} is not this machine: notices travel unencrypted"},
-	"config.by-name":          {text: "approval.proof is name: whoever runs the program can approve in any name"},
 	"config.alone":            {text: "approval.people is 1: one person alone can send to everybody"},
 	"config.resend":           {text: "ledger.unknown is resend: after a crash a few people may get two copies"},
 	"config.durability":       {text: "ledger.durability is normal: after a power cut a few people may get two copies"},

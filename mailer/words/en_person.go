@@ -19,6 +19,7 @@ var enPerson = map[mailer.Code]phrase{
 	"person.id":           {`"{id}" is no id: use lower-case letters, digits and hyphens`, ""},
 	"person.no-roles":     {"{id} has no role", "give --role"},
 	"person.no-merchants": {"{id} is there for a merchant, but for which", "give --merchant"},
+	"person.gone":         {"{changes} people were registered, and none of them is in the ledger any more", "somebody changed the database: go back to a backup"},
 	"person.exists":       {"{id} is registered already", "give --replace to have other facts stand from now on, or take another id"},
 	"person.same-name":    {"{id} could be taken for {other}: their names or ids read alike", "tell them apart in the name, as in 佐藤（経理）"},
 	"person.same-key":     {"{id} has the key of {other}: one key is one person's", ""},

@@ -77,6 +77,7 @@ var enStore = map[mailer.Code]phrase{
 
 	"lookup.one":        {text: "look up by exactly one of reference number, e-mail address, customer id, telephone number and kana"},
 	"delivery.token":    {text: "not found: the token is not of this ledger"},
+	"delivery.message":  {text: "not found: the Message-ID is not of this ledger"},
 	"record.no-time":    {text: "record delivery {delivery}: a deferred outcome needs the time of the next attempt"},
 	"record.no-outcome": {text: "record delivery {delivery}: \"{state}\" is no outcome"},
 

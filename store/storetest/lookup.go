@@ -94,10 +94,15 @@ func (s suite) TestFindToken(t *testing.T) {
 	if err != nil || got.ID != d[1].ID || got.Campaign != id || got.Merchant != "shop" || got.Ref != d[1].Recipient.Ref || got.Person.Name != person(1).Name {
 		t.Errorf("found %+v %v", got, err)
 	}
-	for _, tok := range []string{"", "nonsense", strings.Repeat("a", 26)} {
+	if got, err := e.FindMessage(ctx, d[1].MessageName); err != nil || got.ID != d[1].ID || got.MessageName != d[1].MessageName {
+		t.Errorf("found by Message-ID %+v %v", got, err)
+	}
+	for _, tok := range []string{"", "nonsense", strings.Repeat("a", 26), d[1].MessageName} {
 		_, err := e.FindToken(ctx, tok)
 		wantErr(t, err, mailer.ErrNotFound, "")
 	}
+	_, err = e.FindMessage(ctx, d[1].Token)
+	wantErr(t, err, mailer.ErrNotFound, "")
 }
 
 // TestLookupByPhoneAndKana: however they are written, at all merchants, and nobody

@@ -254,7 +254,7 @@ CREATE TABLE consent (
   ssh_key   TEXT    NOT NULL,
   signature TEXT    NOT NULL, -- armored
   at        INTEGER NOT NULL,
-  PRIMARY KEY (amendment, person)
+  PRIMARY KEY (amendment, person, ssh_key) -- who has another key since may sign again
 ) WITHOUT ROWID;
 
 -- AUTOINCREMENT: an id is never used again, since tokens that stand in envelope
