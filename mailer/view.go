@@ -31,7 +31,10 @@ const (
 	EventLapse   EventKind = "lapse"   // its worker died over it
 	EventResolve EventKind = "resolve" // a person, or policy, decided an unknown outcome
 	EventCancel  EventKind = "cancel"
-	EventReport  EventKind = "report" // something came back
+	EventReport  EventKind = "report"  // something came back
+	EventRefusal EventKind = "refusal" // a relay refused us, not the person: no attempt
+	EventHold    EventKind = "hold"    // kept back until a person decides
+	EventRequeue EventKind = "requeue" // a person had it sent again
 )
 
 // Reply is what a relay said, in one line.
@@ -198,6 +201,7 @@ const (
 	ActWake       Action = "wake"
 	ActFinish     Action = "finish"
 	ActResolve    Action = "resolve"
+	ActRequeue    Action = "requeue"
 	ActDestroyKey Action = "destroy key"
 	ActLookUp     Action = "lookup"
 	ActDeliveries Action = "deliveries" // read, with personal data

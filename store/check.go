@@ -52,8 +52,9 @@ func (db *DB) BeginCheck(ctx context.Context, by mailer.Actor, campaign string) 
 }
 
 const (
-	// neverTried picks deliveries for which nothing was ever said to a relay.
-	neverTried = ` AND first_at IS NULL`
+	// neverTried picks deliveries that were never tried: a refusal of us is no attempt,
+	// so that they are frozen anew with what was mended.
+	neverTried = ` AND first_at IS NULL AND attempts = 0`
 	// notClaimed picks deliveries that no worker holds.
 	notClaimed = ` AND NOT EXISTS (SELECT 1 FROM chunk c WHERE c.id = delivery.chunk AND c.lease IS NOT NULL)`
 )
@@ -71,7 +72,7 @@ func (c *change) thaw(ctx context.Context, row *campaignRow) error {
 		}
 	}
 	var tried []queuedRow
-	if err := find(ctx, c, &tried, `SELECT id, grp AS "group" FROM delivery WHERE campaign = ? AND state = 'queued'`+notClaimed+` ORDER BY id`, row.Num); err != nil {
+	if err := find(ctx, c, &tried, `SELECT id, grp AS "group" FROM delivery WHERE campaign = ? AND state = 'queued' AND held = ''`+notClaimed+` ORDER BY id`, row.Num); err != nil {
 		return err
 	}
 	if _, err := do(ctx, c, `DELETE FROM chunk WHERE campaign = ? AND lease IS NULL`, row.Num); err != nil {

@@ -84,6 +84,7 @@ func (r *Reader) status(ctx context.Context, h handle, row *campaignRow, s *mail
 	var n struct {
 		First, Last, Next, Started, Ended sql.NullInt64
 		Rate                              int64
+		Held                              int64
 		Approvals, Leases                 int
 	}
 	if err := get(ctx, h, &n, `
@@ -93,6 +94,7 @@ func (r *Reader) status(ctx context.Context, h handle, row *campaignRow, s *mail
 		       k.started_at AS started, k.ended_at AS ended,
 		       (SELECT coalesce(sum(accepted), 0) FROM campaign_tick WHERE campaign = k.num AND slot BETWEEN ? AND ?) AS rate,
 		       (SELECT count(*) FROM approval WHERE campaign = k.num AND voided_at IS NULL) AS approvals,
+		       (SELECT count(*) FROM delivery WHERE campaign = k.num AND held <> '' AND state = 'queued') AS held,
 		       (SELECT count(*) FROM lease WHERE campaign = k.num) AS leases
 		FROM campaign k WHERE k.num = ?`,
 		now-60/slotSeconds, now-1, row.Num); err != nil {
@@ -100,6 +102,6 @@ func (r *Reader) status(ctx context.Context, h handle, row *campaignRow, s *mail
 	}
 	s.FirstAccepted, s.LastAccepted, s.NextDue = fromMS(n.First), fromMS(n.Last), fromMS(n.Next)
 	s.StartedAt, s.EndedAt = fromMS(n.Started), fromMS(n.Ended)
-	s.PerMinute, s.Approvals, s.Leases = n.Rate, n.Approvals, n.Leases
+	s.PerMinute, s.Approvals, s.Leases, s.Held = n.Rate, n.Approvals, n.Leases, n.Held
 	return nil
 }

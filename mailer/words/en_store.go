@@ -59,7 +59,12 @@ var enStore = map[mailer.Code]phrase{
 	"approve.count":   {text: "{count} is not the number of notices that the check of campaign {campaign} counted: look at the check again"},
 	"destroy.running": {text: "campaign {campaign} is running: pause or cancel it first"},
 	"resolve.as":      {text: "an unknown delivery is resolved as accepted or queued, not as \"{as}\""},
-	"resolve.none":    {text: "not found: campaign {campaign} has no unknown delivery with reference number {ref}"},
+	"requeue.state":   {text: "what was rejected, has expired or is held is sent again, not what is \"{state}\""},
+	"requeue.none": {
+		text: "not found: campaign {campaign} has nothing of that state with reference number {ref}",
+		hint: "look at `oshirase deliveries --campaign {campaign}`",
+	},
+	"resolve.none": {text: "not found: campaign {campaign} has no unknown delivery with reference number {ref}"},
 
 	"lookup.one":        {text: "look up by exactly one of reference number, e-mail address, customer id, telephone number and kana"},
 	"delivery.token":    {text: "not found: the token is not of this ledger"},

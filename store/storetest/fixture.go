@@ -273,7 +273,7 @@ func (e *env) recount() {
 	for what, query := range map[string]string{
 		"counts that differ from the rows": `SELECT count(*) FROM campaign_count k
 			WHERE n <> (SELECT count(*) FROM delivery d WHERE d.campaign = k.campaign AND d.state = k.state)`,
-		"queued deliveries whose chunk is not theirs": `SELECT count(*) FROM delivery d WHERE d.state = 'queued'
+		"queued deliveries whose chunk is not theirs": `SELECT count(*) FROM delivery d WHERE d.state = 'queued' AND d.held = ''
 			AND NOT EXISTS (SELECT 1 FROM chunk c WHERE c.id = d.chunk AND c.campaign = d.campaign AND c.grp = d.grp)`,
 		"free chunks that hold others than the queued": `SELECT count(*) FROM chunk c WHERE c.lease IS NULL
 			AND c.n <> (SELECT count(*) FROM delivery d WHERE d.chunk = c.id AND d.state = 'queued')`,

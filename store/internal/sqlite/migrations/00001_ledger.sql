@@ -147,6 +147,7 @@ CREATE TABLE campaign (
   phase       TEXT    NOT NULL CHECK (phase IN ('draft', 'checked', 'approved', 'scheduled', 'overdue',
                                                 'running', 'paused', 'finished', 'cancelled')),
   reason      TEXT    NOT NULL DEFAULT '',
+  halt        TEXT    NOT NULL DEFAULT '', -- a mailer.Halt: why the program paused it by itself; empty: it did not
   created_at  INTEGER NOT NULL,
   started_at  INTEGER,
   ended_at    INTEGER,
@@ -211,7 +212,7 @@ CREATE TABLE delivery (
   state      TEXT    NOT NULL CHECK (state = 'accepted' OR state = 'sending' OR state = 'queued'
                                      OR state = 'deferred' OR state = 'rejected' OR state = 'unknown' OR state = 'delivered'
                                      OR state = 'bounced' OR state = 'expired' OR state = 'suppressed' OR state = 'cancelled'),
-  held       TEXT    NOT NULL DEFAULT '' CHECK (held IN ('', 'person-changed', 'damaged', 'already-notified')),
+  held       TEXT    NOT NULL DEFAULT '' CHECK (held IN ('', 'person-changed', 'damaged', 'already-notified', 'compose', 'refused')),
   attempts   INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
   first_at   INTEGER,
   next_at    INTEGER,
@@ -235,6 +236,7 @@ CREATE TABLE delivery (
 CREATE UNIQUE INDEX delivery_recipient ON delivery (recipient, campaign, try);
 CREATE INDEX delivery_campaign ON delivery (campaign);
 CREATE INDEX delivery_deferred ON delivery (campaign, next_at) WHERE state = 'deferred';
+CREATE INDEX delivery_held ON delivery (campaign) WHERE held <> '';
 CREATE INDEX delivery_unknown ON delivery (campaign) WHERE state = 'unknown';
 
 -- What happened to a delivery, oldest first by n. Only ever appended. The leaf with
@@ -245,7 +247,7 @@ CREATE TABLE event (
   n        INTEGER NOT NULL,
   merchant INTEGER NOT NULL,
   at       INTEGER NOT NULL,
-  kind     TEXT    NOT NULL CHECK (kind = 'attempt' OR kind IN ('lapse', 'resolve', 'cancel', 'report')),
+  kind     TEXT    NOT NULL CHECK (kind = 'attempt' OR kind IN ('lapse', 'resolve', 'cancel', 'report', 'refusal', 'hold', 'requeue')),
   state    TEXT    NOT NULL, -- that the delivery went to
   attempt  INTEGER NOT NULL,
   relay    TEXT    NOT NULL DEFAULT '',
