@@ -1,6 +1,7 @@
 package send
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -37,7 +38,8 @@ func (w *worker) commit(jobs ...*job) []error {
 	for _, j := range jobs {
 		w.records = append(w.records, j.record(now, nil))
 	}
-	errs := w.s.Ledger.Record(w.ctx, w.records...)
+	// What is known is recorded, also after a stop.
+	errs := w.s.Ledger.Record(context.WithoutCancel(w.ctx), w.records...)
 	n := len(w.past)
 	w.insist(w.records[:n], errs[:n])
 	for i := range w.past {
@@ -81,13 +83,11 @@ func (w *worker) insist(records []mailer.Record, errs []error) {
 		select {
 		case <-deadline.C:
 			return
-		case <-w.ctx.Done():
-			return
 		case <-tick.C:
 		}
 		open := again[:0]
 		for _, i := range again {
-			errs[i] = w.s.Ledger.Record(w.ctx, records[i])[0]
+			errs[i] = w.s.Ledger.Record(context.WithoutCancel(w.ctx), records[i])[0]
 			if errs[i] != nil && !errors.Is(errs[i], mailer.ErrLeaseLost) {
 				open = append(open, i)
 			}
@@ -106,6 +106,9 @@ func (o *Options) classify(s *settled, now time.Time) {
 		}
 		out.Text = masked
 	}
+	if said := out.Advice; (said.RefusesUs || said.Ours) && (out.State == mailer.StateDeferred || out.State == mailer.StateRejected) {
+		out.State = mailer.StateQueued // nothing of it is the person's
+	}
 	out.At = now // of the runner's clock, as the intent and the next attempt are
 	if out.State == mailer.StateUnknown && o.Resend {
 		// The policy is to risk a second copy, with the same Message-ID.
@@ -119,7 +122,7 @@ func (o *Options) classify(s *settled, now time.Time) {
 		return
 	}
 	at, inTime := o.retryAt(s.job.delivery, now, out.Advice.Wait)
-	if !inTime {
+	if !inTime && !out.Advice.Impersonal {
 		out.State = mailer.StateExpired
 		return
 	}

@@ -32,6 +32,16 @@ func Wait(w mailer.Wait, lang Language) string {
 		return "another worker is sending the rest"
 	case mailer.WaitPaused:
 		return "paused"
+	case mailer.WaitHalted:
+		return "paused by the program: " + haltEnglish(w.Halt)
+	case mailer.WaitVoided:
+		return "its approval is void: check it, have it approved, and start it again"
+	case mailer.WaitRefused:
+		return "a relay refuses us" + inBrackets(w.Reply, " (", ")") + " at " + strings.Join(w.Groups, ", ") + ": held until the next run, or campaign pause and resume"
+	case mailer.WaitSender:
+		return "a relay refuses the sender for now" + inBrackets(w.Reply, " (", ")") + ": asked again at " + value(w.Until)
+	case mailer.WaitHeld:
+		return fmt.Sprintf("%d deliveries are held (oshirase requeue --state held)", w.Count)
 	case mailer.WaitScheduled:
 		return "starts at " + value(w.Until)
 	case mailer.WaitOverdue:
@@ -68,6 +78,16 @@ func waitJapanese(w mailer.Wait) string {
 		return "残りは別の処理が送信しています"
 	case mailer.WaitPaused:
 		return "一時停止中です"
+	case mailer.WaitHalted:
+		return "自動で一時停止しました: " + haltJapanese(w.Halt)
+	case mailer.WaitVoided:
+		return "承認が無効になりました（確認と承認をやり直してください）"
+	case mailer.WaitRefused:
+		return "中継サーバが当方を拒否したため保留しています" + reply + groupsJapanese(w.Groups)
+	case mailer.WaitSender:
+		return "中継サーバが差出人を一時的に拒否しています" + reply + "（次の確認 " + clock(w.Until) + "）"
+	case mailer.WaitHeld:
+		return fmt.Sprintf("%d件を保留しています（oshirase requeue --state held）", w.Count)
 	case mailer.WaitScheduled:
 		return "開始予定 " + clock(w.Until)
 	case mailer.WaitOverdue:
