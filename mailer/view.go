@@ -55,6 +55,7 @@ type DeliveryView struct {
 	CustomerID string      `json:"customer_id,omitempty"`
 	Email      string      `json:"email,omitempty"`
 	State      State       `json:"state"`
+	Held       Hold        `json:"held,omitempty"` // why a queued one is kept back
 	Suppressed Suppression `json:"suppressed,omitempty"`
 	Exposures  []string    `json:"exposures"` // that the notice names
 	Attempts   int         `json:"attempts"`

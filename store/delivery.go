@@ -49,6 +49,7 @@ type deliveryRow struct {
 	Merchant    string `db:"merchant_id"`
 	Recipient   int64
 	State       mailer.State
+	Held        mailer.Hold
 	Attempts    int
 	Suppressed  mailer.Suppression
 	FirstAt     sql.NullInt64 `db:"first_at"`
@@ -65,7 +66,7 @@ type deliveryRow struct {
 }
 
 const selectDelivery = `
-	SELECT d.id, k.id AS campaign, k.incident, k.merchant, m.id AS merchant_id, d.recipient, ` + claimedState + ` AS state, d.attempts, d.suppressed,
+	SELECT d.id, k.id AS campaign, k.incident, k.merchant, m.id AS merchant_id, d.recipient, ` + claimedState + ` AS state, CASE d.state WHEN 'queued' THEN d.held ELSE '' END AS held, d.attempts, d.suppressed,
 	       d.first_at, d.next_at, d.exposures, r.person_key, r.sealed,
 	       e.at AS last_at, e.relay, e.point, e.code, e.enhanced, e.text
 	FROM delivery d JOIN campaign k ON k.num = d.campaign JOIN merchant m ON m.num = k.merchant JOIN recipient r ON r.id = d.recipient ` + joinLeased + `
@@ -75,7 +76,7 @@ const selectDelivery = `
 func (r *Reader) delivery(row *deliveryRow, keys *seal.Keys) (mailer.DeliveryView, error) {
 	d := mailer.DeliveryView{
 		ID: row.ID, Campaign: row.Campaign, Merchant: row.Merchant, Ref: r.names.Ref(row.Recipient),
-		Token: r.names.Token(row.ID), State: row.State,
+		Token: r.names.Token(row.ID), State: row.State, Held: row.Held,
 		Attempts: row.Attempts, Suppressed: row.Suppressed, FirstAt: fromMS(row.FirstAt), NextAt: fromMS(row.NextAt),
 	}
 	var err error

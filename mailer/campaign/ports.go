@@ -55,6 +55,9 @@ type Phases interface {
 	// Resolve decides unknown deliveries: that of one reference number, or all with
 	// an empty one.
 	Resolve(ctx context.Context, by mailer.Actor, campaign string, as mailer.State, ref string) (n int64, err error)
+	// Requeue has deliveries sent again that were rejected, have expired or (queued) are
+	// held; a finished campaign is running again.
+	Requeue(ctx context.Context, by mailer.Actor, campaign string, from mailer.State, ref string) (n int64, err error)
 	// Settle moves a running campaign without open deliveries to finished.
 	Settle(ctx context.Context, campaign string) error
 }

@@ -77,3 +77,15 @@ func (s *Steering) Resolve(ctx context.Context, by mailer.Actor, id string, as m
 	}
 	return n, s.Ledger.Settle(ctx, id) // it may have been the last open one
 }
+
+// Requeue has deliveries sent again that were rejected or have expired, or, from queued,
+// are held. ref names one recipient, in any form in which it is read out; empty takes
+// all. It returns how many.
+func (s *Steering) Requeue(ctx context.Context, by mailer.Actor, id string, from mailer.State, ref string) (n int64, err error) {
+	if ref != "" {
+		if ref, err = mailer.ParseRef(ref); err != nil {
+			return 0, err
+		}
+	}
+	return s.Ledger.Requeue(ctx, by, id, from, ref)
+}

@@ -175,8 +175,9 @@ func (s *session) summary(campaign string, err error) (Summary, error) {
 				person = w
 			}
 		}
-		if wait.IsZero() && !c.Started() {
+		if !c.Started() && wait.IsZero() && c.Counts.Open() > 0 { // it was asked for by name
 			wait = mailer.Wait{Scope: mailer.WaitCampaign, Name: c.ID, Reason: mailer.WaitPhase, Phase: c.Phase}
+			person = wait
 		}
 		if c.Counts.Open() > 0 && !wait.IsZero() || !person.IsZero() {
 			sum.Waits[c.ID] = wait
