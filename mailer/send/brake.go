@@ -43,12 +43,12 @@ const (
 // brake is that of one campaign in one session.
 type brake struct {
 	mu       sync.Mutex
-	over     bool // the campaign was paused by it
-	accepted bool // somebody's message was taken
-	replies  int  // before that: all,
-	refused  int  // and those that refused for good
-	row      int  // refusals of us since the last acceptance
-	sender   int  // temporary refusals of the sender since then
+	over     atomic.Bool // the campaign was, or is about to be, paused by it
+	accepted bool        // somebody's message was taken
+	replies  int         // before that: all,
+	refused  int         // and those that refused for good
+	row      int         // refusals of us since the last acceptance
+	sender   int         // temporary refusals of the sender since then
 	composed int
 	taken    map[string]bool // groups of which somebody was taken
 	strikes  map[string]int  // refusals of us since the group's last acceptance
@@ -134,10 +134,9 @@ func (k *brake) replied(j *job, o *mailer.Outcome, now time.Time) (hold mailer.H
 
 // once lets a campaign be paused one time.
 func (k *brake) once(why mailer.Halt) mailer.Halt {
-	if k.over {
+	if why.IsZero() || k.over.Swap(true) {
 		return mailer.Halt{}
 	}
-	k.over = !why.IsZero()
 	return why
 }
 
@@ -250,7 +249,8 @@ func (k *brake) atEnd(open int64) mailer.Halt {
 func (k *brake) acceptedBefore() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.accepted, k.over = true, false
+	k.accepted = true
+	k.over.Store(false)
 }
 
 func codes(o *mailer.Outcome) string {

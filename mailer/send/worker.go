@@ -217,10 +217,16 @@ func (w *worker) setAside(j *job, out mailer.Outcome) {
 // mostPast is how many outcomes are gathered where nothing is sent in between.
 const mostPast = 64
 
-// kept drops a job of a group that the brake holds, and holds one of a domain that it
-// holds; false: it may be sent.
+// kept drops a job of a campaign that the brake pauses or of a group that it holds, and
+// has one held of a domain that it holds; false: it may be sent.
 func (w *worker) kept(j *job) bool {
-	group, alone := j.lease.of.brake.holding(j.delivery)
+	k := j.lease.of.brake
+	if k.over.Load() {
+		w.s.queue.drop(j.delivery.Campaign)
+		w.s.queue.done(j)
+		return true
+	}
+	group, alone := k.holding(j.delivery)
 	switch {
 	case group:
 		w.s.queue.dropGroup(j.delivery.Campaign, j.delivery.Group)
