@@ -52,8 +52,7 @@ func (db *DB) BeginCheck(ctx context.Context, by mailer.Actor, campaign string) 
 }
 
 const (
-	// neverTried picks deliveries that were never tried: a refusal of us is no attempt,
-	// so that they are frozen anew with what was mended.
+	// neverTried picks deliveries that were never tried; a refusal of us is no attempt.
 	neverTried = ` AND first_at IS NULL AND attempts = 0`
 	// notClaimed picks deliveries that no worker holds.
 	notClaimed = ` AND NOT EXISTS (SELECT 1 FROM chunk c WHERE c.id = delivery.chunk AND c.lease IS NOT NULL)`
@@ -62,8 +61,11 @@ const (
 // thaw drops the deliveries of a campaign that were never tried and that no worker
 // holds. What remains queued is put into chunks anew.
 func (c *change) thaw(ctx context.Context, row *campaignRow) error {
+	if err := c.unfreeze(ctx, row); err != nil {
+		return err
+	}
 	for _, state := range []mailer.State{mailer.StateQueued, mailer.StateSuppressed} {
-		n, err := do(ctx, c, `DELETE FROM delivery WHERE campaign = ? AND state = ?`+neverTried+notClaimed, row.Num, string(state))
+		n, err := do(ctx, c, `DELETE FROM delivery WHERE campaign = ? AND state = ? AND lease = 0`+neverTried+notClaimed, row.Num, string(state))
 		if err != nil {
 			return err
 		}
@@ -104,6 +106,9 @@ func (db *DB) EndCheck(ctx context.Context, campaign string, rev int64, snap mai
 		}
 		if now != rev || row.Phase != mailer.PhaseDraft {
 			return mailer.Conflict("check.changed", "campaign", row.ID)
+		}
+		if err := c.dropUnfrozen(ctx, row); err != nil {
+			return err
 		}
 		if !failed {
 			var frozen int64

@@ -67,7 +67,7 @@ END;
 -- A delivery is kept back: it is queued, and in no chunk. Rare, so it stands apart and
 -- costs the others nothing.
 CREATE TEMP TRIGGER step_hold INSTEAD OF INSERT ON step WHEN NEW.kind = 'hold' BEGIN
-  UPDATE delivery SET state = 'queued', held = NEW.held, chunk = NULL, next_at = NULL, first_at = NULL
+  UPDATE delivery SET state = 'queued', held = NEW.held, chunk = NULL, lease = NEW.lease, next_at = NULL, first_at = NULL
   WHERE id IN (SELECT value FROM json_each(NEW.ids)) AND +campaign = NEW.campaign AND +state = NEW.was AND held = ''
     AND CASE NEW.was WHEN 'queued' THEN chunk IN (SELECT c.id FROM chunk c WHERE c.lease = NEW.lease) ELSE lease = NEW.lease END;
   SELECT raise(ABORT, 'stale')

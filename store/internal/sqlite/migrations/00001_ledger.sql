@@ -212,7 +212,7 @@ CREATE TABLE delivery (
   state      TEXT    NOT NULL CHECK (state = 'accepted' OR state = 'sending' OR state = 'queued'
                                      OR state = 'deferred' OR state = 'rejected' OR state = 'unknown' OR state = 'delivered'
                                      OR state = 'bounced' OR state = 'expired' OR state = 'suppressed' OR state = 'cancelled'),
-  held       TEXT    NOT NULL DEFAULT '' CHECK (held IN ('', 'person-changed', 'damaged', 'already-notified', 'compose', 'refused')),
+  held       TEXT    NOT NULL DEFAULT '' CHECK (held IN ('', 'person-changed', 'damaged', 'already-notified', 'compose', 'refused', 'refreeze')),
   attempts   INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
   first_at   INTEGER,
   next_at    INTEGER,
