@@ -38,12 +38,7 @@ func main() {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit)
 	}
-	ctx, hurry, end := stops()
-	a := newApp(os.Stdin, os.Stdout, os.Stderr)
-	a.hurry = hurry
-	code := a.run(ctx, os.Args[1:])
-	end()
-	os.Exit(code)
+	os.Exit(newApp(os.Stdin, os.Stdout, os.Stderr).runUnderSignals(os.Args[1:]))
 }
 
 // commands makes the commands, in the order of the help text.

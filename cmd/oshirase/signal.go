@@ -7,6 +7,14 @@ import (
 	"syscall"
 )
 
+// runUnderSignals is run with the signals of the process.
+func (a *app) runUnderSignals(args []string) int {
+	first, second, end := stops()
+	defer end()
+	a.hurry = second
+	return a.run(first, args)
+}
+
 // stops gives a context that ends with the first signal to stop, and one that ends with
 // the second: that one waits for nobody any more, and what is known is still recorded.
 // SIGHUP stops as SIGTERM does, unless it was ignored from the start (nohup).

@@ -413,3 +413,32 @@ func (l tellsIntents) Record(ctx context.Context, records ...mailer.Record) []er
 	}
 	return errs
 }
+
+// TestMendedSenderGoesOut: a sender that was refused is mended in the facts, checked and
+// approved anew; those who had been begun with are told as well.
+func TestMendedSenderGoesOut(t *testing.T) {
+	t.Parallel()
+	const people = 12
+	w := newWorld(t, people, "rcpt:553 5.7.1 Sender address rejected: not owned by user x")
+	id := w.started(mailer.Campaign{})
+	w.run(w.runner(w.db))
+	w.phase(id, mailer.PhasePaused)
+	m, err := w.db.Merchant(t.Context(), "shop")
+	must(t, err)
+	m.From = "notice@mended.example"
+	_, err = w.db.Apply(t.Context(), tester, nil, []mailer.Merchant{m})
+	must(t, err)
+	w.phase(id, mailer.PhaseDraft)
+	res := w.check(id)
+	if res.Sendable != people {
+		t.Errorf("%+v", res)
+	}
+	_, _, err = w.db.Approve(t.Context(), actor("佐藤"), id, res.Sendable, 1)
+	must(t, err)
+	must(t, w.db.Start(t.Context(), tester, id, true))
+	w.inbox.Close()
+	w.listen(sink.Options{})
+	w.run(w.runner(w.db))
+	w.onceEach(people)
+	w.phase(id, mailer.PhaseFinished)
+}
