@@ -264,7 +264,11 @@ func goal(r *mailer.Record, phase mailer.Phase) (mailer.State, error) {
 		return mailer.StateSending, nil
 	}
 	switch r.Outcome.State {
-	case mailer.StateAccepted, mailer.StateRejected, mailer.StateUnknown, mailer.StateExpired, mailer.StateQueued:
+	case mailer.StateAccepted, mailer.StateRejected, mailer.StateUnknown, mailer.StateExpired:
+	case mailer.StateQueued:
+		if r.Outcome.Code < 400 && r.Outcome.Held == "" { // without a refusal it may have left
+			return "", mailer.Invalid("record.no-refusal", "delivery", r.Delivery)
+		}
 	case mailer.StateDeferred:
 		if r.Outcome.NextAt.IsZero() {
 			return "", mailer.Invalid("record.no-time", "delivery", r.Delivery)

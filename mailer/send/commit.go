@@ -106,7 +106,8 @@ func (o *Options) classify(s *settled, now time.Time) {
 		}
 		out.Text = masked
 	}
-	if said := out.Advice; (said.RefusesUs || said.Ours) && (out.State == mailer.StateDeferred || out.State == mailer.StateRejected) {
+	certain := out.State == mailer.StateDeferred || out.State == mailer.StateRejected
+	if certain && (out.Advice.RefusesUs && out.Code >= 400 || out.Held != "") {
 		out.State = mailer.StateQueued // nothing of it is the person's
 	}
 	out.At = now // of the runner's clock, as the intent and the next attempt are

@@ -69,6 +69,7 @@ var enStore = map[mailer.Code]phrase{
 	"lookup.one":        {text: "look up by exactly one of reference number, e-mail address, customer id, telephone number and kana"},
 	"delivery.token":    {text: "not found: the token is not of this ledger"},
 	"record.no-time":    {text: "record delivery {delivery}: a deferred outcome needs the time of the next attempt"},
+	"record.no-refusal": {text: "record delivery {delivery}: it stays queued only where something refused it"},
 	"record.no-outcome": {text: "record delivery {delivery}: \"{state}\" is no outcome"},
 
 	"row.nobody":           {text: "nothing identifies this person: a customer_id, an e-mail address, or name and postal address is needed"},

@@ -211,6 +211,7 @@ func (m *machine) record(d *mailer.Delivery, s mailer.State, p mailer.Point) {
 	r := outcome(d, s, p)
 	r.At, r.Outcome.At, r.Outcome.NextAt = m.now, m.now, m.now.Add(30*time.Second)
 	if s == mailer.StateQueued {
+		r.Outcome.Code = 554
 		r.Outcome.Held = rapid.SampledFrom([]mailer.Hold{"", "", mailer.HoldCompose, mailer.HoldRefused}).Draw(m.t, "held")
 	}
 	m.try(m.db().Record(context.Background(), r)[0], mailer.ErrLeaseLost)

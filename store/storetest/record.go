@@ -78,6 +78,7 @@ func (s suite) TestRecordRefuses(t *testing.T) {
 		{"accepted without intent", outcome(&d[3], mailer.StateAccepted, mailer.AtDot), mailer.ErrLeaseLost},
 		{"no such delivery", wrong(intent(&d[4]), func(r *mailer.Record) { r.Delivery += 1000 }), mailer.ErrLeaseLost},
 		{"no such campaign", wrong(intent(&d[5]), func(r *mailer.Record) { r.Campaign = "c-none" }), mailer.ErrNotFound},
+		{"queued by no refusal", outcome(&d[0], mailer.StateQueued, mailer.AtDot), mailer.ErrInvalid},
 		{"no outcome at all", outcome(&d[0], mailer.StateDelivered, mailer.AtDot), mailer.ErrInvalid},
 		{"deferred without a time", wrong(outcome(&d[6], mailer.StateDeferred, mailer.AtRcpt), func(r *mailer.Record) { r.Outcome.NextAt = time.Time{} }), mailer.ErrInvalid},
 		{"refused before its intent", outcome(&d[7], mailer.StateRejected, mailer.AtBody), nil},
