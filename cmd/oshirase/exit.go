@@ -57,6 +57,11 @@ func (e personError) Error() string {
 }
 
 func (e personError) Hint() string {
+	for _, w := range e.waits {
+		if w.Reason == mailer.WaitHalted {
+			return "mend what it says (`oshirase relay check`, `oshirase deliveries`), then `oshirase campaign resume ID`; nobody is lost meanwhile"
+		}
+	}
 	return "a person has to decide: see `oshirase status` and `oshirase campaign show ID`"
 }
 
