@@ -17,8 +17,8 @@ func newRelayCommand(a *app) *cobra.Command {
 		Long: `relay has what is to be tried before anything is sent: whether the relays take
 connections, the account, and the senders of the merchants.`,
 		Example: "  oshirase relay check",
-		Args:  cobra.ArbitraryArgs,
-		RunE:  needsCommand,
+		Args:    cobra.ArbitraryArgs,
+		RunE:    needsCommand,
 	}
 	c.AddCommand(newRelayCheckCommand(a))
 	return c

@@ -89,7 +89,6 @@ func (k *brake) replied(j *job, o *mailer.Outcome, now time.Time) (hold mailer.H
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	us := mailer.Halt{Relay: o.Relay, Code: o.Code, Enhanced: o.Enhanced}
-	key := keyOf(j.delivery.Group, j.to.Domain)
 	switch {
 	case o.Advice.Ours:
 		if k.composed++; k.composed >= composeMost {
@@ -101,13 +100,14 @@ func (k *brake) replied(j *job, o *mailer.Outcome, now time.Time) (hold mailer.H
 	case o.State == mailer.StateAccepted:
 		k.accepted, k.row, k.sender = true, 0, 0
 		if len(k.strikes) > 0 {
-			delete(k.strikes, key)
+			delete(k.strikes, keyOf(j.delivery.Group, j.to.Domain))
 		}
 		if group := j.delivery.Group; listed(group) && !k.taken[group] {
 			k.taken[group] = true
 		}
 		return "", mailer.Halt{}
 	}
+	key := keyOf(j.delivery.Group, j.to.Domain)
 	// Of one group only the refusals that hold it count for the whole: what was on the
 	// wire meanwhile says nothing new, and is as much as there are connections.
 	if news := !o.Advice.RefusesUs || k.strikes[key] < groupRow; news && !k.accepted {

@@ -442,3 +442,36 @@ func TestMendedSenderGoesOut(t *testing.T) {
 	w.onceEach(people)
 	w.phase(id, mailer.PhaseFinished)
 }
+
+// TestResumedWhileServing: a daemon whose brake paused a campaign sends it once a person
+// has resumed it, at once too.
+func TestResumedWhileServing(t *testing.T) {
+	t.Parallel()
+	const people = 15
+	w := newWorld(t, people, "rcpt,first=1:554 5.7.1 Relay access denied")
+	id := w.started(mailer.Campaign{})
+	w.clock.run()
+	r := w.runner(w.db)
+	other := w.open()
+	r.Ledger = resuming{w.db, other}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- r.Serve(ctx, func(*mailer.Campaign) bool { return true }) }()
+	w.inbox.wait(people)
+	stop()
+	must(t, <-done)
+	w.onceEach(people)
+	w.counts(id, mailer.Counts{mailer.StateAccepted: people})
+}
+
+// resuming resumes whatever the program pauses.
+type resuming struct {
+	send.Ledger
+	other interface {
+		Resume(ctx context.Context, by mailer.Actor, campaign string) error
+	}
+}
+
+func (l resuming) Halt(ctx context.Context, campaign string, why mailer.Halt, reason string) error {
+	return errors.Join(l.Ledger.Halt(ctx, campaign, why, reason), l.other.Resume(ctx, tester, campaign))
+}

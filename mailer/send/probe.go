@@ -40,6 +40,7 @@ func (w *worker) asked(j *job) bool {
 	if w.known(j) {
 		return true
 	}
+	w.commit() // before waiting
 	b := j.lease.of
 	b.proof.Lock()
 	defer b.proof.Unlock()

@@ -69,7 +69,7 @@ func (s *session) enter(running []mailer.Backlog) []*backlog {
 			continue
 		}
 		b := known[r.ID]
-		if b == nil {
+		if b == nil || b.brake.over.Load() { // paused by the brake, and running again
 			b = &backlog{place: s.place, brake: newBrake()}
 		}
 		b.Backlog = r

@@ -134,8 +134,10 @@ func (s suite) TestRequeue(t *testing.T) {
 		ref   string
 		want  error
 	}{
-		{mailer.StateAccepted, "", mailer.ErrInvalid}, {mailer.StateUnknown, "", mailer.ErrInvalid},
-		{mailer.StateExpired, one.Ref, mailer.ErrNotFound}, {mailer.StateQueued, one.Ref, mailer.ErrNotFound},
+		{mailer.StateAccepted, "", mailer.ErrInvalid},
+		{mailer.StateUnknown, "", mailer.ErrInvalid},
+		{mailer.StateExpired, one.Ref, mailer.ErrNotFound},
+		{mailer.StateQueued, one.Ref, mailer.ErrNotFound},
 	} {
 		if n, err := e.Requeue(ctx, tester, id, bad.state, bad.ref); n != 0 || !errors.Is(err, bad.want) {
 			t.Errorf("%+v: %d, %v", bad, n, err)
