@@ -35,7 +35,6 @@ type session struct {
 
 	mu        sync.Mutex
 	backlogs  map[string]*backlog // the campaigns that may be sent
-	touched   map[string]bool     // campaigns that were worked on
 	different map[string]int      // notices of campaigns that were not what was approved
 	active    map[int64]bool      // epochs of the leases that are held
 	ended     []int64             // epochs of those that have no open job and are to be released
@@ -60,7 +59,7 @@ type session struct {
 func (r *Runner) begin(ctx context.Context, admit Plan) (*session, error) {
 	s := &session{
 		Runner: r, n: r.sessions.Add(1), log: r.Options.Logger, admit: admit,
-		spare: map[string]spare{}, touched: map[string]bool{}, different: map[string]int{}, active: map[int64]bool{},
+		spare: map[string]spare{}, different: map[string]int{}, active: map[int64]bool{},
 	}
 	s.queue = newQueue(r.Options.Batch, s.leaseEnded)
 	s.adapter = newAdapter(max(r.Options.MinConnections, len(r.Relays.relays)), r.Relays.Size())
@@ -94,6 +93,9 @@ func (s *session) dispatch(ctx context.Context, forever bool) error {
 	err := s.claimUntil(wire, forever)
 	s.halt()
 	grace := time.AfterFunc(s.Options.StopGrace, cut)
+	if s.Options.Hurry != nil {
+		defer context.AfterFunc(s.Options.Hurry, cut)()
+	}
 	s.queue.close()
 	workers.Wait()
 	grace.Stop()
@@ -261,21 +263,13 @@ func (s *session) count(st mailer.State) {
 	case mailer.StateRejected, mailer.StateExpired:
 		s.rejected.Add(1)
 	}
+	if st == mailer.StateQueued {
+		return // it is where it was
+	}
 	done := s.outcomes.Add(1)
 	if s.Options.Progress != nil {
 		s.Options.Progress(done)
 	}
-}
-
-// seen lists the campaigns that the session worked on.
-func (s *session) seen() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var ids []string
-	for id := range s.touched {
-		ids = append(ids, id)
-	}
-	return ids
 }
 
 // campaignWaits are the campaigns that wait, by ID.

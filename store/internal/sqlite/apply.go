@@ -14,7 +14,7 @@ import (
 )
 
 // stepRow is a row of the view step in hot.sql.
-const stepRow = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+const stepRow = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 // stepColumns is how many columns it has.
 var stepColumns = strings.Count(stepRow, "?")
@@ -36,7 +36,7 @@ func (db *DB) Apply(ctx context.Context, tx *sqlx.Tx, steps []*engine.Step, entr
 		args = appendStep(args, s)
 	}
 	if e := entry; e != nil {
-		args = append(args, 0, "", 0, "", "", "entry", false, false, 0, e.At, e.Code, "", 0, "", e.Leaves, e.Prev, e.Hash, e.Root, e.Chain, e.N)
+		args = append(args, 0, "", 0, "", "", "entry", false, false, 0, e.At, e.Code, "", 0, "", "", e.Leaves, e.Prev, e.Hash, e.Root, e.Chain, e.N)
 	}
 	query := `INSERT INTO temp.step VALUES ` + stepRow + strings.Repeat(", "+stepRow, rows-1)
 	if tx != nil {
@@ -77,7 +77,7 @@ func appendStep(args []any, s *engine.Step) []any {
 		ids = append(ids, '[')
 	}
 	return append(args, s.Campaign, string(s.Phase), s.Lease, string(s.From), string(s.To), string(s.Kind), s.Tried, s.Counted, s.Chunk, s.At,
-		s.Relay, string(s.Point), s.Code, s.Enhanced, len(s.Rows), string(append(ids, ']')), closed(nextAt), closed(events), s.Chain, s.Entry)
+		s.Relay, string(s.Point), s.Code, s.Enhanced, string(s.Held), len(s.Rows), string(append(ids, ']')), closed(nextAt), closed(events), s.Chain, s.Entry)
 }
 
 // appendKey begins the next member of a JSON object that has a number as key.

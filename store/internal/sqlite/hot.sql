@@ -13,10 +13,11 @@
 
 CREATE TEMP VIEW step (
   campaign, phase, lease, was, state, kind, tried, counted, chunk, at, relay, point, code, enhanced,
+  held,                  -- why deliveries are kept back; of kind hold
   n, ids,                -- how many deliveries, and their IDs (JSON array)
   next_at, events,       -- JSON objects by ID: next_at; at (13 digits) ‖ leaf (8 digits) ‖ t and text, or x and the sealed reply (hex)
   chain, entry           -- of the journal; a row with kind entry is that entry itself (see below)
-) AS SELECT 0, '', 0, '', '', '', 0, 0, 0, 0, '', '', 0, '', 0, '', '', '', 0, 0;
+) AS SELECT 0, '', 0, '', '', '', 0, 0, 0, 0, '', '', 0, '', '', 0, '', '', '', 0, 0;
 
 -- An intent: the chunk must be leased under the epoch still.
 CREATE TEMP TRIGGER step_intent INSTEAD OF INSERT ON step WHEN NEW.state = 'sending' BEGIN
@@ -45,19 +46,20 @@ CREATE TEMP TRIGGER step_suppress INSTEAD OF INSERT ON step WHEN NEW.state = 'su
   WHERE campaign = NEW.campaign AND state IN (NEW.was, NEW.state);
 END;
 
--- Every other move.
+-- Every other move. To queued without a chunk: the delivery stays in the one in which it
+-- is leased. Where nothing was the person's matter, the deadline begins anew.
 CREATE TEMP TRIGGER step_move INSTEAD OF INSERT ON step
-WHEN NEW.state <> 'sending' AND NEW.state <> 'suppressed' AND NEW.kind <> 'entry' BEGIN
+WHEN NEW.state <> 'sending' AND NEW.state <> 'suppressed' AND NEW.kind <> 'entry' AND NEW.kind <> 'hold' BEGIN
   UPDATE delivery SET state = NEW.state, attempts = attempts + (NEW.tried AND NOT NEW.counted),
-    first_at = CASE WHEN NEW.tried THEN coalesce(first_at, NEW.at) ELSE first_at END, next_at = NULL,
-    lease = CASE WHEN NEW.lease > 0 THEN NEW.lease ELSE lease END, chunk = CASE NEW.state WHEN 'queued' THEN NEW.chunk ELSE chunk END
+    first_at = CASE WHEN NEW.tried THEN coalesce(first_at, NEW.at) WHEN NEW.kind = 'refusal' OR NEW.kind = 'requeue' THEN NULL ELSE first_at END, next_at = NULL,
+    lease = CASE WHEN NEW.lease > 0 THEN NEW.lease ELSE lease END, chunk = CASE WHEN NEW.chunk > 0 THEN NEW.chunk ELSE chunk END
   WHERE NEW.state <> 'deferred' AND id IN (SELECT value FROM json_each(NEW.ids)) AND +campaign = NEW.campaign AND +state = NEW.was
     AND CASE WHEN NEW.lease = 0 THEN 1 WHEN NEW.was = 'queued' THEN chunk IN (SELECT c.id FROM chunk c WHERE c.lease = NEW.lease)
         ELSE lease = NEW.lease END;
   SELECT raise(ABORT, 'stale')
   WHERE NEW.state <> 'deferred' AND changes() <> NEW.n OR (SELECT phase FROM campaign WHERE num = NEW.campaign) IS NOT NEW.phase;
   UPDATE delivery SET state = NEW.state, attempts = attempts + (NEW.tried AND NOT NEW.counted),
-    first_at = CASE WHEN NEW.tried THEN coalesce(first_at, NEW.at) ELSE first_at END, next_at = j.value,
+    first_at = CASE WHEN NEW.tried THEN coalesce(first_at, NEW.at) WHEN NEW.kind = 'refusal' OR NEW.kind = 'requeue' THEN NULL ELSE first_at END, next_at = j.value,
     lease = CASE WHEN NEW.lease > 0 THEN NEW.lease ELSE lease END
   FROM json_each(NEW.next_at) j
   WHERE NEW.state = 'deferred' AND delivery.id = CAST(j.key AS INTEGER) AND +campaign = NEW.campaign AND +state = NEW.was
@@ -75,6 +77,24 @@ WHEN NEW.state <> 'sending' AND NEW.state <> 'suppressed' AND NEW.kind <> 'entry
   SELECT NEW.campaign, NEW.at / 10000, NEW.n, NEW.at, NEW.at WHERE NEW.state = 'accepted' AND NEW.kind = 'attempt'
   ON CONFLICT (campaign, slot) DO UPDATE SET accepted = accepted + excluded.accepted,
   first_at = min(first_at, excluded.first_at), last_at = max(last_at, excluded.last_at);
+  UPDATE campaign_count SET n = n + CASE state WHEN NEW.state THEN NEW.n ELSE -NEW.n END
+  WHERE campaign = NEW.campaign AND state IN (NEW.was, NEW.state) AND NEW.was <> NEW.state;
+END;
+
+-- A delivery is kept back: it is queued, and in no chunk. Rare, so it stands apart and
+-- costs the others nothing.
+CREATE TEMP TRIGGER step_hold INSTEAD OF INSERT ON step WHEN NEW.kind = 'hold' BEGIN
+  UPDATE delivery SET state = 'queued', held = NEW.held, chunk = NULL, lease = NEW.lease, next_at = NULL, first_at = NULL
+  WHERE id IN (SELECT value FROM json_each(NEW.ids)) AND +campaign = NEW.campaign AND +state = NEW.was AND held = ''
+    AND CASE NEW.was WHEN 'queued' THEN chunk IN (SELECT c.id FROM chunk c WHERE c.lease = NEW.lease) ELSE lease = NEW.lease END;
+  SELECT raise(ABORT, 'stale')
+  WHERE changes() <> NEW.n OR (SELECT phase FROM campaign WHERE num = NEW.campaign) IS NOT NEW.phase;
+  INSERT INTO event (delivery, n, merchant, at, kind, state, attempt, relay, point, code, enhanced, text, raw, chain, entry, leaf)
+  SELECT d.id, (SELECT coalesce(max(n), 0) + 1 FROM event e WHERE e.delivery = d.id), d.merchant,
+         CAST(substr(j.value, 1, 13) AS INTEGER), NEW.kind, NEW.state, d.attempts, NEW.relay, NEW.point, NEW.code, NEW.enhanced,
+         CASE substr(j.value, 22, 1) WHEN 't' THEN substr(j.value, 23) ELSE '' END,
+         CASE substr(j.value, 22, 1) WHEN 'x' THEN unhex(substr(j.value, 23)) END, NEW.chain, NEW.entry, CAST(substr(j.value, 14, 8) AS INTEGER)
+  FROM json_each(NEW.events) j CROSS JOIN delivery d ON d.id = CAST(j.key AS INTEGER);
   UPDATE campaign_count SET n = n + CASE state WHEN NEW.state THEN NEW.n ELSE -NEW.n END
   WHERE campaign = NEW.campaign AND state IN (NEW.was, NEW.state) AND NEW.was <> NEW.state;
 END;
