@@ -13,11 +13,10 @@
 
 CREATE TEMP VIEW step (
   campaign, phase, lease, was, state, kind, tried, counted, chunk, at, relay, point, code, enhanced,
-  held,                  -- why deliveries are kept back; of kind hold
   n, ids,                -- how many deliveries, and their IDs (JSON array)
   next_at, events, raws, -- JSON objects by ID: next_at; at (13 digits) ‖ leaf (8 digits) ‖ text; SHA-256 of the sealed reply ‖ that reply (hex)
   chain, entry           -- of the journal; a row with kind entry is that entry itself (see below)
-) AS SELECT 0, '', 0, '', '', '', 0, 0, 0, 0, '', '', 0, '', '', 0, '', '', '', '', 0, 0;
+) AS SELECT 0, '', 0, '', '', '', 0, 0, 0, 0, '', '', 0, '', 0, '', '', '', '', 0, 0;
 
 -- An intent: the chunk must be leased under the epoch still.
 CREATE TEMP TRIGGER step_intent INSTEAD OF INSERT ON step WHEN NEW.state = 'sending' BEGIN
@@ -32,7 +31,7 @@ END;
 
 -- Every other move. To queued without a chunk: the delivery stays in the one in which it
 -- is leased. Where nothing was the person's matter, the deadline begins anew.
-CREATE TEMP TRIGGER step_move INSTEAD OF INSERT ON step WHEN NEW.state <> 'sending' AND NEW.kind <> 'entry' AND NEW.kind <> 'hold' BEGIN
+CREATE TEMP TRIGGER step_move INSTEAD OF INSERT ON step WHEN NEW.state <> 'sending' AND NEW.kind <> 'entry' BEGIN
   UPDATE delivery SET state = NEW.state, attempts = attempts + (NEW.tried AND NOT NEW.counted),
     first_at = CASE WHEN NEW.tried THEN coalesce(first_at, NEW.at) WHEN NEW.kind = 'refusal' OR NEW.kind = 'requeue' THEN NULL ELSE first_at END, next_at = NULL,
     lease = CASE WHEN NEW.lease > 0 THEN NEW.lease ELSE lease END, chunk = CASE WHEN NEW.chunk > 0 THEN NEW.chunk ELSE chunk END
@@ -64,9 +63,20 @@ CREATE TEMP TRIGGER step_move INSTEAD OF INSERT ON step WHEN NEW.state <> 'sendi
   WHERE campaign = NEW.campaign AND state IN (NEW.was, NEW.state) AND NEW.was <> NEW.state;
 END;
 
--- A delivery is kept back: it is queued, and in no chunk. Rare, so it stands apart and
--- costs the others nothing.
-CREATE TEMP TRIGGER step_hold INSTEAD OF INSERT ON step WHEN NEW.kind = 'hold' BEGIN
+-- The entry of the journal about the steps beside it: n leaves, and its hashes.
+CREATE TEMP TRIGGER step_entry INSTEAD OF INSERT ON step WHEN NEW.kind = 'entry' BEGIN
+  INSERT INTO entry (chain, n, at, leaves, prev, root, hash) VALUES (NEW.chain, NEW.entry, NEW.at, NEW.n, NEW.ids, NEW.events, NEW.raws);
+END;
+
+-- Deliveries are kept back: they are queued, and in no chunk. Rare, and a view of its own:
+-- every trigger of a view is compiled with every statement on it. Its columns are those
+-- of step, but for held, which is why.
+CREATE TEMP VIEW hold (
+  campaign, phase, lease, was, state, kind, tried, counted, chunk, at, relay, point, code, enhanced,
+  n, ids, held, events, raws, chain, entry
+) AS SELECT 0, '', 0, '', '', '', 0, 0, 0, 0, '', '', 0, '', 0, '', '', '', '', 0, 0;
+
+CREATE TEMP TRIGGER hold_step INSTEAD OF INSERT ON hold BEGIN
   UPDATE delivery SET state = 'queued', held = NEW.held, chunk = NULL, lease = NEW.lease, next_at = NULL, first_at = NULL
   WHERE id IN (SELECT value FROM json_each(NEW.ids)) AND +campaign = NEW.campaign AND +state = NEW.was AND held = ''
     AND CASE NEW.was WHEN 'queued' THEN chunk IN (SELECT c.id FROM chunk c WHERE c.lease = NEW.lease) ELSE lease = NEW.lease END;
@@ -80,9 +90,4 @@ CREATE TEMP TRIGGER step_hold INSTEAD OF INSERT ON step WHEN NEW.kind = 'hold' B
   FROM json_each(NEW.events) j CROSS JOIN delivery d ON d.id = CAST(j.key AS INTEGER);
   UPDATE campaign_count SET n = n + CASE state WHEN NEW.state THEN NEW.n ELSE -NEW.n END
   WHERE campaign = NEW.campaign AND state IN (NEW.was, NEW.state) AND NEW.was <> NEW.state;
-END;
-
--- The entry of the journal about the steps beside it: n leaves, and its hashes.
-CREATE TEMP TRIGGER step_entry INSTEAD OF INSERT ON step WHEN NEW.kind = 'entry' BEGIN
-  INSERT INTO entry (chain, n, at, leaves, prev, root, hash) VALUES (NEW.chain, NEW.entry, NEW.at, NEW.n, NEW.ids, NEW.events, NEW.raws);
 END;
