@@ -56,6 +56,7 @@ type brake struct {
 	held     map[string]kept // groups and domains that are held
 	holds    atomic.Bool     // there are some
 	senders  map[string]bool // relays that take the campaign's sender
+	proofs   map[string]*sync.Mutex
 }
 
 // kept is why a group is held.
@@ -67,7 +68,7 @@ type kept struct {
 
 func newBrake() *brake {
 	return &brake{
-		taken: map[string]bool{}, strikes: map[string]int{}, tries: map[int64]int{}, held: map[string]kept{}, senders: map[string]bool{},
+		taken: map[string]bool{}, strikes: map[string]int{}, tries: map[int64]int{}, held: map[string]kept{}, senders: map[string]bool{}, proofs: map[string]*sync.Mutex{},
 	}
 }
 

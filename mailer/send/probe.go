@@ -2,6 +2,7 @@ package send
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"oshirase/mailer"
@@ -35,15 +36,16 @@ func (w *worker) known(j *job) bool {
 // asked asks the relay, before a campaign's first message over it in this session,
 // whether it takes the sender: nobody is to be begun with where it does not. False: the
 // job went back. The answer counts for all workers; while one asks, those with the same
-// campaign wait.
+// campaign and relay wait.
 func (w *worker) asked(j *job) bool {
 	if w.known(j) {
 		return true
 	}
 	w.commit() // before waiting
 	b := j.lease.of
-	b.proof.Lock()
-	defer b.proof.Unlock()
+	one := b.brake.proof(w.conn.Relay())
+	one.Lock()
+	defer one.Unlock()
 	prober, can := w.conn.(Prober)
 	if w.known(j) {
 		return true
@@ -69,6 +71,16 @@ func (w *worker) asked(j *job) bool {
 	w.s.queue.drop(b.ID)
 	w.s.queue.done(j)
 	return false
+}
+
+// proof is held while a relay is asked.
+func (k *brake) proof(relay string) *sync.Mutex {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.proofs[relay] == nil {
+		k.proofs[relay] = &sync.Mutex{}
+	}
+	return k.proofs[relay]
 }
 
 func (k *brake) takesSender(relay string) {

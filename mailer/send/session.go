@@ -116,12 +116,13 @@ func (s *session) claimUntil(ctx context.Context, forever bool) error {
 		if err != nil {
 			return err
 		}
-		if got != someClaimed {
+		// Asked before the claims: a delivery that is deferred after them may be due at
+		// once; and before the release: of what a lease that ends after it gives back
+		// nothing is seen yet.
+		idle := s.idle()
+		if got != someClaimed || idle {
 			s.release() // what goes back may be claimed again
 		}
-		// Asked before the claims: a delivery that is deferred after them may be
-		// due at once.
-		idle := s.queue.idle()
 		if got, err = s.claimAll(ctx); err != nil {
 			return err
 		}
@@ -140,6 +141,16 @@ func (s *session) claimUntil(ctx context.Context, forever bool) error {
 		}
 	}
 	return nil
+}
+
+// idle reports whether nothing is in the hands of the workers, no lease either.
+func (s *session) idle() bool {
+	if !s.queue.idle() {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.active) == 0
 }
 
 // housekeep takes back what dead workers hold and wakes scheduled campaigns.

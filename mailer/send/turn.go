@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"oshirase/mailer"
@@ -30,16 +29,15 @@ const (
 // backlog is a running campaign as the dispatcher sees it.
 type backlog struct {
 	mailer.Backlog
-	work      *work      // nil until its first turn
-	brake     *brake     // see there
-	proof     sync.Mutex // held while a relay is asked for the sender
-	askAt     time.Time  // no claim before: a relay refuses the sender for now; guarded by the session
-	asked     string     // what it said, codes; the same
-	place     float64    // see above
-	nextAt    time.Time  // no claim before: pause between batches, its own pace
-	idleUntil time.Time  // no claim before, and nothing is due: see heldGroups
-	sent      int        // since the last pause between batches
-	reviewAt  time.Time  // what is held of it is not looked at before
+	work      *work     // nil until its first turn
+	brake     *brake    // see there
+	askAt     time.Time // no claim before: a relay refuses the sender for now; guarded by the session
+	asked     string    // what it said, codes; the same
+	place     float64   // see above
+	nextAt    time.Time // no claim before: pause between batches, its own pace
+	idleUntil time.Time // no claim before, and nothing is due: see heldGroups
+	sent      int       // since the last pause between batches
+	reviewAt  time.Time // what is held of it is not looked at before
 
 	// These are guarded by the session.
 	leases int         // that are held of it

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,7 +15,7 @@ import (
 )
 
 // stepRow is a row of the view step in hot.sql.
-const stepRow = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+const stepRow = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 // stepColumns is how many columns it has.
 var stepColumns = strings.Count(stepRow, "?")
@@ -23,6 +24,15 @@ var stepColumns = strings.Count(stepRow, "?")
 func (db *DB) Apply(ctx context.Context, tx *sqlx.Tx, steps []*engine.Step, entry *engine.Entry) error {
 	if db.w == nil {
 		return engine.ErrReadOnly
+	}
+	if slices.ContainsFunc(steps, rare) {
+		if tx == nil {
+			return engine.ErrStale // two statements: the long way has a transaction
+		}
+		var err error
+		if steps, err = db.applyRare(ctx, tx, steps); err != nil {
+			return stale(err)
+		}
 	}
 	rows := len(steps)
 	if entry != nil {
@@ -36,7 +46,7 @@ func (db *DB) Apply(ctx context.Context, tx *sqlx.Tx, steps []*engine.Step, entr
 		args = appendStep(args, s)
 	}
 	if e := entry; e != nil {
-		args = append(args, 0, "", 0, "", "", "entry", false, false, 0, e.At, e.Code, "", 0, "", "", e.Leaves, e.Prev, e.Hash, e.Root, e.Chain, e.N)
+		args = append(args, 0, "", 0, "", "", "entry", false, false, 0, e.At, e.Code, "", 0, "", e.Leaves, e.Prev, e.Hash, e.Root, e.Chain, e.N)
 	}
 	query := `INSERT INTO temp.step VALUES ` + stepRow + strings.Repeat(", "+stepRow, rows-1)
 	if tx != nil {
@@ -47,6 +57,29 @@ func (db *DB) Apply(ctx context.Context, tx *sqlx.Tx, steps []*engine.Step, entr
 		_, err := db.w.ExecContext(ctx, query, args...)
 		return err
 	}))
+}
+
+// rare is what stands in a view of its own.
+func rare(s *engine.Step) bool { return s.Kind == mailer.EventHold || s.To == mailer.StateSuppressed }
+
+// heldAt is the place of held among the columns of the view rare; in step next_at stands
+// there.
+const heldAt = 16
+
+// applyRare writes the steps that are rare, and returns the others.
+func (db *DB) applyRare(ctx context.Context, tx *sqlx.Tx, steps []*engine.Step) (others []*engine.Step, err error) {
+	for _, s := range steps {
+		if !rare(s) {
+			others = append(others, s)
+			continue
+		}
+		args := appendStep(make([]any, 0, stepColumns), s)
+		args[heldAt] = string(s.Held)
+		if _, err := tx.ExecContext(ctx, `INSERT INTO temp.rare VALUES `+stepRow, args...); err != nil {
+			return nil, err
+		}
+	}
+	return others, nil
 }
 
 func appendStep(args []any, s *engine.Step) []any {
@@ -77,7 +110,7 @@ func appendStep(args []any, s *engine.Step) []any {
 		ids = append(ids, '[')
 	}
 	return append(args, s.Campaign, string(s.Phase), s.Lease, string(s.From), string(s.To), string(s.Kind), s.Tried, s.Counted, s.Chunk, s.At,
-		s.Relay, string(s.Point), s.Code, s.Enhanced, string(s.Held), len(s.Rows), string(append(ids, ']')), closed(nextAt), closed(events), s.Chain, s.Entry)
+		s.Relay, string(s.Point), s.Code, s.Enhanced, len(s.Rows), string(append(ids, ']')), closed(nextAt), closed(events), s.Chain, s.Entry)
 }
 
 // appendKey begins the next member of a JSON object that has a number as key.
