@@ -114,7 +114,7 @@ func (c *Check) Run(ctx context.Context, by mailer.Actor, id string) (mailer.Che
 			return mailer.CheckResult{}, err
 		}
 		tally.count(&snap)
-		if c.AllowRepeat && tally.again > 0 {
+		if c.AllowRepeat {
 			tally.repeats()
 		}
 		if err := c.overlaps(ctx, id, tally); err != nil {
