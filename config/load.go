@@ -115,9 +115,9 @@ func (c *Config) validateRelays(v *validation) {
 func (c *Config) validateSending(v *validation) {
 	s := c.Sending
 	v.atLeast("sending.batch", s.Batch, 1)
-	v.atLeast("sending.per_second", s.PerSecond, 0)
+	v.within("sending.per_second", s.PerSecond, mailer.MaxPerSecond)
 	v.atLeast("sending.min_connections", s.MinConnections, 1)
-	v.atLeast("sending.per_hour", s.PerHour, 0)
+	v.within("sending.per_hour", s.PerHour, mailer.MaxPerHour)
 	v.positive("sending.lease", s.Lease)
 	v.positive("sending.deadline", s.Deadline)
 	if s.BatchPause < 0 {
@@ -153,7 +153,7 @@ func (c *Config) validateDomainGroups(v *validation) {
 		at := func(key string) string { return fmt.Sprintf("domain_group[%d].%s", i, key) }
 		v.required(at("name"), g.Name, mailer.Invalid("config.no-group-name"))
 		v.atLeast(at("connections"), g.Connections, 0)
-		v.atLeast(at("per_second"), g.PerSecond, 0)
+		v.within(at("per_second"), g.PerSecond, mailer.MaxPerSecond)
 	}
 	if _, err := c.Grouping(); err != nil {
 		v.add("domain_group", mailer.Invalid("config.groups", "cause", err))
@@ -194,6 +194,14 @@ func (v *validation) oneOf(key, value string, allowed ...string) {
 func (v *validation) atLeast(key string, value, least int) {
 	if value < least {
 		v.add(key, mailer.Invalid("config.small", "value", value, "least", least))
+	}
+}
+
+// within is a pace: 0 is no limit.
+func (v *validation) within(key string, value, most int) {
+	v.atLeast(key, value, 0)
+	if value > most {
+		v.add(key, mailer.Invalid("config.large", "value", value, "most", most))
 	}
 }
 

@@ -23,6 +23,11 @@ const (
 	DefaultIntents        = 1
 	DefaultWeight         = 1
 
+	// MaxPerSecond and MaxPerHour are the highest paces that can be meant: beyond
+	// them somebody has slipped on the keys. 0 is no limit.
+	MaxPerSecond = 100_000
+	MaxPerHour   = 3600 * MaxPerSecond
+
 	// MaxIntents bounds what one cut can leave unknown on one connection.
 	MaxIntents = 16
 )

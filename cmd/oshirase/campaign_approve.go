@@ -5,7 +5,7 @@ import (
 )
 
 func newCampaignApproveCommand(a *app) *cobra.Command {
-	var count int64
+	var n count
 	c := &cobra.Command{
 		Use:   "approve ID --by NAME --count N",
 		Short: "Approve what was checked, typing how many notices will be sent",
@@ -20,7 +20,7 @@ approvals.`,
 			if err != nil {
 				return err
 			}
-			res, err := s.Approve(cmd.Context(), a.actor(), args[0], count)
+			res, err := s.Approve(cmd.Context(), a.actor(), args[0], int64(n))
 			if err != nil {
 				return err
 			}
@@ -35,7 +35,7 @@ approvals.`,
 			return nil
 		},
 	}
-	c.Flags().Int64Var(&count, "count", 0, "how many notices will be sent")
+	c.Flags().Var(&n, "count", "how many notices will be sent")
 	required(c, "count")
 	return c
 }

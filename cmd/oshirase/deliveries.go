@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -30,14 +29,17 @@ the sending.`,
   oshirase deliveries --campaign c-20261201-7f3a --csv ledger.csv`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if state != "" && !slices.Contains(mailer.States, mailer.State(state)) {
-				return usagef("--state %q: no such state (see docs/states.md)", state)
+			of := mailer.DeliveryFilter{Campaign: id}
+			if cmd.Flags().Changed("state") {
+				var err error
+				if of.State, err = oneOf("state", state, mailer.States, "; docs/states.md says what they mean"); err != nil {
+					return err
+				}
 			}
 			r, err := a.register(cmd.Context())
 			if err != nil {
 				return err
 			}
-			of := mailer.DeliveryFilter{Campaign: id, State: mailer.State(state)}
 			each := func(fn func(*mailer.DeliveryView) error) error { return r.Deliveries(cmd.Context(), a.actor(), of, fn) }
 			if file != "" {
 				n, err := writeDeliveries(file, each)
@@ -58,7 +60,7 @@ the sending.`,
 	}
 	f := c.Flags()
 	f.StringVar(&id, "campaign", "", "`ID` of the campaign")
-	f.StringVar(&state, "state", "", "only deliveries in this `STATE`")
+	f.StringVar(&state, "state", "", "only deliveries in this `STATE`, as accepted or 受付済み")
 	f.StringVar(&file, "csv", "", "write them to this `FILE`")
 	required(c, "campaign")
 	return c

@@ -86,6 +86,7 @@ func (d *demo) run(ctx context.Context) error {
 	}
 	defer srv.Close()
 	d.say("お知らせの準備から送信、結果の確認までを、ひととおり実行します（外部への通信はありません）。")
+	d.say("試しですので、--window always を付けて時刻を問わず送ります。付けなければ、送るのは9時から20時までです。")
 	d.say("受信役のSMTPサーバ: %s　届いたメール: %s", srv.Addr(), mail)
 	var made struct{ Dir string }
 	if err := d.ask(ctx, &made, "init", d.dir, "--relay", srv.Addr().String(), "--relay-tls", "none"); err != nil {
@@ -119,7 +120,7 @@ func (d *demo) prepare(ctx context.Context) error {
 				return err
 			}
 		}
-		create := append([]string{"campaign", "create", "--incident", c.incident, "--merchant", c.merchant, "--stage", "formal"}, c.args...)
+		create := append([]string{"campaign", "create", "--incident", c.incident, "--merchant", c.merchant, "--stage", "formal", "--window", "always"}, c.args...)
 		var made struct{ ID string }
 		if err := d.ask(ctx, &made, create...); err != nil {
 			return err

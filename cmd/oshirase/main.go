@@ -170,6 +170,9 @@ func (a *app) requireFlags(next func(*cobra.Command, []string) error) func(*cobr
 		if err == nil {
 			err = c.ValidateFlagGroups()
 		}
+		if err == nil {
+			err = emptyFlag(c)
+		}
 		if err == nil && c.Flags().Changed("by") && strings.TrimSpace(a.by) == "" {
 			err = errors.New("--by: give the name of the person who acts")
 		}

@@ -23,6 +23,7 @@ import (
 	"github.com/xuri/excelize/v2"
 	"golang.org/x/text/encoding/japanese"
 
+	"oshirase/mailer"
 	"oshirase/mailer/sink"
 )
 
@@ -31,7 +32,8 @@ func TestMain(m *testing.M) {
 }
 
 // scriptMain is main with a clock that scripts set: CLOCK is when the process
-// begins, in RFC 3339; empty is now.
+// begins, in RFC 3339. Empty, it is as if the script had begun at noon in Japan:
+// what is sent must not depend on when tests are run.
 func scriptMain() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, now: time.Now, random: rand.Reader}
@@ -43,6 +45,9 @@ func scriptMain() {
 		}
 		started := time.Now()
 		a.now = func() time.Time { return begin.Add(time.Since(started)) }
+	}
+	if shift, err := time.ParseDuration(os.Getenv("SHIFT")); err == nil && os.Getenv("CLOCK") == "" {
+		a.now = func() time.Time { return time.Now().Add(shift) }
 	}
 	code := a.run(ctx, os.Args[1:])
 	stop()
@@ -68,7 +73,7 @@ func scriptMain() {
 //	edit FILE OLD NEW      replaces what must be there
 //	recode FROM TO SRC DST between utf-8 and cp932
 //	xlsx SRC DST           a CSV file as a workbook
-//	approved NAME ARG…     campaign create ARG…, check, two approvals; the ID is kept
+//	approved NAME ARG…     campaign create --window always ARG…, check, two approvals; the ID is kept
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                filepath.Join("testdata", "script"),
@@ -83,6 +88,7 @@ func TestScript(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Values[receiverKey{}] = &receiver{}
 			env.Setenv("TMPDIR", env.WorkDir)
+			env.Setenv("SHIFT", time.Until(time.Now().In(mailer.JST).Truncate(24*time.Hour).Add(3*time.Hour)).String())
 			return nil
 		},
 	})
@@ -286,7 +292,7 @@ func scriptXLSX(ts *testscript.TestScript, neg bool, args []string) {
 
 func scriptApproved(ts *testscript.TestScript, neg bool, args []string) {
 	want(ts, !neg && len(args) > 1, "approved NAME ARG…")
-	ts.Check(ts.Exec("oshirase", append([]string{"campaign", "create", "--json"}, args[1:]...)...))
+	ts.Check(ts.Exec("oshirase", append([]string{"campaign", "create", "--json", "--window", "always"}, args[1:]...)...))
 	id, _ := lookUp(ts, "id")
 	ts.Setenv(args[0], fmt.Sprint(id))
 	ts.Check(ts.Exec("oshirase", "campaign", "check", fmt.Sprint(id), "--json"))

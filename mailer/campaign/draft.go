@@ -1,6 +1,7 @@
 package campaign
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -31,8 +32,9 @@ type Draft struct {
 	// Certainty is possible or confirmed; empty: both.
 	Certainty mailer.Certainty
 	At        time.Time // zero: started by hand
-	// Window has the merchant's hours or days where its own are empty. Hours that are
-	// always, without days, are so on every day.
+	// Window has the merchant's hours or days where its own are empty, and
+	// mailer.DefaultHours where the merchant has none. Hours that are always, without
+	// days, are so on every day.
 	Window  mailer.WindowSpec
 	PerHour *int // nil: the merchant's; 0 is no limit
 }
@@ -47,8 +49,8 @@ func (d *Draft) Validate() error {
 	default:
 		return mailer.Invalid("campaign.certainty", "certainty", d.Certainty)
 	}
-	if d.PerHour != nil && *d.PerHour < 0 {
-		return mailer.Invalid("campaign.per-hour", "per_hour", *d.PerHour)
+	if d.PerHour != nil && !mailer.ValidPerHour(*d.PerHour) {
+		return mailer.Invalid("campaign.per-hour", "per_hour", *d.PerHour, "most", mailer.MaxPerHour)
 	}
 	_, err := mailer.ParseWindow(d.Window)
 	return err
@@ -65,12 +67,16 @@ func (d *Draft) window(of mailer.WindowSpec) mailer.WindowSpec {
 	if d.Window.Days != "" {
 		of.Days = d.Window.Days
 	}
+	of.Hours = cmp.Or(of.Hours, mailer.DefaultHours)
 	return of
 }
 
 // Create makes a campaign and returns its ID; nothing is frozen yet.
 func (p *Preparation) Create(ctx context.Context, by mailer.Actor, d Draft) (id string, err error) {
 	if err := d.Validate(); err != nil {
+		return "", err
+	}
+	if err := p.toCome(d.At); err != nil {
 		return "", err
 	}
 	m, err := p.Ledger.Merchant(ctx, d.Merchant)
@@ -93,6 +99,14 @@ func (p *Preparation) Create(ctx context.Context, by mailer.Actor, d Draft) (id 
 	return p.Ledger.CreateCampaign(ctx, by, c)
 }
 
+// toCome refuses a start at a time that has passed; zero is none.
+func (p *Preparation) toCome(at time.Time) error {
+	if !at.IsZero() && !at.After(p.Now()) {
+		return mailer.Invalid("campaign.at-past", "at", at.In(mailer.JST))
+	}
+	return nil
+}
+
 // Settings are what of a campaign may change under its approvals; nil leaves as it
 // is.
 type Settings struct {
@@ -103,8 +117,8 @@ type Settings struct {
 
 // Validate says what is wrong with settings whatever the ledger holds.
 func (s *Settings) Validate() error {
-	if s.PerHour != nil && *s.PerHour < 0 {
-		return mailer.Invalid("campaign.per-hour", "per_hour", *s.PerHour)
+	if s.PerHour != nil && !mailer.ValidPerHour(*s.PerHour) {
+		return mailer.Invalid("campaign.per-hour", "per_hour", *s.PerHour, "most", mailer.MaxPerHour)
 	}
 	_, err := mailer.ParseWindow(s.window(mailer.WindowSpec{}))
 	return err
@@ -125,6 +139,11 @@ func (s *Settings) window(of mailer.WindowSpec) mailer.WindowSpec {
 func (p *Preparation) Set(ctx context.Context, by mailer.Actor, id string, to Settings) (mailer.Campaign, error) {
 	if err := to.Validate(); err != nil {
 		return mailer.Campaign{}, err
+	}
+	if to.At != nil {
+		if err := p.toCome(*to.At); err != nil {
+			return mailer.Campaign{}, err
+		}
 	}
 	c, err := p.Ledger.Campaign(ctx, id)
 	if err != nil {

@@ -6,7 +6,8 @@ import "oshirase/mailer"
 var enCampaign = map[mailer.Code]phrase{
 	"campaign.stage":     {`stage "{stage}": use first-warning, formal, follow-up or correction`, ""},
 	"campaign.certainty": {`certainty "{certainty}": use possible or confirmed`, ""},
-	"campaign.per-hour":  {"per-hour must not be negative; 0 is no limit", ""},
+	"campaign.per-hour":  {"per-hour {per_hour}: use 0 to {most} messages an hour, 0 being no limit", ""},
+	"campaign.at-past":   {"at {at} has passed", "give a time to come, or none to start by hand"},
 
 	"campaign.no-merchant":  {"{cause}", "load the merchant with `oshirase apply`"},
 	"campaign.no-recipient": {"{cause}", "import a list for the campaign's incident and merchant, or look at --ref"},
