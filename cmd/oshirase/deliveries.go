@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"oshirase/mailer"
+	"oshirase/mailer/outfile"
 )
 
 func newDeliveriesCommand(a *app) *cobra.Command {
@@ -20,7 +22,7 @@ func newDeliveriesCommand(a *app) *cobra.Command {
 		Short: "Show the ledger of a campaign, person by person",
 		Long: `deliveries lists what became of every recipient of a campaign, with the last reply of
 the relay. --csv writes it to a file (UTF-8 with a byte order mark, for spreadsheets);
-the file holds personal data. The list streams: a campaign may have millions.
+the file holds personal data, and never takes the place of another. The list streams: a campaign may have millions.
 
 While campaigns are being sent, each row is as it is when it is read. While much is sent
 (1,000 messages a second and more) a long list takes its time: it leaves the machine to
@@ -36,13 +38,28 @@ the sending.`,
 					return err
 				}
 			}
+			switch {
+			case cmd.Flags().Changed("csv") && file == "":
+				return usagef("--csv is empty: give a file, or - for standard output")
+			case a.json && (file == "-" || file == "/dev/stdout"):
+				return usagef("--json and --csv %s both want standard output: leave one out", file)
+			}
+			if file != "" && file != "-" && file != "/dev/stdout" {
+				if err := outfile.Free(file); err != nil {
+					return err
+				}
+			}
 			r, err := a.register(cmd.Context())
 			if err != nil {
 				return err
 			}
 			each := func(fn func(*mailer.DeliveryView) error) error { return r.Deliveries(cmd.Context(), a.actor(), of, fn) }
+			if file == "-" || file == "/dev/stdout" {
+				_, err := writeDeliveries(a.stdout, each)
+				return err
+			}
 			if file != "" {
-				n, err := writeDeliveries(file, each)
+				n, err := fileDeliveries(file, each)
 				if err != nil {
 					return err
 				}
@@ -61,7 +78,7 @@ the sending.`,
 	f := c.Flags()
 	f.StringVar(&id, "campaign", "", "`ID` of the campaign")
 	f.StringVar(&state, "state", "", "only deliveries in this `STATE`, as accepted or 受付済み")
-	f.StringVar(&file, "csv", "", "write them to this `FILE`")
+	f.StringVar(&file, "csv", "", "write them to this `FILE`, which must not be there yet; - is standard output")
 	required(c, "campaign")
 	return c
 }
@@ -92,34 +109,32 @@ func streamJSON[T any](w io.Writer, key string, each func(func(T) error) error) 
 	return nil
 }
 
-func writeDeliveries(path string, each eachDelivery) (n int64, err error) {
-	f, err := createBeside(path, 0o600)
+// fileDeliveries writes them to a file that is not there yet.
+func fileDeliveries(path string, each eachDelivery) (n int64, err error) {
+	f, err := outfile.Create(path)
 	if err != nil {
 		return 0, err
 	}
-	err = func() error {
-		if _, err := f.WriteString("\ufeff"); err != nil {
-			return err
-		}
-		buf := bufio.NewWriterSize(f, 1<<16)
-		w := csv.NewWriter(buf)
-		w.UseCRLF = true
-		if err := w.Write(mailer.DeliveryColumns); err != nil {
-			return err
-		}
-		if err := each(func(v *mailer.DeliveryView) error {
-			n++
-			return w.Write(v.Cells())
-		}); err != nil {
-			return err
-		}
-		w.Flush()
-		if err := w.Error(); err != nil {
-			return err
-		}
-		return buf.Flush()
-	}()
-	return n, f.finish(err)
+	n, err = writeDeliveries(f, each)
+	return n, f.Finish(err)
+}
+
+func writeDeliveries(to io.Writer, each eachDelivery) (n int64, err error) {
+	buf := bufio.NewWriterSize(to, 1<<16)
+	_, _ = buf.WriteString("\ufeff") // a bufio.Writer keeps its error until Flush
+	w := csv.NewWriter(buf)
+	w.UseCRLF = true
+	if err := w.Write(mailer.DeliveryColumns); err != nil {
+		return 0, err
+	}
+	if err := each(func(v *mailer.DeliveryView) error {
+		n++
+		return w.Write(v.Cells())
+	}); err != nil {
+		return n, err
+	}
+	w.Flush()
+	return n, errors.Join(w.Error(), buf.Flush())
 }
 
 // tableRows is how many deliveries are aligned as one table on a terminal:

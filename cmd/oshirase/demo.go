@@ -279,7 +279,7 @@ func (d *demo) hurry() error {
 		}
 		lines[i] = key + " = " + value
 	}
-	return writeFile(path, []byte(strings.Join(lines, "\n")), 0o600)
+	return replaceFile(path, []byte(strings.Join(lines, "\n")), 0o600)
 }
 
 // clear makes the folder ready: what an earlier demo made there is removed, what
@@ -324,7 +324,7 @@ func (d *demo) clear() error {
 			}
 		}
 	}
-	return writeFile(mark, []byte("Made by `oshirase demo`. Run again, it replaces the samples, the database and the\nmail that it made, and leaves every other file alone.\n"), 0o600)
+	return replaceFile(mark, []byte("Made by `oshirase demo`. Run again, it replaces the samples, the database and the\nmail that it made, and leaves every other file alone.\n"), 0o600)
 }
 
 // remove deletes a file that may not exist.

@@ -16,6 +16,7 @@ import (
 
 	"oshirase/mailer"
 	"oshirase/mailer/list"
+	"oshirase/mailer/outfile"
 )
 
 // Ledger is what taking a list in needs of the store.
@@ -42,8 +43,8 @@ type Order struct {
 	Encoding           string            // auto, utf-8 or cp932; empty is auto
 	Strict             bool              // take nothing if any row is refused
 	DryRun             bool              // read and report, and change nothing
-	// ErrorsFile is where refused rows go; empty: nowhere. It is there afterwards
-	// also where none was refused.
+	// ErrorsFile is where refused rows go; empty: nowhere. It must not be there
+	// before, and is afterwards, also where none was refused; a dry run writes none.
 	ErrorsFile string
 }
 
@@ -92,6 +93,14 @@ var ErrStrict = mailer.Invalid("intake.strict")
 // Import takes one list in: all good rows, or none where the list as a whole cannot
 // be taken.
 func (in *Intake) Import(ctx context.Context, by mailer.Actor, o Order) (Result, error) {
+	if o.ErrorsFile != "" {
+		if err := outfile.Free(o.ErrorsFile); err != nil {
+			return Result{}, err
+		}
+	}
+	if o.DryRun {
+		o.ErrorsFile = ""
+	}
 	incident, err := in.Ledger.Incident(ctx, o.Incident)
 	if errors.Is(err, mailer.ErrNotFound) {
 		return Result{}, mailer.NotFound("intake.no-incident", "cause", err)
@@ -162,7 +171,7 @@ func (in *Intake) again(ctx context.Context, by mailer.Actor, o *Order, opt list
 	return res, in.Ledger.RecordAct(ctx, by, mailer.ActImport, res.List, detail)
 }
 
-// emptyErrors replaces an errors file of an earlier import by one without rows.
+// emptyErrors writes an errors file without rows.
 func (in *Intake) emptyErrors(o *Order, opt list.Options) error {
 	r, err := list.Open(o.Path, opt)
 	if err != nil {
@@ -190,6 +199,7 @@ type taking struct {
 	how     string
 	r       *list.Reader
 	refused *list.ErrorWriter // nil without an errors file
+	written bool              // the errors file stands in its place
 	failed  error             // of the errors file
 	result  Result
 }
@@ -204,12 +214,10 @@ func (t *taking) run(ctx context.Context, by mailer.Actor) (Result, error) {
 	}
 	err := t.read(ctx, by)
 	if err != nil && !errors.Is(err, ErrStrict) {
-		return Result{}, err
-	}
-	if t.refused != nil {
-		if closeErr := errors.Join(t.failed, t.refused.Close()); closeErr != nil {
-			return Result{}, closeErr
+		if t.written { // before the ledger failed: what it says is not so
+			err = errors.Join(err, os.Remove(t.order.ErrorsFile))
 		}
+		return Result{}, err
 	}
 	t.finish()
 	return t.result, err
@@ -254,12 +262,20 @@ func (t *taking) next() (mailer.Row, error) {
 	}
 }
 
-// accept is asked before the transaction is committed.
+// accept is asked before the transaction is committed. The errors file comes first:
+// rows that are neither in the ledger nor in that file would be lost.
 func (t *taking) accept() error {
+	if t.failed == nil && t.refused != nil {
+		t.failed = t.refused.Close()
+		t.written = t.failed == nil
+	}
+	if t.failed != nil {
+		return t.failed
+	}
 	if t.order.Strict && t.result.Rejected > 0 {
 		return ErrStrict
 	}
-	return t.failed
+	return nil
 }
 
 // refuse counts a row that is not taken, and writes it down.
