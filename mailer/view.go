@@ -144,14 +144,40 @@ type Query struct {
 	Ref, Email, CustomerID, Phone, Kana string
 }
 
+// Found is what a look-up came to. Nobody among Matches says nothing of whether
+// somebody is affected: Searched says what was looked through.
+type Found struct {
+	Matches []Match `json:"matches"`
+	// Similar are people whose customer number is written almost as was asked:
+	// other people, unless they say so themselves.
+	Similar  []Match    `json:"similar"`
+	Searched []Searched `json:"searched"`
+}
+
+// Searched is the people of one merchant in one incident, as a look-up went through
+// them.
+type Searched struct {
+	Incident string `json:"incident"`
+	Title    string `json:"title"` // of the incident
+	Merchant string `json:"merchant"`
+	Sender   string `json:"sender"` // name of the merchant
+	People   int64  `json:"people"`
+	// Destroyed: the incident's key is gone, and nobody is found but by reference
+	// number.
+	Destroyed bool `json:"destroyed,omitempty"`
+}
+
 // Match is one recipient that a look-up found, with all that was done.
 type Match struct {
-	Incident  string          `json:"incident"`
-	Title     string          `json:"title"` // of the incident
-	Merchant  string          `json:"merchant"`
-	Sender    string          `json:"sender"` // name of the merchant
-	Ref       string          `json:"ref"`
-	Person                    // empty where the incident's key is destroyed
+	Incident string `json:"incident"`
+	Title    string `json:"title"` // of the incident
+	Merchant string `json:"merchant"`
+	Sender   string `json:"sender"` // name of the merchant
+	Ref      string `json:"ref"`
+	Person          // empty where the incident's key is destroyed
+	// Similar: the customer number is another one than was asked for, written
+	// almost alike.
+	Similar   bool            `json:"-"`
 	Exposures []string        `json:"exposures"`
 	Notices   []NoticeHistory `json:"notices"`
 }

@@ -282,7 +282,7 @@ func (c *part) seal(s *seal.Sealer) error {
 
 // blindKeys are the keys by which a person is found, beside the one of the row.
 func blindKeys(s *seal.Sealer, p *mailer.Person) engine.Blind {
-	return engine.Blind{Email: s.EmailKey(p.Email), Phone: s.PhoneKey(p.Phone), Kana: s.KanaKey(p.NameKana)}
+	return engine.Blind{Email: s.EmailKey(p.Email), Phone: s.PhoneKey(p.Phone), Kana: s.KanaKey(p.NameKana), Similar: s.SimilarKey(p.CustomerID)}
 }
 
 // orNull is a blind key as the database has it.

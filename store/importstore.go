@@ -267,8 +267,8 @@ func (im *importer) update(ctx context.Context, id int64, p mailer.Person, perso
 		return err
 	}
 	b := blindKeys(im.sealer, &p)
-	_, err = do(ctx, im, `UPDATE recipient SET sealed = ?, email_key = ?, phone_key = ?, kana_key = ? WHERE id = ?`,
-		sealed, orNull(b.Email), orNull(b.Phone), orNull(b.Kana), id)
+	_, err = do(ctx, im, `UPDATE recipient SET sealed = ?, email_key = ?, phone_key = ?, kana_key = ?, similar_key = ? WHERE id = ?`,
+		sealed, orNull(b.Email), orNull(b.Phone), orNull(b.Kana), orNull(b.Similar), id)
 	return err
 }
 

@@ -36,6 +36,9 @@ takes all its campaigns back to draft, a changed merchant takes back its own.`,
 			if err != nil {
 				return err
 			}
+			if _, err := a.newStore(cmd.Context()); err != nil {
+				return err
+			}
 			f, err := a.facts(cmd.Context())
 			if err != nil {
 				return err

@@ -407,11 +407,11 @@ func TestLookUp(t *testing.T) {
 	w := mailertest.New(t, 2)
 	r := register(w)
 	found, err := r.LookUp(t.Context(), by, mailer.Query{CustomerID: "C002"})
-	if err != nil || len(found) != 1 || found[0].Email != mailertest.Address(2) {
+	if err != nil || len(found.Matches) != 1 || found.Matches[0].Email != mailertest.Address(2) {
 		t.Fatalf("%+v, %v", found, err)
 	}
-	again, err := r.LookUp(t.Context(), by, mailer.Query{Ref: strings.ToLower(strings.ReplaceAll(found[0].Ref, "-", " "))})
-	if err != nil || len(again) != 1 || again[0].Ref != found[0].Ref {
+	again, err := r.LookUp(t.Context(), by, mailer.Query{Ref: strings.ToLower(strings.ReplaceAll(found.Matches[0].Ref, "-", " "))})
+	if err != nil || len(again.Matches) != 1 || again.Matches[0].Ref != found.Matches[0].Ref {
 		t.Errorf("%+v, %v", again, err)
 	}
 	if acts := w.Acts(mailer.ActLookUp); len(acts) != 2 || acts[1].By != by.Name {
@@ -427,7 +427,7 @@ func TestNothingIsShownUnrecorded(t *testing.T) {
 	id, _ := w.Checked(mailer.Campaign{})
 	w.SQL(`CREATE TRIGGER full BEFORE INSERT ON act BEGIN SELECT raise(ABORT, 'no room'); END`)
 	r := register(w)
-	if found, err := r.LookUp(t.Context(), by, mailer.Query{CustomerID: "C002"}); err == nil || found != nil {
+	if found, err := r.LookUp(t.Context(), by, mailer.Query{CustomerID: "C002"}); err == nil || found.Matches != nil {
 		t.Errorf("%+v, %v", found, err)
 	}
 	err := r.Deliveries(t.Context(), by, mailer.DeliveryFilter{Campaign: id}, func(d *mailer.DeliveryView) error {

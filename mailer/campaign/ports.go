@@ -77,6 +77,8 @@ type Records interface {
 	Rate(ctx context.Context) (float64, error)
 	EachDelivery(ctx context.Context, by mailer.Actor, of mailer.DeliveryFilter, fn func(mailer.DeliveryView) error) error
 	Lookup(ctx context.Context, by mailer.Actor, q mailer.Query) ([]mailer.Match, error)
+	// Searched is what a look-up goes through.
+	Searched(ctx context.Context) ([]mailer.Searched, error)
 	EachAct(ctx context.Context, fn func(mailer.Act) error) error
 }
 

@@ -127,19 +127,6 @@ func (r *Register) sender(ctx context.Context, id string) (*mailer.Merchant, err
 	return &m, err
 }
 
-// LookUp finds a person over all incidents and merchants; a reference number may
-// stand in any form in which it is read out. Who looked, and by what, is committed
-// before anything is returned, with a match or without.
-func (r *Register) LookUp(ctx context.Context, by mailer.Actor, q mailer.Query) ([]mailer.Match, error) {
-	if q.Ref != "" {
-		var err error
-		if q.Ref, err = mailer.ParseRef(q.Ref); err != nil {
-			return nil, err
-		}
-	}
-	return r.Ledger.Lookup(ctx, by, q)
-}
-
 // Audit calls fn with every act, oldest first.
 func (r *Register) Audit(ctx context.Context, _ mailer.Actor, fn func(mailer.Act) error) error {
 	return r.Ledger.EachAct(ctx, fn)

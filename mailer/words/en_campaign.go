@@ -16,6 +16,18 @@ var enCampaign = map[mailer.Code]phrase{
 		`--confirm "{confirm}" is not the incident "{incident}": nothing was destroyed`, "",
 	},
 
+	"lookup.blank": {"nothing to look for", ""},
+	"lookup.email": {"this is no whole e-mail address ({cause}), and would match nobody", "ask for the whole address, or look up by another mark"},
+	"lookup.phone": {"this telephone number has {digits} digits, and would match nobody", "a number has 10 or 11 digits, the area code included"},
+	"lookup.nobody-imported": {
+		"cannot say: no list was taken in, so nobody can be found; this does not mean that the person is not affected",
+		"look at database in the config, or take the lists in with `oshirase import`",
+	},
+	"lookup.keys-destroyed": {
+		"cannot say: the personal data of {populations} was destroyed; this does not mean that the person is not affected",
+		"look up by the reference number in the notice",
+	},
+
 	"envelope.from":     {"merchant {merchant}: from: {cause}", ""},
 	"envelope.reply-to": {"merchant {merchant}: reply_to: {cause}", ""},
 }

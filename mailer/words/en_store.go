@@ -19,7 +19,7 @@ var enStore = map[mailer.Code]phrase{
 	"ledger.is-directory":  {text: "it is a directory: name a file in it"},
 	"ledger.none": {
 		text: "there is no ledger at {path}",
-		hint: "look at database in the config; a ledger is made by `oshirase apply`",
+		hint: "look at database in the config, and at the folder that you are in; `oshirase apply` makes a new ledger there, an empty one",
 	},
 	"ledger.wrong-key": {
 		text: "wrong master key: this ledger was made with another one: check the key file or the environment",

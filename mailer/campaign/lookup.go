@@ -1,0 +1,104 @@
+package campaign
+
+import (
+	"context"
+	"strings"
+
+	"oshirase/mailer"
+)
+
+// LookUp finds a person over all incidents and merchants; a reference number may
+// stand in any form in which it is read out. Who looked, and by what, is committed
+// before anything is returned, with a match or without.
+//
+// What is no whole address, number or customer number is refused, since it matches
+// nobody; and where there is nobody to be found among, the answer is the error
+// CannotSay. "Not found" must never be heard as "not affected".
+func (r *Register) LookUp(ctx context.Context, by mailer.Actor, q mailer.Query) (mailer.Found, error) {
+	if err := Askable(&q); err != nil {
+		return mailer.Found{}, err
+	}
+	all, err := r.Ledger.Lookup(ctx, by, q)
+	if err != nil {
+		return mailer.Found{}, err
+	}
+	found := mailer.Found{Matches: []mailer.Match{}, Similar: []mailer.Match{}}
+	for i := range all {
+		if all[i].Similar {
+			found.Similar = append(found.Similar, all[i])
+		} else {
+			found.Matches = append(found.Matches, all[i])
+		}
+	}
+	if found.Searched, err = r.Ledger.Searched(ctx); err != nil {
+		return mailer.Found{}, err
+	}
+	if len(all) > 0 {
+		return found, nil
+	}
+	var gone []string
+	people := int64(0)
+	for _, s := range found.Searched {
+		if s.Destroyed && q.Ref == "" {
+			gone = append(gone, s.Incident+"/"+s.Merchant)
+		} else {
+			people += s.People
+		}
+	}
+	switch {
+	case people == 0 && len(gone) > 0:
+		return mailer.Found{}, mailer.Conflict(CannotSayDestroyed, "populations", gone)
+	case people == 0:
+		return mailer.Found{}, mailer.NotFound(CannotSay)
+	}
+	return found, nil
+}
+
+// The codes of a look-up that has nobody to look among: no list was taken in yet, or
+// the keys of all that were are destroyed.
+const (
+	CannotSay          mailer.Code = "lookup.nobody-imported"
+	CannotSayDestroyed mailer.Code = "lookup.keys-destroyed"
+)
+
+// Askable brings a query into the form in which it is asked, and refuses what can
+// match nobody.
+func Askable(q *mailer.Query) error {
+	for _, s := range []*string{&q.Ref, &q.Email, &q.CustomerID, &q.Phone, &q.Kana} {
+		if *s != "" && strings.TrimSpace(*s) == "" {
+			return mailer.Invalid("lookup.blank")
+		}
+		*s = strings.TrimSpace(*s)
+	}
+	switch {
+	case q.Ref != "":
+		var err error
+		q.Ref, err = mailer.ParseRef(q.Ref)
+		return err
+	case q.Email != "":
+		if _, err := mailer.ParseAddress(q.Email); err != nil {
+			return mailer.Invalid("lookup.email", "cause", err)
+		}
+	case q.Phone != "":
+		if n := digits(q.Phone); n != 10 && n != 11 {
+			return mailer.Invalid("lookup.phone", "digits", n)
+		}
+	}
+	return nil
+}
+
+// digits counts those of a telephone number in its national form.
+func digits(phone string) (n int) {
+	for _, r := range phone {
+		if r >= '0' && r <= '9' || r >= '０' && r <= '９' {
+			n++
+		}
+	}
+	if abroad, found := strings.CutPrefix(strings.Replace(phone, "＋", "+", 1), "+81"); found {
+		n -= 2
+		if !strings.HasPrefix(strings.TrimLeft(abroad, " -.("), "0") {
+			n++
+		}
+	}
+	return n
+}
