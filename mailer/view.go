@@ -237,8 +237,26 @@ type Change struct {
 	Changed bool   `json:"changed"` // new, or its facts differ from before
 }
 
-// ApplyResult is what an apply came to.
+// ApplyResult is what an apply came to, or would come to.
 type ApplyResult struct {
-	Incidents []Change `json:"incidents"`
-	Merchants []Change `json:"merchants"`
+	Incidents []Change     `json:"incidents"`
+	Merchants []Change     `json:"merchants"`
+	Diff      []FactChange `json:"diff"`  // of what was known before
+	Voids     []Voided     `json:"voids"` // what was checked or approved and no longer stands
+}
+
+// FactChange is one fact that differs from what was known.
+type FactChange struct {
+	Kind string `json:"kind"` // incident or merchant
+	ID   string `json:"id"`
+	Path string `json:"path"` // as a key of the facts' file: desks[2].hours, exposures[A].count
+	Old  string `json:"old"`  // empty: there was none
+	New  string `json:"new"`  // empty: there is none
+}
+
+// Voided is a campaign whose check and approvals no longer stand.
+type Voided struct {
+	Campaign string `json:"campaign"`
+	Phase    Phase  `json:"phase"` // that it was in
+	Sendable int64  `json:"sendable"`
 }

@@ -9,51 +9,78 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"oshirase/mailer"
 )
 
-// Apply takes over the facts of incidents and merchants, all or nothing. A
-// change voids the campaigns that were checked with the facts before.
-func (db *DB) Apply(ctx context.Context, by mailer.Actor, incidents []mailer.Incident, merchants []mailer.Merchant) (res mailer.ApplyResult, err error) {
-	defer db.explain(&err, "apply")
-	res = mailer.ApplyResult{Incidents: []mailer.Change{}, Merchants: []mailer.Change{}}
-	err = db.write(ctx, func(c *change) error {
-		for i := range incidents {
-			changed, err := c.applyIncident(ctx, by, &incidents[i])
-			if err != nil {
-				return fmt.Errorf("incident %s: %w", incidents[i].ID, err)
-			}
-			if err := c.actApply(ctx, by, "incident "+incidents[i].ID, changed); err != nil {
-				return err
-			}
-			res.Incidents = append(res.Incidents, mailer.Change{ID: incidents[i].ID, Changed: changed})
-		}
-		for i := range merchants {
-			changed, err := c.applyMerchant(ctx, by, &merchants[i])
-			if err != nil {
-				return fmt.Errorf("merchant %s: %w", merchants[i].ID, err)
-			}
-			if err := c.actApply(ctx, by, "merchant "+merchants[i].ID, changed); err != nil {
-				return err
-			}
-			res.Merchants = append(res.Merchants, mailer.Change{ID: merchants[i].ID, Changed: changed})
-		}
-		return nil
-	})
-	if err != nil {
-		return mailer.ApplyResult{}, err
-	}
-	return res, nil
+// Apply takes over the facts of incidents and merchants, all or nothing. Any change
+// voids the campaigns that were checked with the facts before.
+func (db *DB) Apply(ctx context.Context, by mailer.Actor, incidents []mailer.Incident, merchants []mailer.Merchant) (mailer.ApplyResult, error) {
+	return db.ApplyPlanned(ctx, by, incidents, merchants, nil, nil)
 }
 
-func (c *change) actApply(ctx context.Context, by mailer.Actor, subject string, changed bool) error {
+// ApplyPlanned does so as somebody was shown before: it voids the campaigns of which
+// same does not say that their notices stay as they are, and refuses with ErrConflict
+// where these are others than in shown. nil: every change is one, nobody was shown
+// anything.
+func (db *DB) ApplyPlanned(ctx context.Context, by mailer.Actor, incidents []mailer.Incident, merchants []mailer.Merchant,
+	same mailer.SameNotices, shown *mailer.ApplyResult,
+) (res mailer.ApplyResult, err error) {
+	defer db.explain(&err, "apply")
+	err = db.write(ctx, func(c *change) error {
+		p, err := planApply(ctx, c, incidents, merchants, same)
+		if err != nil {
+			return err
+		}
+		if shown != nil && (!slices.Equal(shown.Voids, p.Voids) || !slices.Equal(shown.Diff, p.Diff)) {
+			return mailer.Conflict("apply.moved")
+		}
+		for i, change := range p.Incidents {
+			if err := c.applyIncident(ctx, &incidents[i], change.Changed); err != nil {
+				return fmt.Errorf("incident %s: %w", change.ID, err)
+			}
+			if err := c.actApply(ctx, by, "incident", change, p.Diff); err != nil {
+				return err
+			}
+		}
+		for i, change := range p.Merchants {
+			if err := c.applyMerchant(ctx, &merchants[i], change.Changed); err != nil {
+				return fmt.Errorf("merchant %s: %w", change.ID, err)
+			}
+			if err := c.actApply(ctx, by, "merchant", change, p.Diff); err != nil {
+				return err
+			}
+		}
+		for _, v := range p.void {
+			if err := c.toDraft(ctx, by, v.row, v.reason); err != nil {
+				return err
+			}
+			c.db.log.Warn("campaign voided", "campaign", v.row.ID, "reason", v.reason)
+		}
+		res = p.ApplyResult
+		return nil
+	})
+	return res, err
+}
+
+// actApply records which facts changed: facts are no personal data, but long.
+func (c *change) actApply(ctx context.Context, by mailer.Actor, kind string, of mailer.Change, diff []mailer.FactChange) error {
 	detail := "unchanged"
-	if changed {
+	if of.Changed {
 		detail = "changed"
+		for _, d := range diff {
+			if d.Kind == kind && d.ID == of.ID {
+				if len(detail) > 200 {
+					detail += " …"
+					break
+				}
+				detail += " " + d.Path
+			}
+		}
 	}
-	return c.act(ctx, by, mailer.ActApply, subject, detail)
+	return c.act(ctx, by, mailer.ActApply, kind+" "+of.ID, detail)
 }
 
 func factsOf(v any) (facts, digest string, err error) {
@@ -65,42 +92,36 @@ func factsOf(v any) (facts, digest string, err error) {
 	return string(b), hex.EncodeToString(sum[:]), nil
 }
 
-func (c *change) applyIncident(ctx context.Context, by mailer.Actor, in *mailer.Incident) (changed bool, err error) {
+func (c *change) applyIncident(ctx context.Context, in *mailer.Incident, changed bool) error {
 	if !mailer.ValidID(in.ID) {
-		return false, mailer.Invalid("apply.id", "id", in.ID)
+		return mailer.Invalid("apply.id", "id", in.ID)
 	}
 	facts, digest, err := factsOf(in)
 	if err != nil {
-		return false, err
+		return err
 	}
 	now := c.db.now().UnixMilli()
-	var old struct {
-		Num    int64
-		Digest string
-	}
-	err = get(ctx, c, &old, `SELECT num, digest FROM incident WHERE id = ?`, in.ID)
+	var num int64
+	err = get(ctx, c, &num, `SELECT num FROM incident WHERE id = ?`, in.ID)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		key, err := c.db.newIncidentKey(in.ID)
 		if err != nil {
-			return false, err
+			return err
 		}
-		if err := get(ctx, c, &old.Num, `INSERT INTO incident (id, facts, digest, key_id, sealed_key, applied_at) VALUES (?, ?, ?, ?, ?, ?) RETURNING num`,
+		if err := get(ctx, c, &num, `INSERT INTO incident (id, facts, digest, key_id, sealed_key, applied_at) VALUES (?, ?, ?, ?, ?, ?) RETURNING num`,
 			in.ID, facts, digest, strings.ToLower(rand.Text()), key, now); err != nil {
-			return false, err
+			return err
 		}
-		return true, c.applyExposures(ctx, old.Num, in)
-	case err != nil || old.Digest == digest:
-		return false, err
+		return c.applyExposures(ctx, num, in)
+	case err != nil || !changed:
+		return err
 	}
 	if _, err := do(ctx, c, `UPDATE incident SET facts = ?, digest = ?, revision = revision + 1, applied_at = ? WHERE num = ?`,
-		facts, digest, now, old.Num); err != nil {
-		return false, err
+		facts, digest, now, num); err != nil {
+		return err
 	}
-	if err := c.applyExposures(ctx, old.Num, in); err != nil {
-		return false, err
-	}
-	return true, c.voidWhere(ctx, by, "facts of incident "+in.ID+" changed since the check", `c.incident = ?`, old.Num)
+	return c.applyExposures(ctx, num, in)
 }
 
 // applyExposures keeps the numbered exposures in step with the facts. One that
@@ -136,32 +157,26 @@ func (c *change) applyExposures(ctx context.Context, incident int64, in *mailer.
 	return nil
 }
 
-func (c *change) applyMerchant(ctx context.Context, by mailer.Actor, m *mailer.Merchant) (changed bool, err error) {
+func (c *change) applyMerchant(ctx context.Context, m *mailer.Merchant, changed bool) error {
 	if !mailer.ValidID(m.ID) {
-		return false, mailer.Invalid("apply.id", "id", m.ID)
+		return mailer.Invalid("apply.id", "id", m.ID)
 	}
 	facts, digest, err := factsOf(m)
 	if err != nil {
-		return false, err
+		return err
 	}
 	now := c.db.now().UnixMilli()
-	var old struct {
-		Num    int64
-		Digest string
-	}
-	err = get(ctx, c, &old, `SELECT num, digest FROM merchant WHERE id = ?`, m.ID)
+	var num int64
+	err = get(ctx, c, &num, `SELECT num FROM merchant WHERE id = ?`, m.ID)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		_, err := do(ctx, c, `INSERT INTO merchant (id, facts, digest, applied_at) VALUES (?, ?, ?, ?)`, m.ID, facts, digest, now)
-		return err == nil, err
-	case err != nil || old.Digest == digest:
-		return false, err
+		return err
+	case err != nil || !changed:
+		return err
 	}
-	if _, err := do(ctx, c, `UPDATE merchant SET facts = ?, digest = ?, revision = revision + 1, applied_at = ? WHERE num = ?`,
-		facts, digest, now, old.Num); err != nil {
-		return false, err
-	}
-	return true, c.voidWhere(ctx, by, "facts of merchant "+m.ID+" changed since the check", `c.merchant = ?`, old.Num)
+	_, err = do(ctx, c, `UPDATE merchant SET facts = ?, digest = ?, revision = revision + 1, applied_at = ? WHERE num = ?`, facts, digest, now, num)
+	return err
 }
 
 // Incident returns the facts of an incident.

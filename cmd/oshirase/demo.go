@@ -209,7 +209,7 @@ func (d *demo) next(mail string) {
 		"届いたメールを開く（.eml は、ほとんどのメールソフトで開けます）: " + mail,
 		"状況を見る:         oshirase --config " + config + " status",
 		"通知文を見る:       oshirase --config " + config + " campaign preview " + d.last,
-		"事実を書き換える:   " + filepath.Join(d.dir, "incidents", "pay.toml") + " を編集し、oshirase --config " + config + " apply（承認は無効になります）",
+		"事実を書き換える:   " + filepath.Join(d.dir, "incidents", "pay.toml") + " を編集し、oshirase --config " + config + " apply（通知文が変わる配信の承認は無効になります）",
 		"自分の環境を作る:   oshirase init 作業フォルダ",
 	} {
 		d.printf("・%s\n", s)

@@ -126,7 +126,7 @@ func (s *story) ask(into any, args ...string) {
 // load applies the facts and imports sample lists, or lists in testdata.
 func (s *story) load(incident, merchant string, lists ...string) {
 	s.t.Helper()
-	s.ok("apply")
+	s.ok("apply", "--yes")
 	for _, name := range lists {
 		file := s.path("lists", name)
 		if strings.HasPrefix(name, "testdata/") {

@@ -69,5 +69,9 @@ func (a *app) facts(ctx context.Context) (*campaign.Facts, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &campaign.Facts{Ledger: db}, nil
+	set, err := a.notices()
+	if err != nil {
+		return nil, err
+	}
+	return &campaign.Facts{Ledger: db, Templates: set}, nil
 }

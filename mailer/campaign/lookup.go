@@ -80,25 +80,39 @@ func Askable(q *mailer.Query) error {
 			return mailer.Invalid("lookup.email", "cause", err)
 		}
 	case q.Phone != "":
-		if n := digits(q.Phone); n != 10 && n != 11 {
-			return mailer.Invalid("lookup.phone", "digits", n)
+		if n := national(q.Phone); !wholePhone(n) {
+			return mailer.Invalid("lookup.phone", "digits", len(n))
 		}
 	}
 	return nil
 }
 
-// digits counts those of a telephone number in its national form.
-func digits(phone string) (n int) {
+// national is a telephone number in its national form, by its digits.
+func national(phone string) string {
+	var b strings.Builder
 	for _, r := range phone {
-		if r >= '0' && r <= '9' || r >= '０' && r <= '９' {
-			n++
+		switch {
+		case r >= '０' && r <= '９':
+			b.WriteRune(r - '０' + '0')
+		case r >= '0' && r <= '9':
+			b.WriteRune(r)
 		}
 	}
-	if abroad, found := strings.CutPrefix(strings.Replace(phone, "＋", "+", 1), "+81"); found {
-		n -= 2
-		if !strings.HasPrefix(strings.TrimLeft(abroad, " -.("), "0") {
-			n++
-		}
+	n := b.String()
+	if strings.HasPrefix(phone, "+81") || strings.HasPrefix(phone, "＋") {
+		n = "0" + strings.TrimPrefix(strings.TrimPrefix(n, "81"), "0")
 	}
 	return n
+}
+
+// wholePhone reports whether a national number has all of its digits: 11 for mobile
+// phones and the like (0x0), 10 for all others.
+func wholePhone(n string) bool {
+	if len(n) < 3 || n[0] != '0' {
+		return false
+	}
+	if n[2] == '0' && n[1] >= '5' {
+		return len(n) == 11
+	}
+	return len(n) == 10
 }

@@ -84,7 +84,11 @@ type Records interface {
 
 // Incidents is what taking facts over, and ending an incident, needs of the ledger.
 type Incidents interface {
-	// Apply takes all over, or none where one has an error.
-	Apply(ctx context.Context, by mailer.Actor, incidents []mailer.Incident, merchants []mailer.Merchant) (mailer.ApplyResult, error)
+	// PlanApply says what ApplyPlanned would come to.
+	PlanApply(ctx context.Context, incidents []mailer.Incident, merchants []mailer.Merchant, same mailer.SameNotices) (mailer.ApplyResult, error)
+	// ApplyPlanned takes all over, or none where one has an error, or where it would
+	// come to something else than shown.
+	ApplyPlanned(ctx context.Context, by mailer.Actor, incidents []mailer.Incident, merchants []mailer.Merchant,
+		same mailer.SameNotices, shown *mailer.ApplyResult) (mailer.ApplyResult, error)
 	DestroyKey(ctx context.Context, by mailer.Actor, incident string) error
 }

@@ -18,7 +18,7 @@ var enCampaign = map[mailer.Code]phrase{
 
 	"lookup.blank": {"nothing to look for", ""},
 	"lookup.email": {"this is no whole e-mail address ({cause}), and would match nobody", "ask for the whole address, or look up by another mark"},
-	"lookup.phone": {"this telephone number has {digits} digits, and would match nobody", "a number has 10 or 11 digits, the area code included"},
+	"lookup.phone": {"this telephone number has {digits} digits, and would match nobody", "numbers have 10 digits, mobile ones 11, the first of them a 0"},
 	"lookup.nobody-imported": {
 		"cannot say: no list was taken in, so nobody can be found; this does not mean that the person is not affected",
 		"look at database in the config, or take the lists in with `oshirase import`",

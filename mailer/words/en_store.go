@@ -36,6 +36,7 @@ var enStore = map[mailer.Code]phrase{
 		hint: "the database was made with another master key: look at [key] in the config, or restore the key from its copy",
 	},
 	"apply.id":            {text: "\"{id}\" is no id: use lower-case letters, digits and hyphens"},
+	"apply.moved":         {"what this would void is no longer what was shown, and nothing was changed", "run `oshirase apply` again, and look at it"},
 	"apply.exposure-gone": {text: "exposure {exposure} is gone from the facts, but recipients have it: put it back"},
 
 	"campaign.draft":     {text: "cannot {what}: campaign {campaign} is {phase}: run `campaign check` first"},
