@@ -67,6 +67,11 @@ type Approval struct {
 	// People is how many different people must approve a campaign, each typing
 	// the count. Default: 2. 1 lets one person send to everybody alone.
 	People int `toml:"people" json:"people"`
+	// CountTolerance is by what share of a declared count the lists may miss it: 0.01
+	// is one in a hundred, 0 is nobody. Missed by more, a check finds an error until
+	// somebody accepts that very difference (`oshirase campaign check ID
+	// --accept-count REASON`). Default: 0.01.
+	CountTolerance float64 `toml:"count_tolerance" json:"count_tolerance"`
 }
 
 // Ledger says how the database keeps what happened.
@@ -266,7 +271,7 @@ func Default() *Config {
 		Incidents: "incidents",
 		Merchants: "merchants",
 		Key:       Key{File: "master.key"},
-		Approval:  Approval{People: 2},
+		Approval:  Approval{People: 2, CountTolerance: mailer.DefaultCountTolerance},
 		Ledger:    Ledger{Durability: "full", Unknown: "hold"},
 		Sending: Sending{
 			Batch:          mailer.DefaultBatch,

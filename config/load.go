@@ -69,6 +69,9 @@ func (c *Config) Validate() error {
 		v.add("key.file", mailer.Invalid("config.no-key"))
 	}
 	v.atLeast("approval.people", c.Approval.People, 1)
+	if t := c.Approval.CountTolerance; !(t >= 0 && t <= 1) {
+		v.add("approval.count_tolerance", mailer.Invalid("config.share", "value", t))
+	}
 	v.oneOf("ledger.durability", c.Ledger.Durability, "full", "normal")
 	v.oneOf("ledger.unknown", c.Ledger.Unknown, "hold", "resend")
 	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")

@@ -15,6 +15,8 @@ const (
 	DefaultGrace     = time.Hour        // how late a campaign may start by itself
 	DefaultStopGrace = 10 * time.Second // what a stop leaves to what is on the wire
 
+	DefaultCountTolerance = 0.01 // share of a declared count that may be missed
+
 	DefaultConnections    = 10               // to one relay, open at once
 	DefaultIdle           = 30 * time.Second // after which an unused connection is closed
 	DefaultDialTimeout    = 30 * time.Second // TCP, TLS, EHLO and AUTH together

@@ -137,6 +137,8 @@ type CampaignDetail struct {
 	Wait      Wait       `json:"-"`                 // why nothing is sent now; zero where it is
 	Waiting   string     `json:"waiting,omitempty"` // Wait in words; put by cmd and web
 	Findings  []Finding  `json:"findings"`
+	// AcceptedCounts are the declared counts whose missing somebody has accepted.
+	AcceptedCounts []CountAcceptance `json:"accepted_counts"`
 }
 
 // Query is what a person on the phone can be found by; exactly one is set.
@@ -214,6 +216,7 @@ const (
 	ActImport     Action = "import"
 	ActCreate     Action = "create"
 	ActCheck      Action = "check"
+	ActCount      Action = "accept count" // a declared count that was missed
 	ActVoid       Action = "void"
 	ActApprove    Action = "approve"
 	ActStart      Action = "start"

@@ -60,6 +60,9 @@ func (a *app) printCampaign(v *mailer.CampaignDetail) error {
 	for _, ap := range v.Approvals {
 		t.add("承認", fmt.Sprintf("%s（%s件、%s）", ap.By, number(ap.Count), jst(ap.At)))
 	}
+	for _, c := range v.AcceptedCounts {
+		t.add("件数差の了承", fmt.Sprintf("%s 申告%s名・リスト%s名（%s、%s） %s", c.Exposure, number(c.Declared), number(c.Found), c.By, jst(c.At), c.Reason))
+	}
 	for _, s := range mailer.States {
 		if n := v.Counts[s]; n > 0 {
 			t.add(s.Japanese(), number(n))

@@ -25,7 +25,7 @@ func (a *app) preparation(ctx context.Context) (*campaign.Preparation, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &campaign.Preparation{Ledger: db, Templates: set, Grouping: grouping, Now: a.now, Words: words.Error}, nil
+	return &campaign.Preparation{Ledger: db, Templates: set, Grouping: grouping, Now: a.now, Words: words.Error, CountTolerance: cfg.Approval.CountTolerance}, nil
 }
 
 // previewer wires what shows single notices; it sends none.

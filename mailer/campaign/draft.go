@@ -18,6 +18,8 @@ type Preparation struct {
 	Templates mailer.Templates
 	Grouping  *mailer.Grouping // nil knows no domain groups
 	Now       func() time.Time
+	// CountTolerance is the share by which a declared count may be missed.
+	CountTolerance float64
 	// Words puts an error into a finding of a check; see check.Check.
 	Words func(error) string
 }
@@ -165,6 +167,8 @@ type CheckOptions struct {
 	// AllowRepeat also takes people who already got a notice of the stage that said
 	// the same.
 	AllowRepeat bool
+	// AcceptCount is why declared counts may be missed as they are; empty: they may not.
+	AcceptCount string
 	Progress    func(done int64) // called on one goroutine; may be nil
 }
 
@@ -173,7 +177,7 @@ type CheckOptions struct {
 func (p *Preparation) Check(ctx context.Context, by mailer.Actor, id string, o CheckOptions) (mailer.CheckReport, error) {
 	c := check.Check{
 		Store: p.Ledger, Notices: p.Templates, Now: p.Now, Grouping: p.Grouping, Words: p.Words,
-		AllowRepeat: o.AllowRepeat, Progress: o.Progress,
+		AllowRepeat: o.AllowRepeat, Progress: o.Progress, CountTolerance: p.CountTolerance, AcceptCount: o.AcceptCount,
 	}
 	began := time.Now() // and not the clock of the ledger: it is the machine's speed
 	result, err := c.Run(ctx, by, id)

@@ -68,6 +68,7 @@ type Records interface {
 	Snapshots
 	Approvals(ctx context.Context, campaign string) ([]mailer.Approval, error)
 	Findings(ctx context.Context, campaign string) ([]mailer.Finding, error)
+	CountAcceptances(ctx context.Context, campaign string) ([]mailer.CountAcceptance, error)
 	// Status is that of one campaign, or of all with an empty ID, oldest first.
 	Status(ctx context.Context, campaign string) ([]mailer.CampaignStatus, error)
 	// RelayWaits are the relays that are set aside, by name.

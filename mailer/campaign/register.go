@@ -46,6 +46,9 @@ func (r *Register) Show(ctx context.Context, _ mailer.Actor, id string) (mailer.
 		return mailer.CampaignDetail{}, err
 	}
 	d.Findings = append(d.Findings, findings...)
+	if d.AcceptedCounts, err = r.Ledger.CountAcceptances(ctx, id); err != nil {
+		return mailer.CampaignDetail{}, err
+	}
 	return d, nil
 }
 

@@ -144,7 +144,11 @@ func readers(then, now *mailer.Snapshot) func(yield func(*mailer.Recipient) bool
 			if !selects(then, exposures) {
 				continue
 			}
-			for _, told := range tolds(then, now, exposures) {
+			before := [][]mailer.Told{nil}
+			if len(exposures) == 1 || len(exposures) == len(ids) { // what was told is told by group
+				before = tolds(then, now, exposures)
+			}
+			for _, told := range before {
 				for _, attribute := range attributes {
 					r := mailer.Recipient{
 						Ref: "33333-33333", Incident: then.Incident.ID, Merchant: then.Merchant.ID, Exposures: exposures, Told: told,

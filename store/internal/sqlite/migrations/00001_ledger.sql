@@ -172,6 +172,21 @@ CREATE TABLE finding (
   PRIMARY KEY (campaign, n)
 ) WITHOUT ROWID;
 
+-- Differences between declared and found people of an exposure that somebody has
+-- accepted: with any other number a row says nothing.
+CREATE TABLE count_acceptance (
+  num      INTEGER PRIMARY KEY,
+  campaign INTEGER NOT NULL REFERENCES campaign,
+  exposure TEXT    NOT NULL, -- its id
+  declared INTEGER NOT NULL,
+  found    INTEGER NOT NULL,
+  who      TEXT    NOT NULL,
+  proof    TEXT    NOT NULL,
+  reason   TEXT    NOT NULL,
+  at       INTEGER NOT NULL
+);
+CREATE INDEX count_acceptance_campaign ON count_acceptance (campaign);
+
 -- What approvers sign: the text that they read, of one check.
 CREATE TABLE sheet (
   num      INTEGER PRIMARY KEY,
