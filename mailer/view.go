@@ -214,6 +214,7 @@ type Action string
 const (
 	ActApply      Action = "apply"
 	ActImport     Action = "import"
+	ActTakeBack   Action = "remove list"
 	ActCreate     Action = "create"
 	ActCheck      Action = "check"
 	ActCount      Action = "accept count" // a declared count that was missed

@@ -82,7 +82,7 @@ func (r *Reader) delivery(row *deliveryRow, keys *seal.Keys) (mailer.DeliveryVie
 	if d.Exposures, err = parseStrings(row.Exposures); err != nil {
 		return d, err
 	}
-	if keys != nil {
+	if keys != nil && len(row.Sealed) > 0 { // not blank
 		if d.Person, err = keys.OpenPerson(row.Sealed, row.IncidentNum, row.MerchantNum, row.PersonKey); err != nil {
 			return d, fmt.Errorf("recipient %s: %w", d.Ref, err)
 		}

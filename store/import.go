@@ -79,7 +79,8 @@ type importer struct {
 	nextID  int64
 	seen    bitmap // recipients before firstID that this list has named
 	sealer  *seal.Sealer
-	touched map[int64]bool // exposures of the people who came or changed
+	sample  []mailer.Person // see namesake
+	touched map[int64]bool  // exposures of the people who came or changed
 	res     mailer.ImportResult
 	bulk    *bulk // while the indexes are dropped
 	sorted  bool  // they were dropped, and stand again
@@ -231,6 +232,9 @@ func (im *importer) feed(ctx context.Context, rows func() (mailer.Row, error), f
 			var row mailer.Row
 			if row, err = rows(); err == nil {
 				c.rows = append(c.rows, row)
+				if len(im.sample) < sampleRows {
+					im.sample = append(im.sample, row.Person)
+				}
 			}
 		}
 		if err != nil && err != io.EOF {
@@ -303,6 +307,12 @@ func (im *importer) finish(ctx context.Context) (mailer.ImportResult, error) {
 		info = im.o.Info()
 	}
 	res := &im.res
+	if res.Imported > 0 {
+		var err error
+		if res.Elsewhere, err = im.namesake(ctx); err != nil {
+			return *res, err
+		}
+	}
 	sum := im.sealer.SumKey(info.SHA256, im.o.How)
 	if res.Imported+res.Updated == 0 && info.SHA256 != "" {
 		var earlier []string
@@ -374,15 +384,27 @@ func listAAD(list int64) string { return "list v1\x00" + strconv.FormatInt(list,
 // voidTouched voids the campaigns that select an exposure of the people who came or
 // changed.
 func (im *importer) voidTouched(ctx context.Context) error {
-	cond, arg := im.db.eng.In("num", slices.Collect(maps.Keys(im.touched)))
+	_, err := im.voidSelecting(ctx, im.by, "list changed since the check", im.incident, im.merchant, slices.Collect(maps.Keys(im.touched)))
+	return err
+}
+
+// voidSelecting voids the campaigns of a population that select one of these exposures,
+// and says which.
+func (c *change) voidSelecting(ctx context.Context, by mailer.Actor, reason string, incident, merchant int64, exposures []int64) (voids []mailer.Voided, err error) {
+	cond, arg := c.db.eng.In("num", exposures)
 	var ids []string
-	if err := find(ctx, im, &ids, `SELECT id FROM exposure WHERE `+cond, arg); err != nil {
-		return err
+	if err := find(ctx, c, &ids, `SELECT id FROM exposure WHERE `+cond, arg); err != nil {
+		return nil, err
 	}
-	return im.voidIf(ctx, im.by, "list changed since the check", func(row *campaignRow) (bool, error) {
+	err = c.voidIf(ctx, by, reason, func(row *campaignRow) (bool, error) {
 		selected, err := parseStrings(row.Exposures)
-		return len(selected) == 0 || slices.ContainsFunc(selected, func(id string) bool { return slices.Contains(ids, id) }), err
-	}, `c.incident = ? AND c.merchant = ?`, im.incident, im.merchant)
+		if err != nil || len(selected) > 0 && !slices.ContainsFunc(selected, func(id string) bool { return slices.Contains(ids, id) }) {
+			return false, err
+		}
+		voids = append(voids, mailer.Voided{Campaign: row.ID, Phase: row.Phase, Sendable: row.Sendable})
+		return true, nil
+	}, `c.incident = ? AND c.merchant = ?`, incident, merchant)
+	return voids, err
 }
 
 // bitmap is a set of small numbers.

@@ -163,6 +163,7 @@ func values(row string, n int) string {
 // knownRow is a recipient that a row of the part names.
 type knownRow struct {
 	id        int64
+	sealed    []byte
 	person    mailer.Person
 	exposures map[int64]bool
 }
@@ -174,7 +175,8 @@ func (im *importer) add(ctx context.Context, c *part, rows []int) error {
 		return err
 	}
 	added := map[int64][]int64{}
-	var mentioned []int64
+	var mentioned, changes []int64
+	var was [][]byte // of changes, as they were sealed
 	for _, i := range rows {
 		row := &c.rows[i]
 		k := known[string(c.person[i])]
@@ -188,9 +190,11 @@ func (im *importer) add(ctx context.Context, c *part, rows []int) error {
 				continue
 			}
 		} else {
-			mentioned = append(mentioned, k.id)
 			merged, differs := merge(k.person, row.Person)
-			if differs {
+			if !differs {
+				mentioned = append(mentioned, k.id)
+			} else {
+				changes, was = append(changes, k.id), append(was, k.sealed)
 				if err := im.update(ctx, k.id, merged, c.person[i]); err != nil {
 					return err
 				}
@@ -213,6 +217,9 @@ func (im *importer) add(ctx context.Context, c *part, rows []int) error {
 	if err := im.mention(ctx, mentioned); err != nil {
 		return err
 	}
+	if err := im.mentionChanged(ctx, changes, was); err != nil {
+		return err
+	}
 	return im.expose(ctx, added)
 }
 
@@ -224,6 +231,22 @@ func (im *importer) mention(ctx context.Context, recipients []int64) error {
 	cond, arg := im.db.eng.In("id", recipients)
 	_, err := do(ctx, im, `INSERT INTO mention (list, recipient) SELECT ?, id FROM recipient WHERE `+cond+` ON CONFLICT DO NOTHING`, im.list, arg)
 	return err
+}
+
+// mentionChanged notes those of whom it says something else, with what was said before.
+func (im *importer) mentionChanged(ctx context.Context, recipients []int64, was [][]byte) error {
+	for len(recipients) > 0 {
+		n := min(len(recipients), importInsert)
+		args := make([]any, 0, 3*n)
+		for i := range n {
+			args = append(args, im.list, recipients[i], was[i])
+		}
+		if _, err := do(ctx, im, `INSERT INTO mention (list, recipient, was) VALUES `+values(`(?,?,?)`, n), args...); err != nil {
+			return err
+		}
+		recipients, was = recipients[n:], was[n:]
+	}
+	return nil
 }
 
 // find reads the recipients that rows of the part name, by person key.
@@ -241,11 +264,11 @@ func (im *importer) find(ctx context.Context, c *part, of []int) (map[string]*kn
 	defer rows.Close()
 	known := map[string]*knownRow{}
 	for rows.Next() {
-		var r recipientRow
+		var r recipientRow // of its own memory: knownRow keeps it
 		if err := rows.Scan(&r.ID, &r.PersonKey, &r.Sealed, &r.Exposures); err != nil {
 			return nil, err
 		}
-		k := &knownRow{id: r.ID, exposures: map[int64]bool{}}
+		k := &knownRow{id: r.ID, sealed: r.Sealed, exposures: map[int64]bool{}}
 		if k.person, err = im.keys.OpenPerson(r.Sealed, im.incident, im.merchant, r.PersonKey); err != nil {
 			return nil, err
 		}

@@ -97,7 +97,7 @@ func (r *Reader) findByRef(ctx context.Context, ref string) ([]recipientAt, erro
 		return nil, err
 	}
 	var rows []recipientAt
-	return rows, find(ctx, r.pool(), &rows, selectRecipientAt+`r.id = ?`, id)
+	return rows, find(ctx, r.pool(), &rows, selectRecipientAt+`r.id = ? AND r.person_key IS NOT NULL`, id)
 }
 
 // peopleOf is the people of one merchant in one incident, and their keys.

@@ -108,6 +108,7 @@ func (a *app) printImport(res *intake.Result, errorsFile string) error {
 	if s := res.Shift; s != nil && s.Shifted > 0 {
 		a.printf("氏名とメールアドレスの行ずれの疑い: %s行（比較できた行の%.1f%%）\n", number(s.Shifted), 100*s.Share)
 	}
+	a.printWrongMerchant(res)
 	if len(res.Errors) == 0 {
 		return nil
 	}

@@ -52,6 +52,7 @@ func commands(a *app) []*cobra.Command {
 		newInitCommand(a),
 		newApplyCommand(a),
 		newImportCommand(a),
+		newListsCommand(a),
 		newCampaignCommand(a),
 		newRunCommand(a),
 		newServeCommand(a),

@@ -17,6 +17,7 @@ import (
 type reader interface {
 	campaign.Records
 	campaign.Previews
+	Lists(ctx context.Context, of mailer.ListFilter) ([]mailer.ListView, error)
 }
 
 // reader opens the ledger to read it, on first use: it changes nothing, but records

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"oshirase/mailer"
 	"oshirase/mailer/list"
@@ -22,6 +23,7 @@ import (
 // Ledger is what taking a list in needs of the store.
 type Ledger interface {
 	Incident(ctx context.Context, id string) (mailer.Incident, error)
+	Merchants(ctx context.Context) ([]mailer.Merchant, error)
 	// Import takes rows in, in one transaction; see store.DB.Import.
 	Import(ctx context.Context, by mailer.Actor, o mailer.Import, rows func() (mailer.Row, error)) (mailer.ImportResult, error)
 	// KnownSize reports whether a list of that many bytes was taken in for the
@@ -73,6 +75,10 @@ type Result struct {
 	ErrorsOmitted int64         `json:"errors_omitted,omitempty"`
 	DryRun        bool          `json:"dry_run,omitempty"`
 	Shift         *mailer.Shift `json:"shift,omitempty"` // nil: no row could be compared
+	// Elsewhere is the merchant whose list it may be by its people, Named the one whose
+	// list it may be by its name; nil, empty: none. Neither keeps it from being taken.
+	Elsewhere *mailer.Elsewhere `json:"elsewhere,omitempty"`
+	Named     string            `json:"named,omitempty"`
 }
 
 // Refusal is a row that was not taken.
@@ -111,18 +117,46 @@ func (in *Intake) Import(ctx context.Context, by mailer.Actor, o Order) (Result,
 	opt := list.Options{
 		Encoding: o.Encoding, Columns: o.Columns, Exposures: incident.ExposureIDs(), Default: o.Exposures, KeepRaw: o.ErrorsFile != "",
 	}
+	named, err := in.named(ctx, &o)
+	if err != nil {
+		return Result{}, err
+	}
 	if known, found, err := in.known(ctx, &o, &opt); err != nil {
 		return Result{}, err
 	} else if found {
-		return in.again(ctx, by, &o, opt, known)
+		return in.again(ctx, by, &o, opt, known, named)
 	}
 	r, err := list.Open(o.Path, opt)
 	if err != nil {
 		return Result{}, err
 	}
 	defer r.Close()
-	t := &taking{Intake: in, order: &o, how: o.how(&opt), r: r, result: Result{Errors: []Refusal{}, DryRun: o.DryRun}}
+	t := &taking{Intake: in, order: &o, how: o.how(&opt), r: r, result: Result{Errors: []Refusal{}, DryRun: o.DryRun, Named: named}}
 	return t.run(ctx, by)
+}
+
+// named is another merchant whose id stands in the name of the file, where that of the
+// merchant does not.
+func (in *Intake) named(ctx context.Context, o *Order) (string, error) {
+	all, err := in.Ledger.Merchants(ctx)
+	if err != nil {
+		return "", err
+	}
+	words := strings.FieldsFunc(strings.ToLower(filepath.Base(o.Path)), func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < '0' || r > '9')
+	})
+	name := "-" + strings.Join(words, "-") + "-"
+	other := ""
+	for i := range all {
+		switch id := all[i].ID; {
+		case !strings.Contains(name, "-"+id+"-"):
+		case id == o.Merchant:
+			return "", nil
+		default:
+			other = id
+		}
+	}
+	return other, nil
 }
 
 // how says all beside the bytes of the file that decides what its rows mean. The
@@ -153,7 +187,7 @@ func (in *Intake) known(ctx context.Context, o *Order, opt *list.Options) (maile
 }
 
 // again is an import of a list that the ledger knows: all of it is there.
-func (in *Intake) again(ctx context.Context, by mailer.Actor, o *Order, opt list.Options, known mailer.ImportedList) (Result, error) {
+func (in *Intake) again(ctx context.Context, by mailer.Actor, o *Order, opt list.Options, known mailer.ImportedList, named string) (Result, error) {
 	if o.ErrorsFile != "" {
 		if err := in.emptyErrors(o, opt); err != nil {
 			return Result{}, err
@@ -161,7 +195,7 @@ func (in *Intake) again(ctx context.Context, by mailer.Actor, o *Order, opt list
 	}
 	res := Result{
 		List: known.ID, SHA256: known.Info.SHA256, Encoding: known.Info.Encoding, Rows: known.Info.Rows, Duplicates: known.Info.Rows,
-		Errors: []Refusal{}, DryRun: o.DryRun, Shift: shiftOf(known.Info.Shift),
+		Errors: []Refusal{}, DryRun: o.DryRun, Shift: shiftOf(known.Info.Shift), Named: named,
 	}
 	if o.DryRun {
 		res.List = ""
@@ -244,6 +278,7 @@ func (t *taking) read(ctx context.Context, by mailer.Actor) error {
 		},
 	}, t.next)
 	t.result.List, t.result.Imported, t.result.Updated, t.result.Duplicates = res.List, res.Imported, res.Updated, res.Duplicates
+	t.result.Elsewhere = res.Elsewhere
 	return err
 }
 

@@ -67,6 +67,15 @@ var enStore = map[mailer.Code]phrase{
 	"record.no-time":    {text: "record delivery {delivery}: a deferred outcome needs the time of the next attempt"},
 	"record.no-outcome": {text: "record delivery {delivery}: \"{state}\" is no outcome"},
 
+	"list.sent": {
+		text: "list {list} stays: people of it were written to already",
+		hint: "who was told by mistake needs a correction: `oshirase campaign create --stage correction`",
+	},
+	"list.named-later": {
+		text: "list {list} stays: list {later}, which came later, names people whom it brought or changed",
+		hint: "take the later list back first, and import it again afterwards",
+	},
+
 	"row.nobody":           {text: "nothing identifies this person: a customer_id, an e-mail address, or name and postal address is needed"},
 	"row.no-exposure":      {text: "no exposure"},
 	"row.unknown-exposure": {text: "the incident has no exposure {exposure}"},

@@ -80,10 +80,13 @@ CREATE TABLE list (
 );
 CREATE INDEX list_population ON list (incident, merchant, size);
 
--- Lists that named a recipient whom an earlier one had brought.
+-- Lists that named a recipient whom an earlier one had brought. Where the list said
+-- something else of that person, was is what stood there before, sealed: with it the
+-- list can be taken back.
 CREATE TABLE mention (
   list      INTEGER NOT NULL REFERENCES list DEFERRABLE INITIALLY DEFERRED,
   recipient INTEGER NOT NULL REFERENCES recipient DEFERRABLE INITIALLY DEFERRED,
+  was       BLOB,
   PRIMARY KEY (list, recipient)
 ) WITHOUT ROWID;
 
@@ -91,12 +94,13 @@ CREATE TABLE mention (
 -- is sealed; the keys are blind indexes under the incident's key, and bound to the
 -- merchant. Those of 32 bits only lead to candidates, which are opened and compared.
 -- The reference number is a permutation of the id and needs no column. Purging a
--- person blanks the row and keeps it: nothing is ever numbered anew.
+-- person, or taking back the list that brought it, blanks the row (no keys, nothing
+-- sealed) and keeps it: nothing is ever numbered anew.
 CREATE TABLE recipient (
   id         INTEGER PRIMARY KEY,
   incident   INTEGER NOT NULL REFERENCES incident DEFERRABLE INITIALLY DEFERRED,
   merchant   INTEGER NOT NULL REFERENCES merchant DEFERRABLE INITIALLY DEFERRED,
-  person_key BLOB    NOT NULL, -- 16 bytes
+  person_key BLOB,             -- 16 bytes; NULL where the row is blank
   email_key  INTEGER,          -- 32 bits, as the next two
   phone_key  INTEGER,
   kana_key   INTEGER,
