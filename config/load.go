@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strconv"
+	"time"
 
 	"oshirase/mailer"
 )
@@ -68,7 +69,7 @@ func (c *Config) Validate() error {
 	if c.Key.File == "" && c.Key.Env == "" {
 		v.add("key.file", mailer.Invalid("config.no-key"))
 	}
-	v.atLeast("approval.people", c.Approval.People, 1)
+	v.between("approval.people", c.Approval.People, 1, 100)
 	if t := c.Approval.CountTolerance; !(t >= 0 && t <= 1) {
 		v.add("approval.count_tolerance", mailer.Invalid("config.share", "value", t))
 	}
@@ -101,13 +102,10 @@ func (c *Config) validateRelays(v *validation) {
 		if hasPassword := r.PasswordFile != "" || r.PasswordEnv != ""; hasPassword != (r.Username != "") {
 			v.add(at("username"), mailer.Invalid("config.half-login"))
 		}
-		v.atLeast(at("connections"), r.Connections, 1)
+		v.between(at("connections"), r.Connections, 1, 10_000)
 		v.atLeast(at("messages_per_connection"), r.MessagesPerConnection, 0)
 		v.atLeast(at("weight"), r.Weight, 0)
-		v.atLeast(at("intents"), r.Intents, 1)
-		if r.Intents > mailer.MaxIntents {
-			v.add(at("intents"), mailer.Invalid("config.large", "value", r.Intents, "most", mailer.MaxIntents))
-		}
+		v.between(at("intents"), r.Intents, 1, mailer.MaxIntents)
 		v.positive(at("idle"), r.Idle)
 		v.positive(at("dial_timeout"), r.DialTimeout)
 		v.positive(at("command_timeout"), r.CommandTimeout)
@@ -117,7 +115,7 @@ func (c *Config) validateRelays(v *validation) {
 
 func (c *Config) validateSending(v *validation) {
 	s := c.Sending
-	v.atLeast("sending.batch", s.Batch, 1)
+	v.between("sending.batch", s.Batch, 1, 1_000_000)
 	v.within("sending.per_second", s.PerSecond, mailer.MaxPerSecond)
 	v.atLeast("sending.min_connections", s.MinConnections, 1)
 	v.within("sending.per_hour", s.PerHour, mailer.MaxPerHour)
@@ -200,17 +198,25 @@ func (v *validation) atLeast(key string, value, least int) {
 	}
 }
 
-// within is a pace: 0 is no limit.
-func (v *validation) within(key string, value, most int) {
-	v.atLeast(key, value, 0)
+// within is a number from 0 on, which is no limit where it is a pace.
+func (v *validation) within(key string, value, most int) { v.between(key, value, 0, most) }
+
+func (v *validation) between(key string, value, least, most int) {
+	v.atLeast(key, value, least)
 	if value > most {
 		v.add(key, mailer.Invalid("config.large", "value", value, "most", most))
 	}
 }
 
+// longest is what a duration of a config can be meant to be.
+const longest = Duration(365 * 24 * time.Hour)
+
 func (v *validation) positive(key string, d Duration) {
 	if d <= 0 {
 		v.add(key, mailer.Invalid("config.short", "value", d))
+	}
+	if d > longest {
+		v.add(key, mailer.Invalid("config.large", "value", d, "most", longest))
 	}
 }
 

@@ -154,6 +154,8 @@ type Found struct {
 	// other people, unless they say so themselves.
 	Similar  []Match    `json:"similar"`
 	Searched []Searched `json:"searched"`
+	// NotSearched are the merchants of whom no list was taken in, by id.
+	NotSearched []string `json:"not_searched"`
 }
 
 // Searched is the people of one merchant in one incident, as a look-up went through

@@ -33,6 +33,15 @@ func (l *listRow) last() int64 { return l.FirstID + l.Imported - 1 }
 // Lists are the lists that were taken in, oldest first; never nil.
 func (r *Reader) Lists(ctx context.Context, of mailer.ListFilter) (all []mailer.ListView, err error) {
 	defer r.explain(&err, "find lists")
+	for table, id := range map[string]string{"incident": of.Incident, "merchant": of.Merchant} {
+		var num int64
+		if id == "" {
+			continue
+		}
+		if err := get(ctx, r.pool(), &num, `SELECT num FROM `+table+` WHERE id = ?`, id); err != nil {
+			return nil, missing(err, table, id)
+		}
+	}
 	var rows []listRow
 	if err := find(ctx, r.pool(), &rows, selectList+`
 		WHERE (i.id = ? OR ? = '') AND (m.id = ? OR ? = '') ORDER BY l.num`, of.Incident, of.Incident, of.Merchant, of.Merchant); err != nil {

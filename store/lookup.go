@@ -202,6 +202,15 @@ func (r *Reader) Searched(ctx context.Context) (all []mailer.Searched, err error
 	return all, nil
 }
 
+// NotSearched are the merchants of whom no list was taken in, by id; never nil.
+func (r *Reader) NotSearched(ctx context.Context) (ids []string, err error) {
+	defer r.explain(&err, "list who is not searched")
+	ids = []string{}
+	err = find(ctx, r.pool(), &ids, `
+		SELECT m.id FROM merchant m WHERE NOT EXISTS (SELECT 1 FROM population p WHERE p.merchant = m.num AND p.recipients > 0) ORDER BY m.id`)
+	return ids, err
+}
+
 // shortTerm is what is asked for by a short blind key.
 type shortTerm struct {
 	field string                    // also the name of the column, with _key

@@ -77,6 +77,9 @@ func (a *app) printFound(f *mailer.Found, q *mailer.Query) {
 		a.printf("該当する方は見つかりませんでした（%sで検索）。\n", by)
 		a.printf("「漏えいの対象ではない」という意味ではありません。書き方、別の加盟店、取り込んでいないリストを確かめてください。\n\n")
 		a.printSearched(f.Searched, q.Ref == "")
+		if n := len(f.NotSearched); n > 0 {
+			a.printf("リストを取り込んでいない加盟店（%d）: %s\n\n", n, strings.Join(f.NotSearched[:min(n, 10)], "、"))
+		}
 	}
 	if len(f.Similar) == 0 {
 		return

@@ -93,12 +93,25 @@ func TestCreateFillsIn(t *testing.T) {
 			t.Errorf("%s: it is called %q", tt.name, c.Name)
 		}
 	}
+	merchant(t, w, mailer.WindowSpec{}, 0)
+	night, err := preparation(w).Create(t.Context(), by, campaign.Draft{Incident: "shop", Merchant: "shop", Stage: mailer.StageFormal})
+	must(t, err)
+	if c, err := w.DB.Campaign(t.Context(), night); err != nil || c.Window.Hours != mailer.DefaultHours {
+		t.Errorf("where nobody said when: %+v, %v", c.Window, err)
+	}
+	past := mailertest.Noon.Add(-time.Second)
+	if _, err := preparation(w).Create(t.Context(), by, campaign.Draft{Incident: "shop", Merchant: "shop", Stage: mailer.StageFormal, At: past}); mailer.CodeOf(err) != "campaign.at-past" {
+		t.Errorf("in the past: %v", err)
+	}
+	if _, err := preparation(w).Set(t.Context(), by, night, campaign.Settings{At: &past}); mailer.CodeOf(err) != "campaign.at-past" {
+		t.Errorf("set to the past: %v", err)
+	}
 	id, err := preparation(w).Create(t.Context(), by, campaign.Draft{Incident: "shop", Merchant: "shop", Stage: mailer.StageFormal, Name: "試し"})
 	must(t, err)
 	if c, err := w.DB.Campaign(t.Context(), id); err != nil || c.Name != "試し" {
 		t.Errorf("%+v, %v", c, err)
 	}
-	if acts := w.Acts(mailer.ActCreate); len(acts) != 7 || acts[6].By != by.Name || acts[6].Subject != id {
+	if acts := w.Acts(mailer.ActCreate); len(acts) != 8 || acts[7].By != by.Name || acts[7].Subject != id {
 		t.Errorf("%+v", acts)
 	}
 }

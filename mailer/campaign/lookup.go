@@ -33,6 +33,9 @@ func (r *Register) LookUp(ctx context.Context, by mailer.Actor, q mailer.Query) 
 	if found.Searched, err = r.Ledger.Searched(ctx); err != nil {
 		return mailer.Found{}, err
 	}
+	if found.NotSearched, err = r.Ledger.NotSearched(ctx); err != nil {
+		return mailer.Found{}, err
+	}
 	if len(all) > 0 {
 		return found, nil
 	}

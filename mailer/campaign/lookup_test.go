@@ -30,6 +30,9 @@ func TestNotFoundIsNotUnaffected(t *testing.T) {
 	if len(found.Matches) > 0 || len(found.Searched) != 2 || found.Searched[0].Merchant != "sports" || found.Searched[0].People != 2 || found.Searched[1].People != 3 {
 		t.Errorf("%+v", found)
 	}
+	if len(found.NotSearched) != 3 || found.NotSearched[0] != "donation" {
+		t.Errorf("not searched: %v", found.NotSearched)
+	}
 	must(t, w.DB.DestroyKey(t.Context(), by, "shop"))
 	found, err = r.LookUp(t.Context(), by, mailer.Query{CustomerID: "C009"})
 	if err != nil || !found.Searched[1].Destroyed {

@@ -80,6 +80,8 @@ type Records interface {
 	Lookup(ctx context.Context, by mailer.Actor, q mailer.Query) ([]mailer.Match, error)
 	// Searched is what a look-up goes through.
 	Searched(ctx context.Context) ([]mailer.Searched, error)
+	// NotSearched are the merchants of whom no list was taken in.
+	NotSearched(ctx context.Context) ([]string, error)
 	EachAct(ctx context.Context, fn func(mailer.Act) error) error
 }
 

@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"regexp"
 	"slices"
-	"strings"
 
 	"oshirase/mailer"
 	"oshirase/mailer/envelope"
@@ -108,17 +108,19 @@ func sameFrame(then, now *mailer.Snapshot) bool {
 }
 
 // plainParts reports whether parts of a merchant's own read nothing but what every
-// part is given in words.
+// part is given in words, and compare nothing: what they say then differs between
+// readers as what built-in parts say.
 func plainParts(parts map[string]string) bool {
 	for _, source := range parts {
-		for _, word := range []string{"Incident", "Merchant", "Attributes", "CustomerID", "index", "range", "with"} {
-			if strings.Contains(source, word) {
-				return false
-			}
+		if deep.MatchString(source) {
+			return false
 		}
 	}
 	return true
 }
+
+// deep is what leads a part to single facts, or to single readers.
+var deep = regexp.MustCompile(`\b(Incident|Merchant|Attributes|CustomerID|index|range|with|eq|ne|lt|le|gt|ge|len|slice|define|template|block)\b`)
 
 // maxCombined bounds how many exposures of an incident are combined; where there are
 // more, one reader has no kind, and nothing is the same.

@@ -69,6 +69,12 @@ func TestSame(t *testing.T) {
 			},
 			func(s *mailer.Snapshot) { s.Incident.Desks[press].Hours = "1:00-2:00" }, false,
 		},
+		"what one reader alone may read": {
+			func(s *mailer.Snapshot) {
+				s.Merchant.Parts = map[string]string{"closing": `{{if eq .Name "佐藤 春香"}}{{.Entrusts}}{{end}}。`}
+			},
+			func(s *mailer.Snapshot) { s.Merchant.Entrusts = "収納代行" }, false,
+		},
 		"what only the warned read": {
 			nil, func(s *mailer.Snapshot) { s.Incident.Exposures[0].FirstTo = s.Incident.Exposures[0].From.AddDays(3) }, false,
 		},
