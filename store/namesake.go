@@ -8,8 +8,13 @@ import (
 	"oshirase/store/seal"
 )
 
-// sampleRows is how many rows of a list are looked for at other merchants: its first.
-const sampleRows = 256
+const (
+	// sampleRows is how many rows of a list are looked for at other merchants: its first.
+	sampleRows = 256
+	// probeRows of them are looked for at first, and the rest where a quarter of these
+	// is found: an incident may have hundreds of merchants.
+	probeRows = 8
+)
 
 // namesake finds the other merchant of the incident who has half of a list's people or
 // more: then it may be the other one's list. Keys are bound to merchants, so a sample is
@@ -29,8 +34,20 @@ func (im *importer) namesake(ctx context.Context) (*mailer.Elsewhere, error) {
 		return nil, err
 	}
 	found := mailer.Elsewhere{Sampled: len(im.sample)}
+	probe := im.sample
+	if len(probe) > probeRows {
+		probe = make([]mailer.Person, probeRows)
+		for i := range probe {
+			probe[i] = im.sample[i*len(im.sample)/probeRows]
+		}
+	}
 	for _, other := range others {
-		n, err := im.known(ctx, other.Num, im.sample)
+		n, err := im.known(ctx, other.Num, probe)
+		if err == nil && 4*n >= len(probe) && n > 0 {
+			n, err = im.known(ctx, other.Num, im.sample)
+		} else {
+			n = 0
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -42,6 +42,9 @@ and with any other number there is an error again.`,
 				AllowRepeat: repeat, AcceptCount: reason, Progress: func(done int64) { bar.set(done, 0) },
 			})
 			bar.end()
+			if mailer.CodeOf(err) == "campaign.reason" {
+				return usageError{err: err, command: cmd.CommandPath()}
+			}
 			if err != nil {
 				return err
 			}

@@ -472,3 +472,18 @@ func TestDestroyIsConfirmed(t *testing.T) {
 	must(t, f.Destroy(t.Context(), by, "shop", "shop"))
 	onlyAct(t, w, mailer.ActDestroyKey, "shop")
 }
+
+// TestReasonIsOneLine: it stands on other people's terminals.
+func TestReasonIsOneLine(t *testing.T) {
+	t.Parallel()
+	w := mailertest.New(t, 1)
+	id := w.Created(mailer.Campaign{})
+	for _, reason := range []string{"一行目\n二行目", "\x1b[2J", "右から\u202e左", "見え\u200bない", strings.Repeat("長", 501), "\xff"} {
+		if _, err := preparation(w).Check(t.Context(), by, id, campaign.CheckOptions{AcceptCount: reason}); mailer.CodeOf(err) != "campaign.reason" {
+			t.Errorf("%q: %v", reason, err)
+		}
+	}
+	if acts := w.Acts(mailer.ActCheck); len(acts) > 0 {
+		t.Errorf("%+v", acts)
+	}
+}

@@ -5,7 +5,10 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"oshirase/mailer"
 	"oshirase/mailer/check"
@@ -175,6 +178,9 @@ type CheckOptions struct {
 // Check freezes the recipients of a campaign, renders and lints every notice, and
 // stores its hash. Any approval given before is void.
 func (p *Preparation) Check(ctx context.Context, by mailer.Actor, id string, o CheckOptions) (mailer.CheckReport, error) {
+	if !plainLine(o.AcceptCount) {
+		return mailer.CheckReport{}, mailer.Invalid("campaign.reason", "most", maxReason)
+	}
 	c := check.Check{
 		Store: p.Ledger, Notices: p.Templates, Now: p.Now, Grouping: p.Grouping, Words: p.Words,
 		AllowRepeat: o.AllowRepeat, Progress: o.Progress, CountTolerance: p.CountTolerance, AcceptCount: o.AcceptCount,
@@ -186,4 +192,14 @@ func (p *Preparation) Check(ctx context.Context, by mailer.Actor, id string, o C
 	}
 	took := time.Since(began).Seconds()
 	return mailer.CheckReport{CheckResult: result, Seconds: took, PerSecond: float64(result.Recipients) / took}, nil
+}
+
+// maxReason is how long a reason may be, in characters.
+const maxReason = 500
+
+// plainLine reports whether a text is one line of characters that can be seen: it will
+// stand on other people's terminals.
+func plainLine(s string) bool {
+	hidden := func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }
+	return utf8.RuneCountInString(s) <= maxReason && utf8.ValidString(s) && !strings.ContainsFunc(s, hidden)
 }

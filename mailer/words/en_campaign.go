@@ -7,6 +7,7 @@ var enCampaign = map[mailer.Code]phrase{
 	"campaign.stage":     {`stage "{stage}": use first-warning, formal, follow-up or correction`, ""},
 	"campaign.certainty": {`certainty "{certainty}": use possible or confirmed`, ""},
 	"campaign.per-hour":  {"per-hour {per_hour}: use 0 to {most} messages an hour, 0 being no limit", ""},
+	"campaign.reason":    {"the reason must be one line of at most {most} characters, without hidden ones", ""},
 	"campaign.at-past":   {"at {at} has passed", "give a time to come, or none to start by hand"},
 
 	"campaign.no-merchant":  {"{cause}", "load the merchant with `oshirase apply`"},
