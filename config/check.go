@@ -82,7 +82,9 @@ func (k *checking) database() {
 	}
 	if !info.Mode().IsRegular() {
 		k.fail("database", k.c.doc.at("database", mailer.Invalid("config.database-file", "file", path)))
-	} else if mode := info.Mode().Perm(); mode&0o077 != 0 {
+	} else if mode := info.Mode().Perm(); mode&0o026 != 0 {
+		k.fail("database", k.c.doc.at("database", mailer.Invalid("config.database-open", "file", path, "mode", octal(mode))))
+	} else if mode&0o077 != 0 {
 		k.warn("database", mailer.Invalid("config.database-shown", "file", path, "mode", octal(mode)))
 	}
 }

@@ -9,6 +9,8 @@ package config
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"oshirase/mailer"
@@ -41,6 +43,7 @@ type Config struct {
 	// Given, they replace these.
 	DomainGroups []DomainGroup `toml:"domain_group" json:"domain_group"`
 	Schedules    []Schedule    `toml:"schedule" json:"schedule"`
+	Journal      Journal       `toml:"journal" json:"journal"`
 	Log          Log           `toml:"log" json:"log"`
 
 	// dir is the folder that relative paths are meant from.
@@ -49,17 +52,25 @@ type Config struct {
 	doc *document
 }
 
-// Key says where the master key is. It seals the keys of the incidents, and
-// they the personal data: without it the database is unreadable, and with it
-// and the database everything is readable. Keep a copy apart from both.
+// Key says where the keys are. The master key wraps the keys of the incidents,
+// and they seal the personal data: it takes the database, the incident's key and
+// the master key to read it. Keep a copy of each apart from the others.
 type Key struct {
 	// File holds the master key: 32 bytes in base64 or hex, readable by its
-	// owner alone (mode 0600 or 0400). Default: master.key. Not read where env is
-	// set.
+	// owner alone (mode 0600 or 0400), who is the user of the program or root.
+	// Default: master.key. Not read where env is set.
 	File string `toml:"file" json:"file"`
 	// Env names an environment variable that holds the master key instead of a
 	// file. Default: empty, the file is read.
 	Env string `toml:"env" json:"env"`
+	// Folder holds the keys of the incidents, one ID.key each, wrapped by the master
+	// key. Default: keys. It is made with the first incident, for its owner alone;
+	// several ledgers may share one. Not used where command is set.
+	Folder string `toml:"folder" json:"folder"`
+	// Command keeps the keys of the incidents instead of a folder: program and
+	// arguments, called without a shell with get ID, put ID, delete ID or list behind
+	// them, in the folder of the config file; see docs/keys.md. Default: empty, the folder is used.
+	Command []string `toml:"command" json:"command"`
 }
 
 // Approval says what it takes to let a campaign go out.
@@ -67,11 +78,23 @@ type Approval struct {
 	// People is how many different people must approve a campaign, each typing
 	// the count. Default: 2. 1 lets one person send to everybody alone.
 	People int `toml:"people" json:"people"`
+	// Proof is what an approval has to prove: signature (by the SSH key that the
+	// approver is registered with, over the sheet) or name. Default: signature. With
+	// name, whoever runs the program can approve in any name.
+	Proof string `toml:"proof" json:"proof"`
+	// MakerMayApprove lets who created, checked or changed a campaign approve it too.
+	// Default: false.
+	MakerMayApprove bool `toml:"maker_may_approve" json:"maker_may_approve"`
 	// CountTolerance is by what share of a declared count the lists may miss it: 0.01
 	// is one in a hundred, 0 is nobody. Missed by more, a check finds an error until
 	// somebody accepts that very difference (`oshirase campaign check ID
 	// --accept-count REASON`). Default: 0.01.
 	CountTolerance float64 `toml:"count_tolerance" json:"count_tolerance"`
+}
+
+// Policy is what this asks for; the ledger says what is in force.
+func (a Approval) Policy() mailer.Policy {
+	return mailer.Policy{People: a.People, Proof: mailer.PolicyProof(a.Proof), MakerMayApprove: a.MakerMayApprove}
 }
 
 // Ledger says how the database keeps what happened.
@@ -85,6 +108,14 @@ type Ledger struct {
 	// resend sends again with the same Message-ID, so that a few people may get
 	// two copies. Default: hold.
 	Unknown string `toml:"unknown" json:"unknown"`
+}
+
+// Journal says where the signed checkpoints of what happened are kept.
+type Journal struct {
+	// Checkpoints are files to whose end each signed checkpoint is written, beside the
+	// one that stands next to the database. Default: none. Let them be where whoever
+	// has this machine cannot change them: they show what was taken back there.
+	Checkpoints []string `toml:"checkpoints" json:"checkpoints"`
 }
 
 // Relay is an SMTP server that mail is handed to. Several may be given; mail is
@@ -270,8 +301,8 @@ func Default() *Config {
 		Database:  "oshirase.db",
 		Incidents: "incidents",
 		Merchants: "merchants",
-		Key:       Key{File: "master.key"},
-		Approval:  Approval{People: 2, CountTolerance: mailer.DefaultCountTolerance},
+		Key:       Key{File: "master.key", Folder: "keys", Command: []string{}},
+		Approval:  Approval{People: 2, Proof: string(mailer.PolicySignature), CountTolerance: mailer.DefaultCountTolerance},
 		Ledger:    Ledger{Durability: "full", Unknown: "hold"},
 		Sending: Sending{
 			Batch:          mailer.DefaultBatch,
@@ -282,8 +313,9 @@ func Default() *Config {
 			Grace:          Duration(mailer.DefaultGrace),
 			StopGrace:      Duration(mailer.DefaultStopGrace),
 		},
-		Log: Log{Level: "info", Format: "text"},
-		dir: ".",
+		Journal: Journal{Checkpoints: []string{}},
+		Log:     Log{Level: "info", Format: "text"},
+		dir:     ".",
 	}
 }
 
@@ -327,6 +359,47 @@ func (c *Config) Path(p string) string {
 
 // DatabasePath is the database as the current folder sees it.
 func (c *Config) DatabasePath() string { return c.Path(c.Database) }
+
+// CheckpointPaths are the files for checkpoints as the current folder sees them.
+func (c *Config) CheckpointPaths() []string {
+	paths := make([]string, len(c.Journal.Checkpoints))
+	for i, p := range c.Journal.Checkpoints {
+		paths[i] = c.Path(p)
+	}
+	return paths
+}
+
+// KeysPath is the folder of the incidents' keys as the current folder sees it.
+func (c *Config) KeysPath() string { return c.Path(c.Key.Folder) }
+
+// KeyCommand is the command that keeps the incidents' keys; empty: a folder does. A
+// program that is a path is meant from the folder of the config file.
+func (c *Config) KeyCommand() ([]string, error) {
+	argv := slices.Clone(c.Key.Command)
+	if len(argv) == 0 || !strings.Contains(argv[0], "/") {
+		return argv, nil
+	}
+	var err error
+	argv[0], err = filepath.Abs(c.Path(argv[0]))
+	return argv, err
+}
+
+// Secrets are the environment variables that hold secrets.
+func (c *Config) Secrets() (names []string) {
+	for _, name := range append([]string{c.Key.Env}, c.passwordVariables()...) {
+		if name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func (c *Config) passwordVariables() (names []string) {
+	for _, r := range c.Relays {
+		names = append(names, r.PasswordEnv)
+	}
+	return names
+}
 
 // IncidentsPath is the incidents' folder as the current folder sees it.
 func (c *Config) IncidentsPath() string { return c.Path(c.Incidents) }

@@ -69,7 +69,13 @@ func (c *Config) Validate() error {
 	if c.Key.File == "" && c.Key.Env == "" {
 		v.add("key.file", mailer.Invalid("config.no-key"))
 	}
+	if len(c.Key.Command) == 0 {
+		v.required("key.folder", c.Key.Folder, mailer.Invalid("config.no-keys"))
+	} else {
+		v.required("key.command", c.Key.Command[0], mailer.Invalid("config.no-program"))
+	}
 	v.between("approval.people", c.Approval.People, 1, 100)
+	v.oneOf("approval.proof", c.Approval.Proof, string(mailer.PolicySignature), string(mailer.PolicyName))
 	if t := c.Approval.CountTolerance; !(t >= 0 && t <= 1) {
 		v.add("approval.count_tolerance", mailer.Invalid("config.share", "value", t))
 	}
@@ -91,6 +97,12 @@ func (c *Config) validateRelays(v *validation) {
 		v.unique(at("name"), r.Name, names)
 		if host, port, err := net.SplitHostPort(r.Address); err != nil || host == "" || !validPort(port) {
 			v.add(at("address"), mailer.Invalid("config.address", "address", r.Address))
+		}
+		if r.EHLO != "" && !mailer.ValidHello(r.EHLO) {
+			v.add(at("ehlo"), mailer.Invalid("config.ehlo", "ehlo", r.EHLO))
+		}
+		if err := mailer.CheckLine("name", r.Name); err != nil {
+			v.add(at("name"), err)
 		}
 		v.oneOf(at("tls"), r.TLS, "required", "implicit", "none")
 		if r.TLS == "none" && (r.CAFile != "" || r.ServerName != "") {

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"syscall"
 
 	"oshirase/mailer"
 )
@@ -29,17 +30,25 @@ func (c *Config) MasterKey() ([]byte, error) {
 		}
 		return key, nil
 	}
-	path := c.Path(c.Key.File)
+	key, err := ReadMasterKey(c.Path(c.Key.File))
+	if err != nil {
+		return nil, c.doc.at("key.file", err)
+	}
+	return key, nil
+}
+
+// ReadMasterKey reads a master key from its file; fs.ErrNotExist where there is none.
+func ReadMasterKey(path string) ([]byte, error) {
 	data, err := readSecret(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, c.doc.at("key.file", mailer.NotFound("config.no-key-file", "file", path))
+		return nil, mailer.NewError(fs.ErrNotExist, "config.no-key-file", "file", path)
 	}
 	if err != nil {
-		return nil, c.doc.at("key.file", mailer.Invalid("config.key-unreadable", "file", path, "cause", err))
+		return nil, mailer.Invalid("config.key-unreadable", "file", path, "cause", err)
 	}
 	key, err := parseKey(data)
 	if err != nil {
-		return nil, c.doc.at("key.file", mailer.Invalid("config.key-file", "file", path, "cause", err))
+		return nil, mailer.Invalid("config.key-file", "file", path, "cause", err)
 	}
 	return key, nil
 }
@@ -116,6 +125,9 @@ func readSecret(path string) ([]byte, error) {
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
 		return nil, mailer.Invalid("config.secret-shown", "file", path, "mode", octal(mode))
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); !ok || st.Uid != 0 && int(st.Uid) != os.Geteuid() {
+		return nil, mailer.Invalid("config.secret-owner", "file", path)
 	}
 	if info.Size() > 4096 {
 		return nil, mailer.Invalid("config.secret-large", "file", path)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -133,5 +134,26 @@ func TestPassword(t *testing.T) {
 	}
 	if _, err := c.RelayPassword(tests[1].relay); err == nil || !strings.Contains(err.Error(), "mode=0644") {
 		t.Errorf("a password that all can read is taken: %v", err)
+	}
+}
+
+// TestSecretsOfOthers: what belongs to somebody else can be read and exchanged by them,
+// whatever its mode says.
+func TestSecretsOfOthers(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root gives files away")
+	}
+	path := filepath.Join(t.TempDir(), "master.key")
+	if err := os.WriteFile(path, FormatKey(testKey), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadMasterKey(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chown(path, 12345, -1); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadMasterKey(path); !strings.Contains(fmt.Sprint(err), "config.secret-owner") {
+		t.Errorf("error %v", err)
 	}
 }

@@ -1,6 +1,9 @@
 package mailer
 
-import "strings"
+import (
+	"net/netip"
+	"strings"
+)
 
 // Limits of RFC 5321 section 4.5.3.1 and RFC 1035 section 2.3.4, in octets.
 const (
@@ -118,6 +121,18 @@ func splitQuoted(s string) (local, domain string, err error) {
 	return "", "", Invalid("address.open-quote")
 }
 
+// CheckDomain refuses what is no domain that mail can come from: host names of at least
+// two labels are taken, in ASCII (an international one in its xn-- form), without a dot
+// at the end. Errors are as those of ParseAddress.
+func CheckDomain(d string) error {
+	for i := range len(d) {
+		if d[i] >= 0x80 {
+			return Invalid("address.domain-ascii")
+		}
+	}
+	return checkDomain(d)
+}
+
 // checkDomain holds a domain to a host name of at least two labels.
 func checkDomain(d string) error {
 	switch {
@@ -151,6 +166,30 @@ func checkDomain(d string) error {
 		return Invalid("address.literal")
 	}
 	return nil
+}
+
+// ValidHello reports whether s may be said after EHLO: a host name, of one label too,
+// or an address literal (RFC 5321 section 4.1.3).
+func ValidHello(s string) bool {
+	if strings.HasPrefix(s, "[") && strings.HasSuffix(s, "]") {
+		literal, v6 := strings.CutPrefix(s[1:len(s)-1], "IPv6:")
+		ip, err := netip.ParseAddr(literal)
+		return err == nil && ip.Is4() != v6 && ip.Zone() == ""
+	}
+	if len(s) > maxDomain {
+		return false
+	}
+	for label := range strings.SplitSeq(s, ".") {
+		if label == "" || len(label) > maxLabel || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+		for i := range len(label) {
+			if label[i] != '-' && !isAlnum(label[i]) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func isAlnum(c byte) bool {

@@ -21,6 +21,10 @@ const (
 // Stages lists all stages, in order.
 var Stages = []Stage{StageFirstWarning, StageFormal, StageFollowUp, StageCorrection}
 
+// Repeats reports whether a person gets a notice of the stage once for each cause, and
+// only after a first warning or a formal notice.
+func (s Stage) Repeats() bool { return s == StageFollowUp || s == StageCorrection }
+
 // Japanese returns the word for tables and reports.
 func (s Stage) Japanese() string {
 	switch s {
@@ -84,6 +88,9 @@ type Campaign struct {
 	Incident string `json:"incident"`
 	Merchant string `json:"merchant"`
 	Stage    Stage  `json:"stage"`
+	// Cause names why people get one more notice of a stage that repeats (see
+	// Stage.Repeats): nobody gets two of one cause.
+	Cause string `json:"cause,omitempty"`
 	// Exposures selects recipients with any of them; empty selects all.
 	Exposures []string `json:"exposures,omitempty"`
 	// Certainty selects recipients for whom some exposure is confirmed, or for
@@ -104,11 +111,14 @@ type Campaign struct {
 // Snapshot is everything but the person that a notice is rendered from. It is
 // stored when a campaign is checked, and what is sent is rendered from it.
 type Snapshot struct {
-	Incident  Incident  `json:"incident"`
-	Merchant  Merchant  `json:"merchant"`
-	Stage     Stage     `json:"stage"`
-	Certainty Certainty `json:"certainty,omitempty"` // of the campaign's selection; empty is mixed
-	Exposures []string  `json:"exposures,omitempty"` // of the campaign's selection; empty is all
+	Incident Incident `json:"incident"`
+	Merchant Merchant `json:"merchant"`
+	Stage    Stage    `json:"stage"`
+	Cause    string   `json:"cause,omitempty"` // of the campaign; see Campaign
+	// AllowRepeat: people are taken too whom the ledger says were told all of this.
+	AllowRepeat bool      `json:"allow_repeat,omitempty"`
+	Certainty   Certainty `json:"certainty,omitempty"` // of the campaign's selection; empty is mixed
+	Exposures   []string  `json:"exposures,omitempty"` // of the campaign's selection; empty is all
 	// NoticeOn is the date that the notice bears: the day of the check.
 	NoticeOn Date `json:"notice_on"`
 	// Templates is the digest of the built-in templates that the check used.
@@ -118,9 +128,11 @@ type Snapshot struct {
 // Approval is one person's consent to what was checked.
 type Approval struct {
 	By     string    `json:"by"`
+	ID     string    `json:"person,omitempty"` // of the member; empty: none was registered
 	Proof  Proof     `json:"proof"`
 	Count  int64     `json:"count"`
 	Digest string    `json:"digest"`
+	Key    string    `json:"key,omitempty"` // fingerprint of the key that signed; empty: no signature
 	At     time.Time `json:"at"`
 }
 

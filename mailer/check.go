@@ -9,9 +9,14 @@ type CheckResult struct {
 	Suppressed map[Suppression]int64 `json:"suppressed"`
 	// Declared is the sum of the declared counts of the selected exposures; nil
 	// where one of them is not declared.
-	Declared *int64    `json:"declared"`
-	Digest   string    `json:"digest"`
-	Findings []Finding `json:"findings"`
+	Declared *int64 `json:"declared"`
+	// AllowRepeat says that people are taken too who were told all of this before.
+	AllowRepeat bool `json:"allow_repeat,omitempty"`
+	// AcceptedCounts are the differences from declared counts that stand since somebody
+	// has accepted them.
+	AcceptedCounts []CountAcceptance `json:"accepted_counts,omitempty"`
+	Digest         string            `json:"digest"`
+	Findings       []Finding         `json:"findings"`
 }
 
 // CheckReport is a check with how fast it was. JSON keys are the contract of
@@ -69,7 +74,9 @@ type Suppression string
 const (
 	SuppressedNoEmail         Suppression = "no-email"         // the list has no address: a letter is needed
 	SuppressedBadAddress      Suppression = "bad-address"      // the address cannot be sent to
-	SuppressedAlreadyNotified Suppression = "already-notified" // an earlier campaign of this stage said the same
+	SuppressedAlreadyNotified Suppression = "already-notified" // other campaigns of this stage (and cause) said the same
+	SuppressedNeverTold       Suppression = "never-told"       // a follow-up or correction to somebody without a notice before
+	SuppressedUndecided       Suppression = "undecided"        // the same, while a notice before may have come or is about to
 	SuppressedNotConcerned    Suppression = "not-concerned"    // a correction that the list names others for
 )
 
@@ -82,6 +89,10 @@ func (s Suppression) Japanese() string {
 		return "メールアドレス不備"
 	case SuppressedAlreadyNotified:
 		return "通知済み"
+	case SuppressedNeverTold:
+		return "先の通知なし"
+	case SuppressedUndecided:
+		return "先の通知の結果待ち"
 	case SuppressedNotConcerned:
 		return "訂正の対象外"
 	}

@@ -110,9 +110,11 @@ type Delivery struct {
 	Attempts int       // finished before this one
 	FirstAt  time.Time // of the first attempt; zero before it
 	Hash     [32]byte  // of the approved notice
-	// Token names the delivery in envelope senders and Message-IDs; it is opaque
+	// Token names the delivery in envelope senders, and in no header. It is opaque
 	// (lower-case letters and digits) and always the same for one delivery.
 	Token string
+	// MessageName names it in Message-IDs: of the same form, and another.
+	MessageName string
 	// Group is the domain group of the address; see Grouping.
 	Group     string
 	Recipient Recipient

@@ -15,6 +15,8 @@ var (
 	ErrConflict = errors.New("conflict")
 	// ErrInvalid: an input breaks a rule; the code says which, the arguments where.
 	ErrInvalid = errors.New("invalid")
+	// ErrNotAllowed: who acts is not known, not proved, or in no role that may.
+	ErrNotAllowed = errors.New("not allowed")
 	// ErrLeaseLost: the lease lapsed or was taken over; nothing was written.
 	ErrLeaseLost = errors.New("lease lost")
 	// ErrNotRunning: the campaign was paused, voided or cancelled meanwhile;
@@ -22,8 +24,17 @@ var (
 	ErrNotRunning = errors.New("campaign is not running")
 	// ErrKeyDestroyed: the incident's key is gone, and with it the personal data.
 	ErrKeyDestroyed = errors.New("incident key destroyed")
-	// ErrWrongKey: the master key does not open the incident keys of this database.
+	// ErrWrongKey: the ledger, or the key of an incident, is wrapped by another master key.
 	ErrWrongKey = errors.New("wrong master key")
+	// ErrRestored: the ledger is older than what is known of it from elsewhere; a person
+	// has to decide before anything is sent from it.
+	ErrRestored = errors.New("the ledger is an older one")
+	// ErrKeyMissing: the key of an incident is not where keys are kept, though nobody
+	// destroyed it in this ledger.
+	ErrKeyMissing = errors.New("incident key missing")
+	// ErrDamaged: what was kept is not what was written: a bit flipped, or somebody
+	// changed it.
+	ErrDamaged = errors.New("damaged")
 	// ErrNotConcerned: the notice has nothing to say to the recipient.
 	ErrNotConcerned = errors.New("the notice does not concern the recipient")
 	// ErrRefusesUs: a relay took no connection because of who we are: the client, or its

@@ -352,6 +352,9 @@ func (in *Incident) Validate() error {
 			bad(Invalid("facts.correction-kind", "key", fmt.Sprintf("corrections[%d].kind", i), "kind", c.Kind))
 		}
 	}
+	if err := checkTexts(*in); err != nil {
+		bad(err)
+	}
 	return errors.Join(errs...)
 }
 
@@ -391,6 +394,11 @@ func (d *Desk) validate(key string, own bool) error {
 	}
 	if !slices.Contains([]Days{"", DaysEvery, DaysWeekdays}, d.Days) {
 		return Invalid("desk.days", "key", key+".days", "days", d.Days)
+	}
+	if d.Email != "" {
+		if _, err := ParseAddress(d.Email); err != nil {
+			return Invalid("desk.email", "key", key+".email", "cause", err)
+		}
 	}
 	return nil
 }

@@ -31,6 +31,9 @@ type ImportResult struct {
 	Updated    int64  // known recipients with a new exposure or a changed field
 	Duplicates int64  // known, nothing new
 	Rejected   int64
+	// Held is how many deliveries are held from now on, since what the list says of
+	// their people is not what was checked.
+	Held int64
 	// Elsewhere is the merchant who has the same people; nil: none has.
 	Elsewhere *Elsewhere
 }
@@ -97,5 +100,6 @@ type ListRemoved struct {
 	List     string   `json:"list"`
 	People   int64    `json:"people"`   // whom it alone had brought: they are gone
 	Restored int64    `json:"restored"` // of whom stands what earlier lists said
+	Held     int64    `json:"held"`     // deliveries to these, from now on
 	Voids    []Voided `json:"voids"`
 }

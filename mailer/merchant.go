@@ -111,14 +111,7 @@ func (m *Merchant) Validate() error {
 	if strings.TrimSpace(m.Name) == "" {
 		bad(Invalid("facts.missing", "key", "name"))
 	}
-	if _, err := ParseAddress(m.From); err != nil {
-		bad(Invalid("merchant.address", "key", "from", "cause", err))
-	}
-	if m.ReplyTo != "" {
-		if _, err := ParseAddress(m.ReplyTo); err != nil {
-			bad(Invalid("merchant.address", "key", "reply_to", "cause", err))
-		}
-	}
+	errs = append(errs, m.validateAddresses()...)
 	if !slices.Contains([]DateStyle{"", Western, Era, Slash}, m.DateStyle) {
 		bad(Invalid("merchant.date-style", "key", "date_style", "style", m.DateStyle))
 	}
@@ -142,5 +135,69 @@ func (m *Merchant) Validate() error {
 	if _, err := ParseWindow(m.Window); err != nil {
 		bad(err)
 	}
+	if err := checkTexts(*m); err != nil {
+		bad(err)
+	}
 	return errors.Join(errs...)
+}
+
+// maxOwnDomain is the longest domain that envelope senders and Message-IDs are built
+// on: before it come 29 octets, and both end at 254 (RFC 5321 section 4.5.3.1.3).
+const maxOwnDomain = 220
+
+// validateAddresses checks all that stands in a header field or an envelope.
+func (m *Merchant) validateAddresses() (errs []error) {
+	bad := func(key string, err error) {
+		errs = append(errs, Invalid("merchant.address", "key", key, "cause", err))
+	}
+	from, err := ParseAddress(m.From)
+	if err == nil && len(from.Domain) > maxOwnDomain {
+		err = Invalid("address.domain-long", "max", maxOwnDomain)
+	}
+	if err != nil {
+		bad("from", err)
+	}
+	if m.ReplyTo != "" {
+		if _, err := ParseAddress(m.ReplyTo); err != nil {
+			bad("reply_to", err)
+		}
+	}
+	if m.BounceDomain != "" {
+		err := CheckDomain(m.BounceDomain)
+		if err == nil && len(m.BounceDomain) > maxOwnDomain {
+			err = Invalid("address.domain-long", "max", maxOwnDomain)
+		}
+		if err != nil {
+			bad("bounce_domain", err)
+		}
+	}
+	if d := &m.DKIM; d.Selector != "" || d.Domain != "" {
+		if err := CheckDomain(d.Domain); err != nil {
+			bad("dkim.domain", err)
+		}
+		if d.Selector != "" && !validSelector(d.Selector) {
+			errs = append(errs, Invalid("merchant.selector", "key", "dkim.selector", "selector", d.Selector))
+		}
+	}
+	return errs
+}
+
+// validSelector reports whether s may stand before ._domainkey (RFC 6376 section
+// 3.1). An underscore is taken beside what the RFC allows: name servers do, and some
+// senders have one.
+func validSelector(s string) bool {
+	if len(s) > maxLabel {
+		return false
+	}
+	for label := range strings.SplitSeq(s, ".") {
+		if label == "" || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+		for i := range len(label) {
+			if c := label[i]; c != '-' && c != '_' && !isAlnum(c) {
+				return false
+			}
+		}
+	}
+	return true
 }

@@ -35,14 +35,23 @@ type Recipient struct {
 	// Told lists earlier notices of the incident by this merchant that a relay
 	// accepted for the person when the campaign was frozen, oldest first.
 	Told []Told
+	// Salt is that of the commitment to what the campaign says to the recipient; it
+	// comes from the incident's key.
+	Salt [16]byte `json:"-"`
+	// Undecided: a first warning or formal notice may have reached the person, or is
+	// about to; false: what the ledger says of those is final.
+	Undecided bool
 }
 
 // Told is one earlier notice to a person.
 type Told struct {
 	Stage Stage `json:"stage"`
-	On    Date  `json:"on"`
+	On    Date  `json:"on"` // the day on which a relay took it, in Japan
 	// Exposures that the notice named.
 	Exposures []string `json:"exposures"`
+	// Same: it was of the stage and cause of the campaign that the person is read for.
+	// Only a selection says so.
+	Same bool `json:"-"`
 }
 
 // RowError says why a row, or a value in it, was not taken.

@@ -7,7 +7,9 @@ import "time"
 // any size.
 type CampaignStatus struct {
 	Campaign
-	Counts   Counts // every state, zero included
+	Counts Counts // every state, zero included
+	// Held are those of the queued deliveries that are kept back, counted up to a bound.
+	Held     HeldCounts
 	Total    int64
 	Sendable int64 // notices that the last check counted
 	// FirstAccepted and LastAccepted are zero where nothing was accepted yet.
@@ -57,6 +59,10 @@ func (s *CampaignStatus) Wait(now time.Time) Wait {
 	case s.Counts.Pending() == 0:
 		w.Reason, w.Count = WaitDecision, s.Counts[StateUnknown]
 		return w
+	}
+	if held := s.Held.Wait(s.Counts); s.Phase == PhaseRunning && !held.IsZero() {
+		held.Scope, held.Name = WaitCampaign, s.ID
+		return held
 	}
 	switch s.Phase {
 	case PhaseRunning:

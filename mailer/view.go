@@ -31,7 +31,9 @@ const (
 	EventLapse   EventKind = "lapse"   // its worker died over it
 	EventResolve EventKind = "resolve" // a person, or policy, decided an unknown outcome
 	EventCancel  EventKind = "cancel"
-	EventReport  EventKind = "report" // something came back
+	// EventSuppress: nothing is to be sent any more; the text is a Suppression.
+	EventSuppress EventKind = "suppress"
+	EventReport   EventKind = "report" // something came back
 )
 
 // Reply is what a relay said, in one line.
@@ -45,15 +47,18 @@ type DeliveryView struct {
 	ID       int64  `json:"-"`
 	Campaign string `json:"-"`
 	Merchant string `json:"-"`
-	Token    string `json:"-"` // names the delivery in its envelope sender and Message-ID
-	Person   Person `json:"-"` // empty where the incident's key is destroyed
+	Token    string `json:"-"` // names the delivery in its envelope sender
+	// MessageName names it in its Message-ID.
+	MessageName string `json:"-"`
+	Person      Person `json:"-"` // empty where the incident's key is destroyed
 
 	Ref        string      `json:"ref"`
 	CustomerID string      `json:"customer_id,omitempty"`
 	Email      string      `json:"email,omitempty"`
 	State      State       `json:"state"`
 	Suppressed Suppression `json:"suppressed,omitempty"`
-	Exposures  []string    `json:"exposures"` // that the notice names
+	Held       Held        `json:"held,omitempty"` // why it is kept back, while queued
+	Exposures  []string    `json:"exposures"`      // that the notice names
 	Attempts   int         `json:"attempts"`
 	FirstAt    time.Time   `json:"first_at,omitzero"` // of the first attempt
 	NextAt     time.Time   `json:"next_at,omitzero"`  // of a deferred delivery
@@ -75,7 +80,7 @@ func (d *DeliveryView) Reply() string {
 // DeliveryColumns are the columns of a table of deliveries; see Cells.
 var DeliveryColumns = []string{
 	"ref", "customer_id", "email", "state", "suppressed", "exposures", "attempts", "first_at",
-	"next_at", "last_at", "relay", "point", "code", "enhanced", "text", "message_id",
+	"next_at", "last_at", "relay", "point", "code", "enhanced", "text", "message_id", "held",
 }
 
 // Cells is one row under DeliveryColumns: times in RFC 3339 and UTC, what is absent
@@ -87,7 +92,7 @@ func (d *DeliveryView) Cells() []string {
 	}
 	return []string{
 		d.Ref, d.CustomerID, d.Email, string(d.State), string(d.Suppressed), strings.Join(d.Exposures, " "), strconv.Itoa(d.Attempts),
-		rfc3339(d.FirstAt), rfc3339(d.NextAt), rfc3339(d.LastAt), d.Relay, string(d.Point), code, d.Enhanced, d.Text, d.MessageID,
+		rfc3339(d.FirstAt), rfc3339(d.NextAt), rfc3339(d.LastAt), d.Relay, string(d.Point), code, d.Enhanced, d.Text, d.MessageID, string(d.Held),
 	}
 }
 
@@ -103,6 +108,7 @@ func rfc3339(t time.Time) string {
 type DeliveryFilter struct {
 	Campaign string
 	State    State // empty: any
+	Held     bool  // only those that are held; false: all
 	After    int64 // only IDs beyond this
 	Limit    int   // 0: no limit
 }
@@ -134,9 +140,16 @@ type CampaignDetail struct {
 	Approvals []Approval `json:"approvals"`
 	Counts    Counts     `json:"counts"`
 	Total     int64      `json:"total"`
-	Wait      Wait       `json:"-"`                 // why nothing is sent now; zero where it is
-	Waiting   string     `json:"waiting,omitempty"` // Wait in words; put by cmd and web
-	Findings  []Finding  `json:"findings"`
+	// Held are those of the queued deliveries that are kept back; counted up to a bound.
+	Held HeldCounts `json:"held,omitempty"`
+	// Late are the people whom the campaign would select and who came after its check,
+	// as long as no campaign of the stage is for them.
+	Late int64 `json:"late"`
+	// AllowRepeat: what was checked tells people again too.
+	AllowRepeat bool      `json:"allow_repeat,omitempty"`
+	Wait        Wait      `json:"-"`                 // why nothing is sent now; zero where it is
+	Waiting     string    `json:"waiting,omitempty"` // Wait in words; put by cmd and web
+	Findings    []Finding `json:"findings"`
 	// AcceptedCounts are the declared counts whose missing somebody has accepted.
 	AcceptedCounts []CountAcceptance `json:"accepted_counts"`
 }
@@ -196,6 +209,7 @@ type NoticeHistory struct {
 	Attempts   int         `json:"attempts"`
 	NextAt     time.Time   `json:"next_at,omitzero"`
 	Suppressed Suppression `json:"suppressed,omitempty"`
+	Held       Held        `json:"held,omitempty"` // why it is kept back, while queued
 	Events     []Event     `json:"events"`
 }
 
@@ -231,10 +245,21 @@ const (
 	ActFinish     Action = "finish"
 	ActResolve    Action = "resolve"
 	ActDestroyKey Action = "destroy key"
+	ActRekey      Action = "rekey"
+	ActBackup     Action = "backup"
 	ActLookUp     Action = "lookup"
 	ActDeliveries Action = "deliveries" // read, with personal data
 	ActPreview    Action = "preview"    // read, with personal data
+	ActEndChain   Action = "end chain"  // a worker is gone: the last entry of its part of the journal
+	ActVerify     Action = "verify"     // and checkpoints
+	ActRestore    Action = "restore"    // an older ledger is taken for the right one
 	ActTest       Action = "test"       // sent to an address of the operator's
+	ActPerson     Action = "person"     // a person who may act was proposed, added or ended
+	ActConsent    Action = "consent"    // an approver signed a change of persons or policy
+	ActPolicy     Action = "policy"     // what it takes to approve was changed
+	ActView       Action = "view"       // read, without personal data: in no record
+	ActSheet      Action = "sheet"      // made, for approvers to read
+	ActAudit      Action = "audit"      // the audit itself was read: in no record
 )
 
 // Change says what became of one incident or merchant that was applied.

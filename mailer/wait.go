@@ -24,6 +24,8 @@ const (
 	WaitGroups    WaitReason = "groups"    // the domain groups in Groups take no more now
 	WaitRetry     WaitReason = "retry"     // the next attempt is at Until
 	WaitDecision  WaitReason = "decision"  // Count unknown deliveries wait for a person
+	WaitHeld      WaitReason = "held"      // Count held deliveries wait for a person
+	WaitOthers    WaitReason = "others"    // Count deliveries wait for what becomes of other campaigns
 	WaitElsewhere WaitReason = "elsewhere" // another worker is sending the rest
 	WaitPaused    WaitReason = "paused"
 	WaitScheduled WaitReason = "scheduled" // it starts at Until
@@ -51,7 +53,7 @@ type Wait struct {
 	// Reply is what the provider or relay said last, or the error; masked.
 	Reply  string
 	Groups []string // of WaitGroups
-	Count  int64    // of WaitDecision
+	Count  int64    // of WaitDecision, WaitHeld, WaitOthers
 	Phase  Phase    // of WaitPhase
 	Since  time.Time
 	// Until is when it is tried again; zero: as soon as there is room, or now.

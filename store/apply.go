@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
@@ -10,7 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
+
+	"github.com/jmoiron/sqlx"
 
 	"oshirase/mailer"
 )
@@ -29,8 +29,12 @@ func (db *DB) ApplyPlanned(ctx context.Context, by mailer.Actor, incidents []mai
 	same mailer.SameNotices, shown *mailer.ApplyResult,
 ) (res mailer.ApplyResult, err error) {
 	defer db.explain(&err, "apply")
+	keys, err := db.newKeys(ctx, incidents)
+	if err != nil {
+		return res, err
+	}
 	err = db.write(ctx, func(c *change) error {
-		p, err := planApply(ctx, c, incidents, merchants, same)
+		p, err := db.planApply(ctx, c, incidents, merchants, same)
 		if err != nil {
 			return err
 		}
@@ -38,7 +42,7 @@ func (db *DB) ApplyPlanned(ctx context.Context, by mailer.Actor, incidents []mai
 			return mailer.Conflict("apply.moved")
 		}
 		for i, change := range p.Incidents {
-			if err := c.applyIncident(ctx, &incidents[i], change.Changed); err != nil {
+			if err := c.applyIncident(ctx, &incidents[i], change.Changed, keys[change.ID]); err != nil {
 				return fmt.Errorf("incident %s: %w", change.ID, err)
 			}
 			if err := c.actApply(ctx, by, "incident", change, p.Diff); err != nil {
@@ -62,7 +66,10 @@ func (db *DB) ApplyPlanned(ctx context.Context, by mailer.Actor, incidents []mai
 		res = p.ApplyResult
 		return nil
 	})
-	return res, err
+	if err != nil {
+		return mailer.ApplyResult{}, err
+	}
+	return res, nil
 }
 
 // actApply records which facts changed: facts are no personal data, but long.
@@ -92,7 +99,7 @@ func factsOf(v any) (facts, digest string, err error) {
 	return string(b), hex.EncodeToString(sum[:]), nil
 }
 
-func (c *change) applyIncident(ctx context.Context, in *mailer.Incident, changed bool) error {
+func (c *change) applyIncident(ctx context.Context, in *mailer.Incident, changed bool, key string) error {
 	if !mailer.ValidID(in.ID) {
 		return mailer.Invalid("apply.id", "id", in.ID)
 	}
@@ -105,16 +112,19 @@ func (c *change) applyIncident(ctx context.Context, in *mailer.Incident, changed
 	err = get(ctx, c, &num, `SELECT num FROM incident WHERE id = ?`, in.ID)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		key, err := c.db.newIncidentKey(in.ID)
-		if err != nil {
+		if err := c.mayNewKey(ctx, in.ID); err != nil {
 			return err
 		}
-		if err := get(ctx, c, &num, `INSERT INTO incident (id, facts, digest, key_id, sealed_key, applied_at) VALUES (?, ?, ?, ?, ?, ?) RETURNING num`,
-			in.ID, facts, digest, strings.ToLower(rand.Text()), key, now); err != nil {
+		if err := get(ctx, c, &num, `INSERT INTO incident (id, facts, digest, key_id, applied_at) VALUES (?, ?, ?, ?, ?) RETURNING num`,
+			in.ID, facts, digest, key, now); err != nil {
 			return err
 		}
+		c.made("incident", `num = ?`, num)
 		return c.applyExposures(ctx, num, in)
 	case err != nil || !changed:
+		return err
+	}
+	if err := c.touch(ctx, "incident", `num = ?`, num); err != nil {
 		return err
 	}
 	if _, err := do(ctx, c, `UPDATE incident SET facts = ?, digest = ?, revision = revision + 1, applied_at = ? WHERE num = ?`,
@@ -142,11 +152,21 @@ func (c *change) applyExposures(ctx context.Context, incident int64, in *mailer.
 		if e.Used {
 			return mailer.Conflict("apply.exposure-gone", "exposure", e.ID)
 		}
+		if err := c.touch(ctx, "exposure", `num = ?`, e.Num); err != nil {
+			return err
+		}
 		if _, err := do(ctx, c, `DELETE FROM exposure WHERE num = ?`, e.Num); err != nil {
 			return err
 		}
 	}
 	for i, e := range in.Exposures {
+		at := []any{incident, e.ID}
+		err := c.touch(ctx, "exposure", `incident = ? AND id = ?`, at...)
+		if errors.Is(err, sql.ErrNoRows) {
+			c.made("exposure", `incident = ? AND id = ?`, at...)
+		} else if err != nil {
+			return err
+		}
 		if _, err := do(ctx, c, `
 			INSERT INTO exposure (incident, id, ord, certainty) VALUES (?, ?, ?, ?)
 			ON CONFLICT (incident, id) DO UPDATE SET ord = excluded.ord, certainty = excluded.certainty`,
@@ -170,9 +190,13 @@ func (c *change) applyMerchant(ctx context.Context, m *mailer.Merchant, changed 
 	err = get(ctx, c, &num, `SELECT num FROM merchant WHERE id = ?`, m.ID)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		_, err := do(ctx, c, `INSERT INTO merchant (id, facts, digest, applied_at) VALUES (?, ?, ?, ?)`, m.ID, facts, digest, now)
+		err := get(ctx, c, &num, `INSERT INTO merchant (id, facts, digest, applied_at) VALUES (?, ?, ?, ?) RETURNING num`, m.ID, facts, digest, now)
+		c.made("merchant", `num = ?`, num)
 		return err
 	case err != nil || !changed:
+		return err
+	}
+	if err := c.touch(ctx, "merchant", `num = ?`, num); err != nil {
 		return err
 	}
 	_, err = do(ctx, c, `UPDATE merchant SET facts = ?, digest = ?, revision = revision + 1, applied_at = ? WHERE num = ?`, facts, digest, now, num)
@@ -182,43 +206,56 @@ func (c *change) applyMerchant(ctx context.Context, m *mailer.Merchant, changed 
 // Incident returns the facts of an incident.
 func (r *Reader) Incident(ctx context.Context, id string) (in mailer.Incident, err error) {
 	defer r.explain(&err, "find incident")
-	return in, facts(ctx, r.pool(), &in, "incident", id)
+	return in, r.facts(ctx, &in, "incident", id)
 }
 
 // Merchant returns the facts of a merchant.
 func (r *Reader) Merchant(ctx context.Context, id string) (m mailer.Merchant, err error) {
 	defer r.explain(&err, "find merchant")
-	return m, facts(ctx, r.pool(), &m, "merchant", id)
+	return m, r.facts(ctx, &m, "merchant", id)
 }
 
 // Incidents lists all incidents by id.
 func (r *Reader) Incidents(ctx context.Context) (all []mailer.Incident, err error) {
 	defer r.explain(&err, "list incidents")
-	return allFacts[mailer.Incident](ctx, r.pool(), "incident")
+	return allFacts[mailer.Incident](ctx, r, "incident")
 }
 
 // Merchants lists all merchants by id.
 func (r *Reader) Merchants(ctx context.Context) (all []mailer.Merchant, err error) {
 	defer r.explain(&err, "list merchants")
-	return allFacts[mailer.Merchant](ctx, r.pool(), "merchant")
+	return allFacts[mailer.Merchant](ctx, r, "merchant")
 }
 
-func facts(ctx context.Context, h handle, dst any, table, id string) error {
-	var s string
-	if err := get(ctx, h, &s, `SELECT facts FROM `+table+` WHERE id = ?`, id); err != nil {
-		return missing(err, table, id)
+// facts are given only as they were applied: mailer.ErrDamaged where somebody else
+// changed them.
+func (r *Reader) facts(ctx context.Context, dst any, table, id string) error {
+	return r.read(ctx, func(tx *sqlx.Tx) error {
+		s, err := r.provedFacts(ctx, tx, table, id)
+		if err != nil {
+			return missing(err, table, id)
+		}
+		return unmarshal(s, dst)
+	})
+}
+
+// provedFacts are facts as they were applied; sql.ErrNoRows where there are none.
+func (r *Reader) provedFacts(ctx context.Context, h handle, table, id string) (facts string, err error) {
+	if err := get(ctx, h, &facts, `SELECT facts FROM `+table+` WHERE id = ?`, id); err != nil {
+		return "", err
 	}
-	return unmarshal(s, dst)
+	_, err = r.proved(ctx, h, controlRow{table, `id = ?`, []any{id}})
+	return facts, err
 }
 
-func allFacts[T any](ctx context.Context, h handle, table string) ([]T, error) {
-	var all []string
-	if err := find(ctx, h, &all, `SELECT facts FROM `+table+` ORDER BY id`); err != nil {
+func allFacts[T any](ctx context.Context, r *Reader, table string) ([]T, error) {
+	var ids []string
+	if err := find(ctx, r.pool(), &ids, `SELECT id FROM `+table+` ORDER BY id`); err != nil {
 		return nil, err
 	}
-	out := make([]T, len(all))
-	for i, s := range all {
-		if err := unmarshal(s, &out[i]); err != nil {
+	out := make([]T, len(ids))
+	for i, id := range ids {
+		if err := r.facts(ctx, &out[i], table, id); err != nil {
 			return nil, err
 		}
 	}

@@ -22,7 +22,9 @@ type campaignRow struct {
 	MerchantNum int64  `db:"merchant"`
 	Incident    string `db:"incident_id"`
 	Merchant    string `db:"merchant_id"`
+	Channel     string
 	Stage       string
+	Cause       string
 	Exposures   string
 	Certainty   string
 	At          sql.NullInt64
@@ -35,11 +37,13 @@ type campaignRow struct {
 	Digest      string
 	Sendable    int64
 	Revision    int64
+	LastID      int64  `db:"last_id"`
+	CheckID     string `db:"check_id"`
 }
 
 const selectCampaign = `
-	SELECT c.num, c.id, c.name, c.incident, c.merchant, i.id AS incident_id, m.id AS merchant_id, c.stage, c.exposures,
-	       c.certainty, c.at, c.hours, c.days, c.per_hour, c.phase, c.reason, c.created_at, c.digest, c.sendable, c.revision
+	SELECT c.num, c.id, c.name, c.incident, c.merchant, i.id AS incident_id, m.id AS merchant_id, c.channel, c.stage, c.cause,
+	       c.exposures, c.certainty, c.at, c.hours, c.days, c.per_hour, c.phase, c.reason, c.created_at, c.digest, c.sendable, c.revision, c.last_id, c.check_id
 	FROM campaign c JOIN incident i ON i.num = c.incident JOIN merchant m ON m.num = c.merchant `
 
 func (r *campaignRow) campaign() (mailer.Campaign, error) {
@@ -48,7 +52,7 @@ func (r *campaignRow) campaign() (mailer.Campaign, error) {
 		return mailer.Campaign{}, err
 	}
 	return mailer.Campaign{
-		ID: r.ID, Name: r.Name, Incident: r.Incident, Merchant: r.Merchant, Stage: mailer.Stage(r.Stage),
+		ID: r.ID, Name: r.Name, Incident: r.Incident, Merchant: r.Merchant, Stage: mailer.Stage(r.Stage), Cause: r.Cause,
 		Exposures: exposures, Certainty: mailer.Certainty(r.Certainty), At: fromMS(r.At),
 		Window: mailer.WindowSpec{Hours: r.Hours, Days: r.Days}, PerHour: r.PerHour, Phase: r.Phase, Reason: r.Reason,
 		CreatedAt: time.UnixMilli(r.CreatedAt).UTC(), Digest: r.Digest,
@@ -121,12 +125,13 @@ func (c *change) insertCampaign(ctx context.Context, id string, camp *mailer.Cam
 	}
 	var num int64
 	if err := get(ctx, c, &num, `
-		INSERT INTO campaign (id, name, incident, merchant, stage, exposures, certainty, at, hours, days, per_hour, phase, created_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'draft', ?) RETURNING num`,
-		id, camp.Name, incident, merchant, string(camp.Stage), stringArray(camp.Exposures), string(camp.Certainty), ms(camp.At),
+		INSERT INTO campaign (id, name, incident, merchant, stage, cause, exposures, certainty, at, hours, days, per_hour, phase, created_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'draft', ?) RETURNING num`,
+		id, camp.Name, incident, merchant, string(camp.Stage), camp.Cause, stringArray(camp.Exposures), string(camp.Certainty), ms(camp.At),
 		camp.Window.Hours, camp.Window.Days, camp.PerHour, c.db.now().UnixMilli()); err != nil {
 		return err
 	}
+	c.made("campaign", `num = ?`, num)
 	return zeroCounts(ctx, c, num)
 }
 
@@ -260,31 +265,6 @@ func (r *Reader) CheckResult(ctx context.Context, campaign string) (res mailer.C
 		return err
 	})
 	return res, found, err
-}
-
-// Approvals lists who approved what was checked, oldest first.
-func (r *Reader) Approvals(ctx context.Context, campaign string) (out []mailer.Approval, err error) {
-	defer r.explain(&err, "find approvals of %s", campaign)
-	k, err := r.campaignKey(ctx, r.pool(), campaign)
-	if err != nil {
-		return nil, err
-	}
-	var rows []struct {
-		Name   string
-		Proof  mailer.Proof
-		Count  int64
-		Digest string
-		At     int64
-	}
-	if err := find(ctx, r.pool(), &rows, `
-		SELECT name, proof, count, digest, at FROM approval WHERE campaign = ? AND voided_at IS NULL ORDER BY at, who`, k.num); err != nil {
-		return nil, err
-	}
-	out = make([]mailer.Approval, len(rows))
-	for i, row := range rows {
-		out[i] = mailer.Approval{By: row.Name, Proof: row.Proof, Count: row.Count, Digest: row.Digest, At: time.UnixMilli(row.At).UTC()}
-	}
-	return out, nil
 }
 
 // Snapshot returns what the campaign was checked with.

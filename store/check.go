@@ -24,6 +24,9 @@ func revision(ctx context.Context, h handle, row *campaignRow) (rev int64, err e
 // ErrConflict while the campaign is running, finished or cancelled.
 func (db *DB) BeginCheck(ctx context.Context, by mailer.Actor, campaign string) (rev int64, err error) {
 	err = db.change(ctx, "begin check of", campaign, func(c *change, row *campaignRow) error {
+		if err := c.touch(ctx, "campaign", `num = ?`, row.Num); err != nil {
+			return err
+		}
 		switch row.Phase {
 		case mailer.PhaseRunning, mailer.PhaseFinished, mailer.PhaseCancelled:
 			return standsAt(row, "check")
@@ -37,13 +40,26 @@ func (db *DB) BeginCheck(ctx context.Context, by mailer.Actor, campaign string) 
 				return err
 			}
 		}
+		if err := c.voidApprovals(ctx, row.Num); err != nil { // a draft has none, unless somebody made it one
+			return err
+		}
 		if err := c.thaw(ctx, row); err != nil {
 			return err
 		}
 		if _, err := do(ctx, c, `DELETE FROM finding WHERE campaign = ?`, row.Num); err != nil {
 			return err
 		}
+		if _, err := do(ctx, c, `UPDATE campaign SET frozen_after = (SELECT coalesce(max(id), 0) FROM delivery) WHERE num = ?`, row.Num); err != nil {
+			return err
+		}
 		if rev, err = revision(ctx, c, row); err != nil {
+			return err
+		}
+		last, err := lastRecipient(ctx, c, row)
+		if err != nil {
+			return err
+		}
+		if _, err := do(ctx, c, `UPDATE campaign SET last_id = ? WHERE num = ?`, last, row.Num); err != nil {
 			return err
 		}
 		return c.act(ctx, by, mailer.ActCheck, row.ID, "")
@@ -54,6 +70,8 @@ func (db *DB) BeginCheck(ctx context.Context, by mailer.Actor, campaign string) 
 const (
 	// neverTried picks deliveries for which nothing was ever said to a relay.
 	neverTried = ` AND first_at IS NULL`
+	// withoutEvent picks those to which nothing happened: what did stays told of.
+	withoutEvent = ` AND NOT EXISTS (SELECT 1 FROM event e WHERE e.delivery = delivery.id)`
 	// notClaimed picks deliveries that no worker holds.
 	notClaimed = ` AND NOT EXISTS (SELECT 1 FROM chunk c WHERE c.id = delivery.chunk AND c.lease IS NOT NULL)`
 )
@@ -62,7 +80,7 @@ const (
 // holds. What remains queued is put into chunks anew.
 func (c *change) thaw(ctx context.Context, row *campaignRow) error {
 	for _, state := range []mailer.State{mailer.StateQueued, mailer.StateSuppressed} {
-		n, err := do(ctx, c, `DELETE FROM delivery WHERE campaign = ? AND state = ?`+neverTried+notClaimed, row.Num, string(state))
+		n, err := do(ctx, c, `DELETE FROM delivery WHERE campaign = ? AND state = ?`+neverTried+notClaimed+withoutEvent, row.Num, string(state))
 		if err != nil {
 			return err
 		}
@@ -77,7 +95,11 @@ func (c *change) thaw(ctx context.Context, row *campaignRow) error {
 	if _, err := do(ctx, c, `DELETE FROM chunk WHERE campaign = ? AND lease IS NULL`, row.Num); err != nil {
 		return err
 	}
-	return c.rechunk(ctx, row.Num, tried)
+	if err := c.rechunk(ctx, row.Num, tried); err != nil {
+		return err
+	}
+	_, err := do(ctx, c, `UPDATE delivery SET held = '' WHERE campaign = ? AND held <> ''`, row.Num)
+	return err
 }
 
 // EndCheck stores what the check came to; without errors among the findings the
@@ -103,6 +125,9 @@ func (db *DB) EndCheck(ctx context.Context, campaign string, rev int64, snap mai
 		}
 		if now != rev || row.Phase != mailer.PhaseDraft {
 			return mailer.Conflict("check.changed", "campaign", row.ID)
+		}
+		if err := c.touch(ctx, "campaign", `num = ?`, row.Num); err != nil {
+			return err
 		}
 		if !failed {
 			var frozen int64

@@ -114,7 +114,7 @@ func (c *change) leasedChunks(ctx context.Context, lease int64) ([]leased, error
 			ID, Chunk, Lease int64
 			State            mailer.State
 		}
-		if err := find(ctx, c, &rows, `SELECT id, chunk, lease, state FROM delivery WHERE `+cond+` AND state IN ('queued', 'sending') ORDER BY id`, arg); err != nil {
+		if err := find(ctx, c, &rows, `SELECT id, coalesce(chunk, 0) AS chunk, lease, state FROM delivery WHERE `+cond+` AND state IN ('queued', 'sending') ORDER BY id`, arg); err != nil {
 			return nil, err
 		}
 		for _, r := range rows {

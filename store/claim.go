@@ -39,6 +39,12 @@ func (db *DB) Claim(ctx context.Context, campaign string, now, until time.Time, 
 	if err != nil || due == (dueKinds{}) {
 		return nil, err
 	}
+	if err := db.mayClaim(ctx, campaign, k); err != nil {
+		return nil, err
+	}
+	if err := db.becomeWorker(ctx, owner); err != nil {
+		return nil, err
+	}
 	keys, err := db.incidentKeys(ctx, db.pool(), k.incident)
 	if err != nil {
 		return nil, err
@@ -211,7 +217,7 @@ func (db *DB) openBatch(ctx context.Context, campaign string, k campaignKey, key
 	}
 	cond, arg := db.eng.In("d.id", ids)
 	rows, err := db.pool().QueryContext(ctx, db.pool().Rebind(`
-		SELECT d.id, d.attempts, d.first_at, d.hash, d.told, d.grp, r.id, r.person_key, r.sealed, `+exposuresColumn+`
+		SELECT d.id, d.attempts, d.first_at, d.hash, d.told, d.grp, `+recipientColumns+`
 		FROM delivery d JOIN recipient r ON r.id = d.recipient
 		WHERE `+cond+` AND d.state = 'queued' ORDER BY d.id`), arg)
 	if err != nil {
@@ -229,11 +235,12 @@ func (db *DB) openBatch(ctx context.Context, campaign string, k campaignKey, key
 		var firstAt sql.NullInt64
 		var hash, told sql.RawBytes
 		d := mailer.Delivery{Campaign: campaign, Epoch: epoch}
-		if err := rows.Scan(&d.ID, &d.Attempts, &firstAt, &hash, &told, &d.Group, &rec.ID, &rec.PersonKey, &rec.Sealed, &rec.Exposures); err != nil {
+		if err := rows.Scan(&d.ID, &d.Attempts, &firstAt, &hash, &told, &d.Group, &rec.ID,
+			&rec.PersonKey, &rec.EmailKey, &rec.PhoneKey, &rec.KanaKey, &rec.SimilarKey, &rec.Bound, &rec.Sealed, &rec.Exposures); err != nil {
 			return nil, err
 		}
 		d.FirstAt = fromMS(firstAt)
-		d.Token = db.names.Token(d.ID)
+		d.Token, d.MessageName = db.names.Token(d.ID), db.names.MessageName(d.ID)
 		copy(d.Hash[:], hash)
 		if d.Recipient, err = db.openRecipient(k, keys, exposures, &rec); err != nil {
 			return nil, err

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jmoiron/sqlx"
+
 	"oshirase/mailer"
 )
 
@@ -24,8 +26,14 @@ func (r *Reader) CountAcceptances(ctx context.Context, campaign string) (all []m
 		Reason          string
 		At              int64
 	}
-	if err := find(ctx, r.pool(), &rows, `
-		SELECT exposure, declared, found, who, proof, reason, at FROM count_acceptance WHERE campaign = ? ORDER BY num`, k.num); err != nil {
+	err = r.read(ctx, func(tx *sqlx.Tx) error {
+		if err := r.provedAll(ctx, tx, "count_acceptance", `campaign = ?`, k.num); err != nil {
+			return err
+		}
+		return find(ctx, tx, &rows, `
+			SELECT exposure, declared, found, who, proof, reason, at FROM count_acceptance WHERE campaign = ? ORDER BY num`, k.num)
+	})
+	if err != nil {
 		return nil, err
 	}
 	all = make([]mailer.CountAcceptance, len(rows))
@@ -42,11 +50,13 @@ func (r *Reader) CountAcceptances(ctx context.Context, campaign string) (all []m
 func (db *DB) AcceptCounts(ctx context.Context, by mailer.Actor, campaign, reason string, of []mailer.CountAcceptance) error {
 	return db.change(ctx, "accept counts of", campaign, func(c *change, row *campaignRow) error {
 		for _, a := range of {
-			if _, err := do(ctx, c, `
-				INSERT INTO count_acceptance (campaign, exposure, declared, found, who, proof, reason, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+			var num int64
+			if err := get(ctx, c, &num, `
+				INSERT INTO count_acceptance (campaign, exposure, declared, found, who, proof, reason, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING num`,
 				row.Num, a.Exposure, a.Declared, a.Found, by.Name, string(by.Proof), reason, c.db.now().UnixMilli()); err != nil {
 				return err
 			}
+			c.made("count_acceptance", `num = ?`, num)
 			detail := fmt.Sprintf("exposure %s: declared %d, found %d: %s", a.Exposure, a.Declared, a.Found, reason)
 			if err := c.act(ctx, by, mailer.ActCount, row.ID, detail); err != nil {
 				return err

@@ -18,25 +18,36 @@ type eventRow struct {
 	Attempt                      int
 	Relay, Point, Enhanced, Text string
 	Code                         int
+	Raw                          []byte
 }
 
-func (r *eventRow) event() mailer.Event {
-	return mailer.Event{
+// event opens what the relay said; keys is nil where the incident's key is destroyed.
+func (r *eventRow) event(keys *seal.Keys, delivery int64) (mailer.Event, error) {
+	e := mailer.Event{
 		At: time.UnixMilli(r.At).UTC(), Kind: mailer.EventKind(r.Kind), State: mailer.State(r.State), Attempt: r.Attempt, Relay: r.Relay,
 		Point: mailer.Point(r.Point), Code: r.Code, Enhanced: r.Enhanced, Text: r.Text,
 	}
+	if r.Raw == nil {
+		return e, nil
+	}
+	var err error
+	e.Text, _, err = openReply(keys, delivery, r.Raw)
+	return e, err
 }
 
 // events returns the history of a delivery, oldest first.
-func events(ctx context.Context, h handle, delivery int64) ([]mailer.Event, error) {
+func events(ctx context.Context, h handle, keys *seal.Keys, delivery int64) ([]mailer.Event, error) {
 	var rows []eventRow
 	if err := find(ctx, h, &rows, `
-		SELECT at, kind, state, attempt, relay, point, enhanced, text, code FROM event WHERE delivery = ? ORDER BY n`, delivery); err != nil {
+		SELECT at, kind, state, attempt, relay, point, enhanced, text, code, raw FROM event WHERE delivery = ? ORDER BY n`, delivery); err != nil {
 		return nil, err
 	}
 	out := make([]mailer.Event, len(rows))
 	for i := range rows {
-		out[i] = rows[i].event()
+		var err error
+		if out[i], err = rows[i].event(keys, delivery); err != nil {
+			return nil, err
+		}
 	}
 	return out, nil
 }
@@ -51,23 +62,23 @@ type deliveryRow struct {
 	State       mailer.State
 	Attempts    int
 	Suppressed  mailer.Suppression
+	Held        mailer.Held
 	FirstAt     sql.NullInt64 `db:"first_at"`
 	NextAt      sql.NullInt64 `db:"next_at"`
 	Exposures   string
-	PersonKey   []byte `db:"person_key"`
-	Sealed      []byte
-	LastAt      sql.NullInt64 `db:"last_at"`
-	Relay       sql.NullString
-	Point       sql.NullString
-	Code        sql.NullInt64
-	Enhanced    sql.NullString
-	Text        sql.NullString
+	sealedRow
+	LastAt   sql.NullInt64 `db:"last_at"`
+	Relay    sql.NullString
+	Point    sql.NullString
+	Code     sql.NullInt64
+	Enhanced sql.NullString
+	Raw      []byte
 }
 
 const selectDelivery = `
-	SELECT d.id, k.id AS campaign, k.incident, k.merchant, m.id AS merchant_id, d.recipient, ` + claimedState + ` AS state, d.attempts, d.suppressed,
-	       d.first_at, d.next_at, d.exposures, r.person_key, r.sealed,
-	       e.at AS last_at, e.relay, e.point, e.code, e.enhanced, e.text
+	SELECT d.id, k.id AS campaign, k.incident, k.merchant, m.id AS merchant_id, d.recipient, ` + claimedState + ` AS state, d.attempts, d.suppressed, d.held,
+	       d.first_at, d.next_at, d.exposures, ` + sealedColumns + `,
+	       e.at AS last_at, e.relay, e.point, e.code, e.enhanced, e.raw
 	FROM delivery d JOIN campaign k ON k.num = d.campaign JOIN merchant m ON m.num = k.merchant JOIN recipient r ON r.id = d.recipient ` + joinLeased + `
 	LEFT JOIN event e ON e.delivery = d.id AND e.n = (SELECT max(n) FROM event l WHERE l.delivery = d.id AND l.kind = 'attempt') `
 
@@ -75,28 +86,29 @@ const selectDelivery = `
 func (r *Reader) delivery(row *deliveryRow, keys *seal.Keys) (mailer.DeliveryView, error) {
 	d := mailer.DeliveryView{
 		ID: row.ID, Campaign: row.Campaign, Merchant: row.Merchant, Ref: r.names.Ref(row.Recipient),
-		Token: r.names.Token(row.ID), State: row.State,
-		Attempts: row.Attempts, Suppressed: row.Suppressed, FirstAt: fromMS(row.FirstAt), NextAt: fromMS(row.NextAt),
+		Token: r.names.Token(row.ID), MessageName: r.names.MessageName(row.ID), State: row.State,
+		Attempts: row.Attempts, Suppressed: row.Suppressed, Held: row.Held, FirstAt: fromMS(row.FirstAt), NextAt: fromMS(row.NextAt),
 	}
 	var err error
 	if d.Exposures, err = parseStrings(row.Exposures); err != nil {
 		return d, err
 	}
-	if keys != nil && len(row.Sealed) > 0 { // not blank
-		if d.Person, err = keys.OpenPerson(row.Sealed, row.IncidentNum, row.MerchantNum, row.PersonKey); err != nil {
+	if keys != nil && !row.blank() {
+		if d.Person, err = keys.OpenRow(row.row(row.Recipient), row.Bound, row.IncidentNum, row.MerchantNum); err != nil {
 			return d, fmt.Errorf("recipient %s: %w", d.Ref, err)
 		}
 		d.CustomerID, d.Email = d.Person.CustomerID, d.Person.Email
 	}
 	if row.LastAt.Valid {
 		d.LastAt, d.Relay, d.Point = fromMS(row.LastAt), row.Relay.String, mailer.Point(row.Point.String)
-		d.Code, d.Enhanced, d.Text = int(row.Code.Int64), row.Enhanced.String, row.Text.String
+		d.Code, d.Enhanced = int(row.Code.Int64), row.Enhanced.String
+		d.Text, _, err = openReply(keys, row.ID, row.Raw)
 	}
-	return d, nil
+	return d, err
 }
 
-// EachDelivery calls fn with every delivery of a campaign, or those in one state
-// where state is not empty, in order of their IDs. It streams, and each page is
+// EachDelivery calls fn with every delivery of a campaign that the filter admits, in
+// order of their IDs. It streams, and each page is
 // read for itself: fn may take its time without holding the ledger.
 func (r *Reader) EachDelivery(ctx context.Context, by mailer.Actor, of mailer.DeliveryFilter, fn func(mailer.DeliveryView) error) (err error) {
 	defer r.explain(&err, "read deliveries of %s", of.Campaign)
@@ -114,6 +126,9 @@ func (r *Reader) EachDelivery(ctx context.Context, by mailer.Actor, of mailer.De
 	where := `WHERE d.campaign = ? AND d.id > ?`
 	if of.State != "" {
 		where += ` AND ` + claimedState + ` = ?`
+	}
+	if of.Held {
+		where += ` AND d.held <> ''`
 	}
 	left := of.Limit
 	for after := of.After; ; {
@@ -153,6 +168,20 @@ func (r *Reader) FindToken(ctx context.Context, token string) (d mailer.Delivery
 	if !ok {
 		return mailer.DeliveryView{}, mailer.NotFound("delivery.token")
 	}
+	return r.findDelivery(ctx, id)
+}
+
+// FindMessage finds the delivery that the left side of a Message-ID names.
+func (r *Reader) FindMessage(ctx context.Context, name string) (d mailer.DeliveryView, err error) {
+	defer r.explain(&err, "find delivery by Message-ID")
+	id, ok := r.names.ParseMessageName(name)
+	if !ok {
+		return mailer.DeliveryView{}, mailer.NotFound("delivery.message")
+	}
+	return r.findDelivery(ctx, id)
+}
+
+func (r *Reader) findDelivery(ctx context.Context, id int64) (mailer.DeliveryView, error) {
 	var row deliveryRow
 	if err := get(ctx, r.pool(), &row, selectDelivery+`WHERE d.id = ?`, id); err != nil {
 		return mailer.DeliveryView{}, missing(err, "delivery", fmt.Sprint(id))
@@ -212,7 +241,7 @@ func (s *selection) frozen(ctx context.Context, id int64) (rec mailer.Recipient,
 		Told sql.NullString
 	}
 	err = get(ctx, s.r.pool(), &row, `
-		SELECT r.id, r.person_key, r.sealed, d.told, `+exposuresColumn+`
+		SELECT `+recipientColumns+`, d.told
 		FROM delivery d JOIN recipient r ON r.id = d.recipient
 		WHERE d.campaign = ? AND d.suppressed = ''`+only+` ORDER BY d.id LIMIT 1`, args...)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -230,7 +259,7 @@ func (s *selection) frozen(ctx context.Context, id int64) (rec mailer.Recipient,
 // one finds a recipient as the check would take it.
 func (s *selection) one(ctx context.Context, id int64) (rs []mailer.Recipient, err error) {
 	if id != 0 {
-		q, args := s.query()
+		q, args := s.query(recipientColumns)
 		var rows []recipientRow
 		if err := find(ctx, s.r.pool(), &rows, q+` AND r.id = ?`, append(args, id)...); err != nil {
 			return nil, err

@@ -2,11 +2,11 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"runtime"
 	"slices"
 	"strconv"
@@ -24,8 +24,8 @@ const (
 )
 
 // Import takes a list in, in one transaction: with any error, or ctx cancelled,
-// nothing remains. rows ends with io.EOF. An import that changes anything voids
-// the campaigns of that incident and merchant that were checked before.
+// nothing remains. rows ends with io.EOF. It voids nothing: of people who change, what
+// campaigns that were checked would still send is held.
 func (db *DB) Import(ctx context.Context, by mailer.Actor, o mailer.Import, rows func() (mailer.Row, error)) (res mailer.ImportResult, err error) {
 	defer db.explain(&err, "import list")
 	errDry := errors.New("dry run")
@@ -80,19 +80,25 @@ type importer struct {
 	seen    bitmap // recipients before firstID that this list has named
 	sealer  *seal.Sealer
 	sample  []mailer.Person // see namesake
-	touched map[int64]bool  // exposures of the people who came or changed
-	res     mailer.ImportResult
-	bulk    *bulk // while the indexes are dropped
-	sorted  bool  // they were dropped, and stand again
+	// people and exposed are the sums of the population, named is the list's own: see there.
+	people, exposed, named seal.Sum
+	// standing are the campaigns that were checked before and have not ended.
+	standing []campaignRow
+	res      mailer.ImportResult
+	bulk     *bulk // while the indexes are dropped
+	sorted   bool  // they were dropped, and stand again
 }
 
 func (c *change) newImporter(ctx context.Context, by mailer.Actor, o *mailer.Import) (*importer, error) {
-	im := &importer{change: c, o: o, by: by, touched: map[int64]bool{}}
+	im := &importer{change: c, o: o, by: by}
 	var err error
 	if im.incident, im.merchant, err = population(ctx, c, o.Incident, o.Merchant); err != nil {
 		return nil, err
 	}
 	if im.keys, err = c.db.incidentKeys(ctx, c, im.incident); err != nil {
+		return nil, err
+	}
+	if im.standing, err = standing(ctx, c, im.incident, im.merchant); err != nil {
 		return nil, err
 	}
 	exposures, err := exposuresOf(ctx, c, im.incident)
@@ -102,6 +108,9 @@ func (c *change) newImporter(ctx context.Context, by mailer.Actor, o *mailer.Imp
 	im.exposures = make(map[string]int64, len(exposures))
 	for _, e := range exposures {
 		im.exposures[e.ID] = e.Num
+	}
+	if im.people, im.exposed, err = sums(ctx, c, im.incident, im.merchant); err != nil {
+		return nil, err
 	}
 	if err := get(ctx, c, &im.firstID, `SELECT coalesce(max(id), 0) + 1 FROM recipient`); err != nil {
 		return nil, err
@@ -114,6 +123,7 @@ func (c *change) newImporter(ctx context.Context, by mailer.Actor, o *mailer.Imp
 	err = get(ctx, c, &im.list, `
 		INSERT INTO list (id, incident, merchant, name, size, info, encoding, rows, imported, updated, duplicates, rejected, revision, first_id, at)
 		VALUES (?, ?, ?, '', 0, '{}', '', 0, 0, 0, 0, 0, 0, ?, ?) RETURNING num`, im.res.List, im.incident, im.merchant, im.firstID, c.db.now().UnixMilli())
+	c.made("list", `num = ?`, im.list)
 	return im, err
 }
 
@@ -134,7 +144,8 @@ type part struct {
 	sealed [][]byte
 
 	// of the SQL stage
-	fresh []int // rows not rejected outright; then those that made a recipient
+	fresh []int       // rows not rejected outright; then those that made a recipient
+	codes []seal.Code // of these
 	toAdd []engine.Recipient
 
 	rejects []reject
@@ -297,7 +308,7 @@ func orNull(key int64) any {
 	return key
 }
 
-// finish fills in the list row, and voids what was checked without these people.
+// finish fills in the list row.
 func (im *importer) finish(ctx context.Context) (mailer.ImportResult, error) {
 	if err := im.endBulk(ctx); err != nil {
 		return im.res, err
@@ -334,16 +345,14 @@ func (im *importer) finish(ctx context.Context) (mailer.ImportResult, error) {
 	if err := im.describe(ctx, &info, sum); err != nil {
 		return *res, err
 	}
-	if err := im.record(ctx); err != nil || res.Imported+res.Updated == 0 {
-		return *res, err
-	}
-	// A campaign that selects other exposures than those of the people who came or
-	// changed has the recipients that it had.
-	return *res, im.voidTouched(ctx)
+	return *res, im.record(ctx)
 }
 
 func (im *importer) record(ctx context.Context) error {
 	detail := fmt.Sprintf("incident %s, merchant %s, %d rows, %d imported, %d updated", im.o.Incident, im.o.Merchant, im.res.Rows, im.res.Imported, im.res.Updated)
+	if im.res.Held > 0 {
+		detail += fmt.Sprintf(", %d held", im.res.Held)
+	}
 	return im.act(ctx, im.by, mailer.ActImport, im.res.List, detail)
 }
 
@@ -361,51 +370,44 @@ func (im *importer) describe(ctx context.Context, info *mailer.ListInfo, sum []b
 	if err != nil {
 		return err
 	}
+	err = im.touch(ctx, "population", `incident = ? AND merchant = ?`, im.incident, im.merchant)
+	if errors.Is(err, sql.ErrNoRows) {
+		im.made("population", `incident = ? AND merchant = ?`, im.incident, im.merchant)
+	} else if err != nil {
+		return err
+	}
 	step := 0
 	if res.Imported+res.Updated > 0 {
 		step = 1
 	}
 	var revision int64
 	if err := get(ctx, im, &revision, `
-		INSERT INTO population (incident, merchant, recipients) VALUES (?, ?, ?)
-		ON CONFLICT (incident, merchant) DO UPDATE SET revision = population.revision + ?, recipients = population.recipients + excluded.recipients
-		RETURNING revision`, im.incident, im.merchant, res.Imported, step); err != nil {
+		INSERT INTO population (incident, merchant, recipients, people, exposed) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT (incident, merchant) DO UPDATE SET revision = population.revision + ?, recipients = population.recipients + excluded.recipients,
+		people = excluded.people, exposed = excluded.exposed
+		RETURNING revision`, im.incident, im.merchant, res.Imported, im.people[:], im.exposed[:], step); err != nil {
 		return err
 	}
 	_, err = do(ctx, im, `
 		UPDATE list SET name = ?, size = ?, sum_key = ?, sealed = ?, info = ?, encoding = ?, rows = ?, imported = ?, updated = ?, duplicates = ?,
-		rejected = ?, revision = ? WHERE num = ?`,
-		info.Name, im.o.Size, sum, sealed, string(text), info.Encoding, res.Rows, res.Imported, res.Updated, res.Duplicates, res.Rejected, revision, im.list)
+		rejected = ?, named = ?, revision = ? WHERE num = ?`,
+		info.Name, im.o.Size, sum, sealed, string(text), info.Encoding, res.Rows, res.Imported, res.Updated, res.Duplicates, res.Rejected, im.named[:], revision, im.list)
 	return err
+}
+
+// sums are those of a population; zero where there is none yet.
+func sums(ctx context.Context, h handle, incident, merchant int64) (people, exposed seal.Sum, err error) {
+	var row struct{ People, Exposed []byte }
+	err = get(ctx, h, &row, `SELECT people, exposed FROM population WHERE incident = ? AND merchant = ?`, incident, merchant)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	copy(people[:], row.People)
+	copy(exposed[:], row.Exposed)
+	return people, exposed, err
 }
 
 func listAAD(list int64) string { return "list v1\x00" + strconv.FormatInt(list, 10) }
-
-// voidTouched voids the campaigns that select an exposure of the people who came or
-// changed.
-func (im *importer) voidTouched(ctx context.Context) error {
-	_, err := im.voidSelecting(ctx, im.by, "list changed since the check", im.incident, im.merchant, slices.Collect(maps.Keys(im.touched)))
-	return err
-}
-
-// voidSelecting voids the campaigns of a population that select one of these exposures,
-// and says which.
-func (c *change) voidSelecting(ctx context.Context, by mailer.Actor, reason string, incident, merchant int64, exposures []int64) (voids []mailer.Voided, err error) {
-	cond, arg := c.db.eng.In("num", exposures)
-	var ids []string
-	if err := find(ctx, c, &ids, `SELECT id FROM exposure WHERE `+cond, arg); err != nil {
-		return nil, err
-	}
-	err = c.voidIf(ctx, by, reason, func(row *campaignRow) (bool, error) {
-		selected, err := parseStrings(row.Exposures)
-		if err != nil || len(selected) > 0 && !slices.ContainsFunc(selected, func(id string) bool { return slices.Contains(ids, id) }) {
-			return false, err
-		}
-		voids = append(voids, mailer.Voided{Campaign: row.ID, Phase: row.Phase, Sendable: row.Sendable})
-		return true, nil
-	}, `c.incident = ? AND c.merchant = ?`, incident, merchant)
-	return voids, err
-}
 
 // bitmap is a set of small numbers.
 type bitmap []uint64

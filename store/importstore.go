@@ -19,7 +19,7 @@ import (
 // over those whose person it has, be it from before or from an earlier row; what
 // it passed over is then looked at one by one, in the order of the rows.
 func (im *importer) store(ctx context.Context, c *part) error {
-	c.fresh = c.fresh[:0]
+	c.fresh, c.codes = c.fresh[:0], c.codes[:0]
 	if im.bulk != nil {
 		if err := im.setAside(ctx, c); err != nil {
 			return err
@@ -36,7 +36,7 @@ func (im *importer) store(ctx context.Context, c *part) error {
 	fresh := 0
 	for rest := c.fresh; len(rest) > 0; {
 		n := min(len(rest), importInsert)
-		k, err := im.insert(ctx, c, rest[:n])
+		k, err := im.insert(ctx, c, rest[:n], im.nextID+int64(fresh))
 		if err != nil {
 			return err
 		}
@@ -49,6 +49,12 @@ func (im *importer) store(ctx context.Context, c *part) error {
 		if known, err = im.split(ctx, c, fresh); err != nil {
 			return err
 		}
+		if err := im.bindAgain(ctx, c); err != nil {
+			return err
+		}
+	}
+	for _, code := range c.codes[:fresh] {
+		im.people.Add(code)
 	}
 	if err := im.exposeFresh(ctx, c); err != nil {
 		return err
@@ -81,13 +87,31 @@ func (im *importer) refusal(c *part, i int) (column string, reason error) {
 
 // insert adds the persons of some rows and returns how many were new. The ids are
 // the database's to give, one after another: with ids of ours the statement would
-// need a journal of its own.
-func (im *importer) insert(ctx context.Context, c *part, rows []int) (int, error) {
+// need a journal of its own. They are bound to the ids that they have if all are new.
+func (im *importer) insert(ctx context.Context, c *part, rows []int, id int64) (int, error) {
 	c.toAdd = c.toAdd[:0]
-	for _, i := range rows {
-		c.toAdd = append(c.toAdd, engine.Recipient{PersonKey: c.person[i], Blind: c.blind[i], Sealed: c.sealed[i]})
+	for k, i := range rows {
+		r := engine.Recipient{PersonKey: c.person[i], Blind: c.blind[i], Sealed: c.sealed[i]}
+		code := im.keys.Bind(boundRow(id+int64(k), &r))
+		r.Bound = code.Short()
+		c.codes = append(c.codes, code)
+		c.toAdd = append(c.toAdd, r)
 	}
 	return im.db.eng.AddRecipients(ctx, im.Tx, im.incident, im.merchant, c.toAdd)
+}
+
+// bindAgain binds the recipients that a part made to the ids that they have, since
+// some rows before them made none.
+func (im *importer) bindAgain(ctx context.Context, c *part) error {
+	for k, i := range c.fresh {
+		id := im.nextID + int64(k)
+		code := im.keys.Bind(boundRow(id, &engine.Recipient{PersonKey: c.person[i], Blind: c.blind[i], Sealed: c.sealed[i]}))
+		c.codes[k] = code
+		if _, err := do(ctx, im, `UPDATE recipient SET bound = ? WHERE id = ?`, code.Short(), id); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // split leaves in c.fresh the rows that made a recipient, and returns those that
@@ -125,9 +149,9 @@ func (im *importer) exposeFresh(ctx context.Context, c *part) error {
 	for k, i := range c.fresh {
 		same = same && slices.Equal(c.rows[i].Exposures, first)
 		for _, e := range c.rows[i].Exposures {
-			num := im.exposures[e]
-			byExposure[num] = append(byExposure[num], im.nextID+int64(k))
-			im.touched[num] = true
+			num, id := im.exposures[e], im.nextID+int64(k)
+			im.exposed.Add(im.keys.Exposed(id, num, im.list, ""))
+			byExposure[num] = append(byExposure[num], id)
 		}
 	}
 	if !same {
@@ -164,6 +188,7 @@ func values(row string, n int) string {
 type knownRow struct {
 	id        int64
 	sealed    []byte
+	code      seal.Code
 	person    mailer.Person
 	exposures map[int64]bool
 }
@@ -175,7 +200,7 @@ func (im *importer) add(ctx context.Context, c *part, rows []int) error {
 		return err
 	}
 	added := map[int64][]int64{}
-	var mentioned, changes []int64
+	var mentioned, changes, otherwise []int64
 	var was [][]byte // of changes, as they were sealed
 	for _, i := range rows {
 		row := &c.rows[i]
@@ -183,7 +208,7 @@ func (im *importer) add(ctx context.Context, c *part, rows []int) error {
 		if k == nil {
 			return fmt.Errorf("row %d: neither new nor known: %w", row.Number, errCorrupt)
 		}
-		changed := false
+		changed, reads := false, false
 		if k.id >= im.firstID || !im.seen.add(k.id) { // an earlier row of this list
 			if differentPeople(&k.person, &row.Person) {
 				c.reject(i, "customer_id", mailer.Invalid("row.two-people"))
@@ -195,25 +220,34 @@ func (im *importer) add(ctx context.Context, c *part, rows []int) error {
 				mentioned = append(mentioned, k.id)
 			} else {
 				changes, was = append(changes, k.id), append(was, k.sealed)
-				if err := im.update(ctx, k.id, merged, c.person[i]); err != nil {
+				if err := im.update(ctx, k, merged, c.person[i]); err != nil {
 					return err
 				}
+				reads = changesNotice(&k.person, &merged)
 				k.person, changed = merged, true
 			}
 		}
 		for _, e := range row.Exposures {
 			if num := im.exposures[e]; !k.exposures[num] {
-				k.exposures[num], changed = true, true
+				k.exposures[num], changed, reads = true, true, true
+				im.exposed.Add(im.keys.Exposed(k.id, num, im.list, ""))
 				added[num] = append(added[num], k.id)
 			}
 		}
 		if changed {
 			im.res.Updated++
-			maps.Copy(im.touched, k.exposures)
 		} else {
 			im.res.Duplicates++
 		}
+		if reads && k.id < im.firstID {
+			otherwise = append(otherwise, k.id)
+		}
 	}
+	held, err := im.holdChanged(ctx, im.standing, otherwise)
+	if err != nil {
+		return err
+	}
+	im.res.Held += held
 	if err := im.mention(ctx, mentioned); err != nil {
 		return err
 	}
@@ -228,6 +262,9 @@ func (im *importer) mention(ctx context.Context, recipients []int64) error {
 	if len(recipients) == 0 {
 		return nil
 	}
+	for _, id := range recipients {
+		im.named.Add(im.keys.Named(im.list, id, nil))
+	}
 	cond, arg := im.db.eng.In("id", recipients)
 	_, err := do(ctx, im, `INSERT INTO mention (list, recipient) SELECT ?, id FROM recipient WHERE `+cond+` ON CONFLICT DO NOTHING`, im.list, arg)
 	return err
@@ -239,6 +276,7 @@ func (im *importer) mentionChanged(ctx context.Context, recipients []int64, was 
 		n := min(len(recipients), importInsert)
 		args := make([]any, 0, 3*n)
 		for i := range n {
+			im.named.Add(im.keys.Named(im.list, recipients[i], was[i]))
 			args = append(args, im.list, recipients[i], was[i])
 		}
 		if _, err := do(ctx, im, `INSERT INTO mention (list, recipient, was) VALUES `+values(`(?,?,?)`, n), args...); err != nil {
@@ -256,7 +294,7 @@ func (im *importer) find(ctx context.Context, c *part, of []int) (map[string]*kn
 		args[k] = c.person[i]
 	}
 	rows, err := im.QueryContext(ctx, im.Rebind(`
-		SELECT r.id, r.person_key, r.sealed, `+exposuresColumn+`
+		SELECT `+recipientColumns+`
 		FROM recipient r WHERE r.person_key IN (`+values(`?`, len(of))+`)`), args...)
 	if err != nil {
 		return nil, err
@@ -265,11 +303,11 @@ func (im *importer) find(ctx context.Context, c *part, of []int) (map[string]*kn
 	known := map[string]*knownRow{}
 	for rows.Next() {
 		var r recipientRow // of its own memory: knownRow keeps it
-		if err := rows.Scan(&r.ID, &r.PersonKey, &r.Sealed, &r.Exposures); err != nil {
+		if err := rows.Scan(&r.ID, &r.PersonKey, &r.EmailKey, &r.PhoneKey, &r.KanaKey, &r.SimilarKey, &r.Bound, &r.Sealed, &r.Exposures); err != nil {
 			return nil, err
 		}
-		k := &knownRow{id: r.ID, sealed: r.Sealed, exposures: map[int64]bool{}}
-		if k.person, err = im.keys.OpenPerson(r.Sealed, im.incident, im.merchant, r.PersonKey); err != nil {
+		k := &knownRow{id: r.ID, sealed: r.Sealed, code: im.keys.Bind(r.row(r.ID)), exposures: map[int64]bool{}}
+		if k.person, err = r.open(im.keys, im.incident, im.merchant); err != nil {
 			return nil, err
 		}
 		for s := range strings.SplitSeq(r.Exposures.String, ",") {
@@ -284,14 +322,25 @@ func (im *importer) find(ctx context.Context, c *part, of []int) (map[string]*kn
 	return known, rows.Err()
 }
 
-func (im *importer) update(ctx context.Context, id int64, p mailer.Person, personKey []byte) error {
-	sealed, err := im.sealer.Seal(&p, personKey)
-	if err != nil {
+func (im *importer) update(ctx context.Context, k *knownRow, p mailer.Person, personKey []byte) error {
+	r := engine.Recipient{PersonKey: personKey, Blind: blindKeys(im.sealer, &p)}
+	var err error
+	if r.Sealed, err = im.sealer.Seal(&p, personKey); err != nil {
 		return err
 	}
-	b := blindKeys(im.sealer, &p)
-	_, err = do(ctx, im, `UPDATE recipient SET sealed = ?, email_key = ?, phone_key = ?, kana_key = ?, similar_key = ? WHERE id = ?`,
-		sealed, orNull(b.Email), orNull(b.Phone), orNull(b.Kana), orNull(b.Similar), id)
+	code := im.keys.Bind(boundRow(k.id, &r))
+	im.people.Take(k.code)
+	im.people.Add(code)
+	k.code = code
+	return im.rewrite(ctx, k.id, &r, code)
+}
+
+// rewrite has a recipient be another: it is the same person, of whom something else is
+// said.
+func (c *change) rewrite(ctx context.Context, id int64, r *engine.Recipient, code seal.Code) error {
+	b := &r.Blind
+	_, err := do(ctx, c, `UPDATE recipient SET sealed = ?, email_key = ?, phone_key = ?, kana_key = ?, similar_key = ?, bound = ? WHERE id = ?`,
+		r.Sealed, orNull(b.Email), orNull(b.Phone), orNull(b.Kana), orNull(b.Similar), code.Short(), id)
 	return err
 }
 

@@ -2,10 +2,9 @@ package store
 
 import (
 	"context"
-	"crypto/rand"
 	"database/sql"
 	"errors"
-	"strings"
+	"io"
 	"sync"
 	"time"
 
@@ -16,22 +15,25 @@ import (
 	"oshirase/store/internal/engine"
 )
 
-// ownChain is this handle's chain of the journal. Whoever writes through the handle
+// ownChain is the chain of the journal that this handle writes to; see chain.go. Whoever writes through the handle
 // holds its lock, from before the writer's connection is asked for until the commit
 // is over: so the entry that a commit adds is known while its events are written.
 type ownChain struct {
 	sync.Mutex
-	num   int64        // of the chain; 0: it has not begun
-	head  journal.Head // of what is committed
-	known bool         // false: a commit failed, and the head has to be looked for
-	leaf  []byte       // a buffer
+	num    int64        // of the chain; 0: it has not begun
+	head   journal.Head // of what is committed
+	known  bool         // false: a commit failed, and the head has to be looked for
+	leaf   []byte       // a buffer
+	random io.Reader    // nonces of sealed replies
+	common bool         // the chain is the one of all handles that claim nothing
 }
 
 // change is one write transaction with what happened in it so far.
 type change struct {
 	*sqlx.Tx
-	db   *DB
-	tree journal.Tree
+	db      *DB
+	tree    journal.Tree
+	touched []touched // control rows; see code.go
 }
 
 // write runs fn in one write transaction; an error rolls everything back. What
@@ -50,25 +52,25 @@ func (db *DB) write(ctx context.Context, fn func(c *change) error) error {
 		if err := fn(c); err != nil {
 			return err
 		}
+		if err := c.recode(ctx); err != nil {
+			return err
+		}
 		if c.tree.Size() == 0 {
 			return nil
 		}
-		entry, head = j.next(db.now(), &c.tree)
+		entry, head = db.next(db.now(), &c.tree)
 		return db.eng.Apply(ctx, tx, nil, entry)
 	})
-	j.committed(err, entry != nil, head)
+	db.committed(err, entry != nil, head)
 	return err
 }
 
 // beginChain makes the chain at the handle's first commit, and finds its head again
-// after a commit of which it is not certain what became.
+// where others write to it too, or after a commit of which it is not certain what became.
 func (db *DB) beginChain(ctx context.Context, tx *sqlx.Tx) error {
 	j := &db.journal
 	if j.num != 0 && j.known {
 		return nil
-	}
-	if j.head.Chain == "" {
-		j.head.Chain = strings.ToLower(rand.Text())
 	}
 	err := get(ctx, tx, &j.num, `SELECT num FROM chain WHERE id = ?`, j.head.Chain)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -94,22 +96,24 @@ func (db *DB) beginChain(ctx context.Context, tx *sqlx.Tx) error {
 }
 
 // next is the entry about to be committed, and the head behind it.
-func (j *ownChain) next(now time.Time, tree *journal.Tree) (*engine.Entry, journal.Head) {
+func (db *DB) next(now time.Time, tree *journal.Tree) (*engine.Entry, journal.Head) {
+	j := &db.journal
 	e := journal.Next(j.head, now.UnixMilli(), tree)
 	head := e.Head()
+	code := db.codes.Entry(head.Hash)
 	return &engine.Entry{
-		Chain: j.num, N: e.N, At: e.At, Leaves: e.Leaves, Prev: e.Prev[:], Root: e.Root[:], Hash: head.Hash[:],
+		Chain: j.num, N: e.N, At: e.At, Leaves: e.Leaves, Prev: e.Prev[:], Root: e.Root[:], Hash: head.Hash[:], Code: code[:],
 	}, head
 }
 
 // committed notes what became of a commit.
-func (j *ownChain) committed(err error, entry bool, head journal.Head) {
-	switch {
-	case err != nil:
-		j.known = false
-	case entry:
+func (db *DB) committed(err error, entry bool, head journal.Head) {
+	j := &db.journal
+	if err == nil && entry {
 		j.head = head
+		db.heads.note()
 	}
+	j.known = err == nil && !j.common
 }
 
 // act records who did what, in the transaction that does it.

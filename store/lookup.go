@@ -88,7 +88,7 @@ type recipientAt struct {
 }
 
 const selectRecipientAt = `
-	SELECT r.id, r.incident, r.merchant, r.person_key, r.sealed, ` + exposuresColumn + `
+	SELECT r.incident, r.merchant, ` + recipientColumns + `
 	FROM recipient r WHERE `
 
 func (r *Reader) findByRef(ctx context.Context, ref string) ([]recipientAt, error) {
@@ -249,7 +249,7 @@ func (r *Reader) findShort(ctx context.Context, of *shortTerm) (out []recipientA
 		if k == nil {
 			continue
 		}
-		person, err := k.OpenPerson(row.Sealed, row.Incident, row.Merchant, row.PersonKey)
+		person, err := row.open(k, row.Incident, row.Merchant)
 		if err != nil {
 			return nil, "", err
 		}
@@ -281,7 +281,7 @@ func (r *Reader) match(ctx context.Context, rec *recipientAt) (m mailer.Match, e
 			return err
 		}
 		if keys != nil {
-			if m.Person, err = keys.OpenPerson(rec.Sealed, rec.Incident, rec.Merchant, rec.PersonKey); err != nil {
+			if m.Person, err = rec.open(keys, rec.Incident, rec.Merchant); err != nil {
 				return err
 			}
 		}
@@ -292,13 +292,13 @@ func (r *Reader) match(ctx context.Context, rec *recipientAt) (m mailer.Match, e
 		if m.Exposures, err = exposureIDs(exposures, rec.Exposures.String); err != nil {
 			return err
 		}
-		m.Notices, err = noticesTo(ctx, tx, rec.ID)
+		m.Notices, err = noticesTo(ctx, tx, keys, rec.ID)
 		return err
 	})
 	return m, err
 }
 
-func noticesTo(ctx context.Context, h handle, recipient int64) ([]mailer.NoticeHistory, error) {
+func noticesTo(ctx context.Context, h handle, keys *seal.Keys, recipient int64) ([]mailer.NoticeHistory, error) {
 	var rows []struct {
 		Campaign, Name string
 		Stage          mailer.Stage
@@ -308,21 +308,22 @@ func noticesTo(ctx context.Context, h handle, recipient int64) ([]mailer.NoticeH
 		Attempts       int
 		NextAt         *int64 `db:"next_at"`
 		Suppressed     mailer.Suppression
+		Held           mailer.Held
 	}
 	if err := find(ctx, h, &rows, `
-		SELECT k.id AS campaign, k.name, k.stage, k.phase, d.id, `+claimedState+` AS state, d.attempts, d.next_at, d.suppressed
+		SELECT k.id AS campaign, k.name, k.stage, k.phase, d.id, `+claimedState+` AS state, d.attempts, d.next_at, d.suppressed, d.held
 		FROM delivery d JOIN campaign k ON k.num = d.campaign `+joinLeased+` WHERE d.recipient = ? ORDER BY d.id`, recipient); err != nil {
 		return nil, err
 	}
 	out := make([]mailer.NoticeHistory, len(rows))
 	for i, row := range rows {
-		ev, err := events(ctx, h, row.ID)
+		ev, err := events(ctx, h, keys, row.ID)
 		if err != nil {
 			return nil, err
 		}
 		out[i] = mailer.NoticeHistory{
 			Campaign: row.Campaign, Name: row.Name, Stage: row.Stage, Phase: row.Phase, State: row.State,
-			Attempts: row.Attempts, Suppressed: row.Suppressed, Events: ev,
+			Attempts: row.Attempts, Suppressed: row.Suppressed, Held: row.Held, Events: ev,
 		}
 		if row.NextAt != nil {
 			out[i].NextAt = time.UnixMilli(*row.NextAt).UTC()

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -45,6 +46,9 @@ func (c *change) setPhase(ctx context.Context, row *campaignRow, to mailer.Phase
 	if !slices.Contains(phases[row.Phase], to) {
 		return mailer.Conflict("campaign.becomes", "campaign", row.ID, "phase", row.Phase, "to", to)
 	}
+	if err := c.touch(ctx, "campaign", `num = ?`, row.Num); err != nil && (to != mailer.PhasePaused || !errors.Is(err, mailer.ErrDamaged)) {
+		return err // whatever somebody did to it, it can be stopped; that does not make it good
+	}
 	set := `phase = ?, reason = ?`
 	args := []any{string(to), reason}
 	now := c.db.now().UnixMilli()
@@ -55,14 +59,22 @@ func (c *change) setPhase(ctx context.Context, row *campaignRow, to mailer.Phase
 	case mailer.PhaseFinished, mailer.PhaseCancelled:
 		set += `, ended_at = ?`
 		args = append(args, now)
+	case mailer.PhaseChecked:
+		// A new name for each check: what was signed for an earlier one is none for this.
+		id, err := c.randomID()
+		if err != nil {
+			return err
+		}
+		set += `, check_id = ?`
+		args = append(args, id)
 	case mailer.PhaseDraft:
-		set += `, revision = revision + 1, digest = '', result = NULL, sendable = 0`
+		set += `, revision = revision + 1, digest = '', result = NULL, sendable = 0, check_id = ''`
 	}
 	if _, err := do(ctx, c, `UPDATE campaign SET `+set+` WHERE num = ?`, append(args, row.Num)...); err != nil {
 		return err
 	}
 	row.Phase, row.Reason = to, reason
-	return nil
+	return c.holdRepeats(ctx, row)
 }
 
 // toDraft voids a campaign: what was checked and approved no longer stands. The
@@ -72,7 +84,7 @@ func (c *change) toDraft(ctx context.Context, by mailer.Actor, row *campaignRow,
 	if err := c.setPhase(ctx, row, mailer.PhaseDraft, reason); err != nil {
 		return err
 	}
-	if _, err := do(ctx, c, `UPDATE approval SET voided_at = ? WHERE campaign = ? AND voided_at IS NULL`, c.db.now().UnixMilli(), row.Num); err != nil {
+	if err := c.voidApprovals(ctx, row.Num); err != nil {
 		return err
 	}
 	return c.act(ctx, by, mailer.ActVoid, row.ID, reason)
@@ -149,6 +161,9 @@ func (db *DB) Resume(ctx context.Context, by mailer.Actor, campaign string) erro
 		if row.Phase != mailer.PhasePaused {
 			return standsAt(row, "resume")
 		}
+		if err := db.approvalsStand(ctx, c, row); err != nil {
+			return err
+		}
 		if err := c.setPhase(ctx, row, mailer.PhaseRunning, ""); err != nil {
 			return err
 		}
@@ -168,6 +183,9 @@ func (db *DB) Start(ctx context.Context, by mailer.Actor, campaign string, now b
 			}
 		default:
 			return standsAt(row, "start")
+		}
+		if err := db.approvalsStand(ctx, c, row); err != nil {
+			return err
 		}
 		if err := c.setPhase(ctx, row, mailer.PhaseRunning, ""); err != nil {
 			return err
@@ -201,6 +219,9 @@ func (c *change) cancelRest(ctx context.Context, row *campaignRow) error {
 		if _, err := c.moveAll(ctx, row, m, ""); err != nil {
 			return err
 		}
+	}
+	if _, err := do(ctx, c, `UPDATE delivery SET held = '' WHERE campaign = ? AND held <> ''`, row.Num); err != nil {
+		return err
 	}
 	// What a worker holds is empty now, and goes when the worker gives it back.
 	_, err := do(ctx, c, `DELETE FROM chunk WHERE campaign = ? AND lease IS NULL`, row.Num)

@@ -19,6 +19,7 @@ type applyPlan struct {
 	incidents map[string]*mailer.Incident // to be taken over, by id
 	merchants map[string]*mailer.Merchant
 	same      mailer.SameNotices
+	r         *Reader
 	void      []voiding
 }
 
@@ -31,7 +32,7 @@ type voiding struct {
 func (r *Reader) PlanApply(ctx context.Context, incidents []mailer.Incident, merchants []mailer.Merchant, same mailer.SameNotices) (res mailer.ApplyResult, err error) {
 	defer r.explain(&err, "plan apply")
 	err = r.read(ctx, func(tx *sqlx.Tx) error {
-		p, err := planApply(ctx, tx, incidents, merchants, same)
+		p, err := r.planApply(ctx, tx, incidents, merchants, same)
 		if err == nil {
 			res = p.ApplyResult
 		}
@@ -40,10 +41,10 @@ func (r *Reader) PlanApply(ctx context.Context, incidents []mailer.Incident, mer
 	return res, err
 }
 
-func planApply(ctx context.Context, h handle, incidents []mailer.Incident, merchants []mailer.Merchant, same mailer.SameNotices) (*applyPlan, error) {
+func (r *Reader) planApply(ctx context.Context, h handle, incidents []mailer.Incident, merchants []mailer.Merchant, same mailer.SameNotices) (*applyPlan, error) {
 	p := &applyPlan{
 		ApplyResult: mailer.ApplyResult{Incidents: []mailer.Change{}, Merchants: []mailer.Change{}, Diff: []mailer.FactChange{}, Voids: []mailer.Voided{}},
-		incidents:   map[string]*mailer.Incident{}, merchants: map[string]*mailer.Merchant{}, same: same,
+		incidents:   map[string]*mailer.Incident{}, merchants: map[string]*mailer.Merchant{}, same: same, r: r,
 	}
 	for i := range incidents {
 		in := &incidents[i]
@@ -66,12 +67,10 @@ func planApply(ctx context.Context, h handle, incidents []mailer.Incident, merch
 	return p, p.findVoid(ctx, h)
 }
 
-// compare holds facts against those that the ledger has, field by field: a digest that
-// stands beside them says nothing of somebody who wrote there. old is empty, and of
-// the type of facts.
+// compare holds facts against those that the ledger has, field by field, once these are
+// proved to be as they were applied. old is empty, and of the type of facts.
 func (p *applyPlan) compare(ctx context.Context, h handle, table, id string, facts, old any) (changed bool, err error) {
-	var stored string
-	err = get(ctx, h, &stored, `SELECT facts FROM `+table+` WHERE id = ?`, id)
+	stored, err := p.r.provedFacts(ctx, h, table, id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return true, nil
 	}
@@ -118,7 +117,7 @@ func (p *applyPlan) findVoid(ctx context.Context, h handle) error {
 
 // voids says why a campaign does not stand; empty: it does. Campaigns are held against
 // the facts that they were checked with, which need not be those that the ledger has:
-// somebody may have written there meanwhile.
+// what changed no notice left them alone.
 func (p *applyPlan) voids(ctx context.Context, h handle, row *campaignRow) (reason string, err error) {
 	in, m := p.incidents[row.Incident], p.merchants[row.Merchant]
 	if in == nil && m == nil {
@@ -152,12 +151,12 @@ func (p *applyPlan) voids(ctx context.Context, h handle, row *campaignRow) (reas
 	now := then
 	if in != nil {
 		now.Incident = *in
-	} else if err := facts(ctx, h, &now.Incident, "incident", row.Incident); err != nil {
+	} else if err := p.facts(ctx, h, &now.Incident, "incident", row.Incident); err != nil {
 		return "", err
 	}
 	if m != nil {
 		now.Merchant = *m
-	} else if err := facts(ctx, h, &now.Merchant, "merchant", row.Merchant); err != nil {
+	} else if err := p.facts(ctx, h, &now.Merchant, "merchant", row.Merchant); err != nil {
 		return "", err
 	}
 	c, err := row.campaign()
@@ -168,4 +167,12 @@ func (p *applyPlan) voids(ctx context.Context, h handle, row *campaignRow) (reas
 		return "", err
 	}
 	return reason, nil
+}
+
+func (p *applyPlan) facts(ctx context.Context, h handle, dst any, table, id string) error {
+	s, err := p.r.provedFacts(ctx, h, table, id)
+	if err != nil {
+		return err
+	}
+	return unmarshal(s, dst)
 }

@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"oshirase/mailer"
 	"oshirase/mailer/journal"
 	"oshirase/store/internal/engine"
+	"oshirase/store/seal"
 )
 
 // Group commit. Callers of Record join the batch that is open; the first of a
@@ -150,10 +153,10 @@ func (db *DB) commitImplied(ctx context.Context, records []*mailer.Record, errs 
 	var entry *engine.Entry
 	var head journal.Head
 	if tree.Size() > 0 {
-		entry, head = j.next(db.now(), &tree)
+		entry, head = db.next(db.now(), &tree)
 	}
 	err = db.eng.Apply(ctx, nil, steps, entry)
-	j.committed(err, entry != nil, head)
+	db.committed(err, entry != nil, head)
 	return err
 }
 
@@ -329,6 +332,7 @@ func (db *DB) group(ctx context.Context, h handle, records []*mailer.Record, err
 	phaseOf func(campaignKey) mailer.Phase, state stater,
 ) ([]*move, error) {
 	now := db.now()
+	seals := replySealer{db: db, h: h}
 	groups := make(map[alike]*move, 8)
 	var order []*move
 	for i, r := range records {
@@ -364,7 +368,7 @@ func (db *DB) group(ctx context.Context, h handle, records []*mailer.Record, err
 			groups[a] = m
 			order = append(order, m)
 		}
-		row, err := db.row(ctx, h, k, r, now)
+		row, err := seals.row(ctx, k, r, now)
 		if err != nil {
 			return nil, err
 		}
@@ -373,8 +377,17 @@ func (db *DB) group(ctx context.Context, h handle, records []*mailer.Record, err
 	return order, nil
 }
 
+// replySealer seals what relays said to the records of one batch.
+type replySealer struct {
+	db       *DB
+	h        handle
+	incident int64 // whose keys these are
+	keys     *seal.Keys
+	plain    []byte
+}
+
 // row is a record as one row of a step.
-func (db *DB) row(ctx context.Context, h handle, k campaignKey, r *mailer.Record, now time.Time) (row engine.Row, err error) {
+func (s *replySealer) row(ctx context.Context, k campaignKey, r *mailer.Record, now time.Time) (row engine.Row, err error) {
 	row.ID = r.Delivery
 	o, at := r.Outcome, r.At
 	if o != nil && !o.At.IsZero() {
@@ -390,13 +403,61 @@ func (db *DB) row(ctx context.Context, h handle, k campaignKey, r *mailer.Record
 	if o.State == mailer.StateDeferred {
 		row.NextAt = o.NextAt.UnixMilli()
 	}
-	row.Text = cut(o.Text)
-	raw := o.Raw
-	if raw == "" && row.Text != o.Text {
-		raw = o.Text // cut, or of other characters than it came with
-	}
-	if raw != "" {
-		row.Raw, err = db.sealReply(ctx, h, k.incident, r.Delivery, raw)
+	if o.Text != "" || o.Raw != "" {
+		row.Raw, err = s.seal(ctx, k.incident, r.Delivery, o)
 	}
 	return row, err
+}
+
+// seal seals what a relay said, bound to the delivery: it may name people. Where the
+// incident's key is gone it is not kept.
+func (s *replySealer) seal(ctx context.Context, incident, delivery int64, o *mailer.Outcome) (sealed []byte, err error) {
+	if s.incident != incident {
+		if s.keys, err = s.db.keysOrNone(ctx, s.h, incident); err != nil {
+			return nil, err
+		}
+		s.incident = incident
+	}
+	if s.keys == nil {
+		return nil, nil
+	}
+	s.plain = appendReply(s.plain[:0], o)
+	var aad [32]byte
+	return s.keys.SealBound(s.db.journal.random, s.plain, appendReplyAAD(aad[:0], delivery))
+}
+
+// maxRaw is how much of a reply is kept as it came, in bytes.
+const maxRaw = 4096
+
+// appendReply is what is sealed of a reply: its text, cut to be read, and behind a NUL
+// the reply as it came, where that is another.
+func appendReply(dst []byte, o *mailer.Outcome) []byte {
+	text := cut(o.Text)
+	dst = append(dst, text...)
+	raw := o.Raw
+	if raw == "" && text != o.Text {
+		raw = o.Text
+	}
+	if raw != "" {
+		dst = append(append(dst, 0), raw[:min(len(raw), maxRaw)]...)
+	}
+	return dst
+}
+
+func appendReplyAAD(dst []byte, delivery int64) []byte {
+	return strconv.AppendInt(append(dst, "reply v2\x00"...), delivery, 10)
+}
+
+// openReply is the text of a sealed reply, and the reply as it came where that is
+// another; both are empty where there is none, or no key.
+func openReply(keys *seal.Keys, delivery int64, sealed []byte) (text, raw string, err error) {
+	if keys == nil || sealed == nil {
+		return "", "", nil
+	}
+	plain, err := keys.Open(sealed, string(appendReplyAAD(nil, delivery)))
+	if err != nil {
+		return "", "", mailer.NewError(mailer.ErrDamaged, "reply.damaged", "delivery", delivery)
+	}
+	text, raw, _ = strings.Cut(string(plain), "\x00")
+	return text, raw, nil
 }

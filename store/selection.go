@@ -2,8 +2,9 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
+	"slices"
+	"time"
 
 	"oshirase/mailer"
 	"oshirase/store/seal"
@@ -45,6 +46,7 @@ type selection struct {
 	keys      *seal.Keys
 	exposures map[int64]exposureRow // of the incident, by number
 	wanted    []int64               // numbers of exposures; nil: all
+	same      []int64               // other campaigns of the stage and cause
 	told      bool                  // some earlier campaign may have told somebody
 	ids       []idRange             // of the population's recipients, ascending
 }
@@ -72,14 +74,21 @@ func exposuresOf(ctx context.Context, h handle, incident int64) (map[int64]expos
 }
 
 func (r *Reader) selection(ctx context.Context, campaign string) (*selection, error) {
+	s, err := r.selectionRows(ctx, campaign)
+	if err != nil {
+		return nil, err
+	}
+	s.keys, err = r.incidentKeys(ctx, r.pool(), s.row.IncidentNum)
+	return s, err
+}
+
+// selectionRows is the selection without what opens its people.
+func (r *Reader) selectionRows(ctx context.Context, campaign string) (*selection, error) {
 	row, err := findCampaign(ctx, r.pool(), campaign)
 	if err != nil {
 		return nil, err
 	}
 	s := &selection{r: r, row: row}
-	if s.keys, err = r.incidentKeys(ctx, r.pool(), row.IncidentNum); err != nil {
-		return nil, err
-	}
 	if s.exposures, err = exposuresOf(ctx, r.pool(), row.IncidentNum); err != nil {
 		return nil, err
 	}
@@ -101,24 +110,23 @@ func (r *Reader) selection(ctx context.Context, campaign string) (*selection, er
 			}
 		}
 	}
+	states := `'accepted', 'delivered'`
+	if mailer.Stage(row.Stage).Repeats() { // what is still open counts too: see Recipient.Undecided
+		states += `, 'queued', 'sending', 'deferred', 'unknown'`
+	}
 	err = get(ctx, r.pool(), &s.told, `
 		SELECT EXISTS (SELECT 1 FROM campaign c JOIN campaign_count n ON n.campaign = c.num
-		WHERE c.incident = ? AND c.merchant = ? AND c.num <> ? AND n.state IN ('accepted', 'delivered') AND n.n > 0)`,
+		WHERE c.incident = ? AND c.merchant = ? AND c.num <> ? AND n.state IN (`+states+`) AND n.n > 0)`,
 		row.IncidentNum, row.MerchantNum, row.Num)
 	if err != nil {
+		return nil, err
+	}
+	if s.same, err = siblings(ctx, r.pool(), row); err != nil {
 		return nil, err
 	}
 	return s, find(ctx, r.pool(), &s.ids, `
 		SELECT first_id AS first, first_id + imported - 1 AS last FROM list
 		WHERE incident = ? AND merchant = ? AND imported > 0 ORDER BY first_id`, row.IncidentNum, row.MerchantNum)
-}
-
-// recipientRow is a recipient with the numbers of its exposures, joined by commas.
-type recipientRow struct {
-	ID        int64
-	PersonKey []byte `db:"person_key"`
-	Sealed    []byte
-	Exposures sql.NullString
 }
 
 // page reads the next recipients after an ID; last is 0 at the end. A page may
@@ -131,7 +139,7 @@ func (s *selection) page(ctx context.Context, after int64, n int) (page []mailer
 	if len(ids) == 0 {
 		return nil, 0, nil
 	}
-	q, args := s.query()
+	q, args := s.query(recipientColumns)
 	var rows []recipientRow
 	err = find(ctx, s.r.pool(), &rows, q+` AND r.id BETWEEN ? AND ? ORDER BY r.id LIMIT ?`,
 		append(args, max(after+1, ids[0].First), ids[0].Last, n)...)
@@ -149,10 +157,9 @@ func (s *selection) page(ctx context.Context, after int64, n int) (page []mailer
 }
 
 // query wants an id, or a range of ids: there is no index by population.
-func (s *selection) query() (string, []any) {
+func (s *selection) query(columns string) (string, []any) {
 	q := `
-		SELECT r.id, r.person_key, r.sealed,
-		       ` + exposuresColumn + `
+		SELECT ` + columns + `
 		FROM recipient r WHERE r.incident = ? AND r.merchant = ?
 		AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.recipient = r.id AND d.campaign = ?)`
 	args := []any{s.row.IncidentNum, s.row.MerchantNum, s.row.Num}
@@ -189,9 +196,10 @@ func (s *selection) open(ctx context.Context, rows []recipientRow) ([]mailer.Rec
 func (r *Reader) openRecipient(c campaignKey, keys *seal.Keys, exposures map[int64]exposureRow, row *recipientRow) (mailer.Recipient, error) {
 	rec := mailer.Recipient{ID: row.ID, Incident: c.incidentID, Merchant: c.merchantID, Ref: r.names.Ref(row.ID)}
 	var err error
-	if rec.Person, err = keys.OpenPerson(row.Sealed, c.incident, c.merchant, row.PersonKey); err != nil {
+	if rec.Person, err = row.open(keys, c.incident, c.merchant); err != nil {
 		return rec, fmt.Errorf("recipient %s: %w", rec.Ref, err)
 	}
+	rec.Salt = keys.Salt(c.num, row.ID)
 	rec.Exposures, err = exposureIDs(exposures, row.Exposures.String)
 	return rec, err
 }
@@ -204,31 +212,41 @@ func (s *selection) addTold(ctx context.Context, rs []mailer.Recipient) error {
 		ids[i] = rs[i].ID
 		at[rs[i].ID] = &rs[i]
 	}
-	cond, arg := s.r.eng.In("d.recipient", ids)
+	cond, arg := s.r.eng.In("o.recipient", ids)
 	var rows []struct {
 		Recipient int64
-		Stage     string
-		On        string `db:"notice_on"`
+		Stage     mailer.Stage
+		State     mailer.State
+		Campaign  int64
+		At        int64 `db:"told_at"`
 		Exposures string
 	}
-	if err := find(ctx, s.r.pool(), &rows, `
-		SELECT d.recipient, c.stage, c.notice_on, d.exposures
-		FROM delivery d JOIN campaign c ON c.num = d.campaign
-		WHERE `+cond+` AND d.campaign <> ? AND d.state IN ('accepted', 'delivered')
-		ORDER BY d.recipient, c.notice_on, d.id`, arg, s.row.Num); err != nil {
+	if err := find(ctx, s.r.pool(), &rows, toldColumns+`
+		WHERE `+cond+` AND o.campaign <> ? AND k.channel = ? AND `+tells+`
+		ORDER BY o.recipient, told_at, o.id`, arg, s.row.Num, s.row.Channel); err != nil {
 		return err
 	}
+	lists := parsedLists{}
 	for _, row := range rows {
-		t := mailer.Told{Stage: mailer.Stage(row.Stage)}
-		if err := t.On.UnmarshalText([]byte(row.On)); err != nil {
-			return err
-		}
-		var err error
-		if t.Exposures, err = parseStrings(row.Exposures); err != nil {
-			return err
-		}
 		r := at[row.Recipient]
+		if row.State != mailer.StateAccepted && row.State != mailer.StateDelivered {
+			r.Undecided = r.Undecided || !row.Stage.Repeats()
+			continue
+		}
+		t := mailer.Told{Stage: row.Stage, Same: slices.Contains(s.same, row.Campaign), On: mailer.DateOf(time.UnixMilli(row.At))}
+		var err error
+		if t.Exposures, err = lists.parse(row.Exposures); err != nil {
+			return err
+		}
 		r.Told = append(r.Told, t)
 	}
 	return nil
 }
+
+// toldColumns reads what deliveries o have told, with when: a relay took the message, or,
+// where a person decided that it has, it was first tried. 0: not yet.
+const toldColumns = `
+	SELECT o.recipient, o.campaign, k.stage, o.state,
+	       coalesce((SELECT min(e.at) FROM event e WHERE e.delivery = o.id AND e.kind = 'attempt' AND e.state = 'accepted'), o.first_at, 0) AS told_at,
+	       o.exposures
+	FROM delivery o JOIN campaign k ON k.num = o.campaign`

@@ -25,6 +25,9 @@ func (db *DB) Set(ctx context.Context, by mailer.Actor, campaign string, perHour
 		if row.Phase == mailer.PhaseFinished || row.Phase == mailer.PhaseCancelled {
 			return standsAt(row, "set")
 		}
+		if err := c.touch(ctx, "campaign", `num = ?`, row.Num); err != nil {
+			return err
+		}
 		if perHour != nil {
 			if _, err := do(ctx, c, `UPDATE campaign SET per_hour = ? WHERE num = ?`, *perHour, row.Num); err != nil {
 				return err

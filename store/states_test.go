@@ -77,6 +77,18 @@ func TestStatesDocument(t *testing.T) {
 	}
 }
 
+func TestHeldDocument(t *testing.T) {
+	doc := table(t, "../docs/states.md", 2)
+	if len(doc) != len(mailer.HeldReasons) {
+		t.Fatalf("the document has %d rows, the code %d", len(doc), len(mailer.HeldReasons))
+	}
+	for i, h := range mailer.HeldReasons {
+		if doc[i][0] != string(h) || doc[i][1] != h.Japanese() {
+			t.Errorf("the document says %v, the code %s %s", doc[i], h, h.Japanese())
+		}
+	}
+}
+
 func TestPhasesDocument(t *testing.T) {
 	var want [][]string
 	for _, p := range allPhases {
@@ -86,7 +98,7 @@ func TestPhasesDocument(t *testing.T) {
 		}
 		want = append(want, row)
 	}
-	compare(t, table(t, "../docs/states.md", 2), want)
+	compare(t, table(t, "../docs/states.md", 3), want)
 }
 
 // compare holds rows of the document (name, Japanese, followers, who) against

@@ -80,6 +80,9 @@ func (r *Reader) status(ctx context.Context, h handle, row *campaignRow, s *mail
 		return err
 	}
 	s.Total, s.Sendable = s.Counts.Total(), row.Sendable
+	if s.Held, err = heldCounts(ctx, h, row.Num); err != nil {
+		return err
+	}
 	now := r.now().Unix() / slotSeconds
 	var n struct {
 		First, Last, Next, Started, Ended sql.NullInt64

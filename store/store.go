@@ -16,12 +16,15 @@ import (
 	"crypto/rand"
 	"io"
 	"log/slog"
+	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
 	"oshirase/mailer"
 	"oshirase/store/internal/engine"
 	"oshirase/store/internal/sqlite"
+	"oshirase/store/keyring"
 	"oshirase/store/seal"
 )
 
@@ -29,15 +32,24 @@ import (
 type Options struct {
 	Path      string // of the database file; its directory must exist
 	MasterKey []byte // 32 bytes; wraps every other key
+	// Keys is where the keys of the incidents are; a folder of the name keys beside the
+	// database unless set.
+	Keys keyring.Keyring
 	// Durability is full (default: survives a power cut) or normal (survives a
 	// crash of the process; a power cut may lose the last commits).
 	Durability string
 	Random     io.Reader        // crypto/rand unless set
 	Now        func() time.Time // time.Now unless set; for what no caller dates
 	Logger     *slog.Logger     // discards unless set
+	// Checkpoints are files elsewhere, to the end of which each signed checkpoint is
+	// written too.
+	Checkpoints []string
 	// BulkRows is how many new people make an import sort its indexes at the end
 	// instead of keeping them while the people come; 0: 20,000, which is measured.
 	BulkRows int64
+	// Patience is how long DestroyKey waits for those who read what was before; 0: 30
+	// seconds.
+	Patience time.Duration
 }
 
 // What can be wrong with the database itself; nothing was written.
@@ -58,10 +70,16 @@ type Reader struct {
 	random io.Reader
 	now    func() time.Time
 	log    *slog.Logger
-	master []byte
+	path   string
+	ring   keyring.Keyring
+	ledger string // id of the ledger; see ledgerID
 	names  *seal.Names
-	keys   sync.Map // incident number → *seal.Keys
+	codes  *seal.Codes
+	keys   sync.Map // incident number → *openedKeys
 	nums   sync.Map // campaign id → campaignKey
+	master []byte
+	// masterID names master.
+	masterID string
 	// witness records who is shown personal data.
 	witness func(ctx context.Context, by mailer.Actor, action mailer.Action, subject, detail string) error
 	closing sync.Mutex
@@ -74,6 +92,8 @@ type DB struct {
 	*Reader
 	journal  ownChain
 	commits  committer
+	heads    heads
+	trust    trust
 	bulkRows int64 // see Options
 }
 
@@ -86,12 +106,20 @@ func Open(ctx context.Context, o Options) (db *DB, err error) {
 		return nil, err
 	}
 	db = &DB{Reader: r, bulkRows: cmp.Or(o.BulkRows, bulkRows)}
-	if r.eng, err = sqlite.Open(ctx, sqlite.Options{Path: o.Path, Durability: o.Durability, Logger: r.log}); err != nil {
+	if r.eng, err = sqlite.Open(ctx, sqlite.Options{Path: o.Path, Durability: o.Durability, Patience: o.Patience, Logger: r.log}); err != nil {
 		return nil, err
 	}
-	r.onClose(r.eng)
 	r.witness = db.actAlone
+	db.journal.random = newBuffered(r.random)
+	db.journal.common, db.journal.head.Chain = true, commonChain
+	db.heads.db, db.heads.elsewhere = db, o.Checkpoints
+	r.onClose(&closer{db: db})
+	r.onClose(r.eng)
 	if err := db.openSecret(ctx, true); err != nil {
+		_ = r.eng.Close() // err says more
+		return nil, r.eng.Explain(err)
+	}
+	if err := db.heads.begin(ctx); err != nil {
 		_ = r.eng.Close() // err says more
 		return nil, r.eng.Explain(err)
 	}
@@ -138,7 +166,14 @@ func newReader(o *Options) (*Reader, error) {
 	if len(o.MasterKey) != 32 {
 		return nil, mailer.Invalid("ledger.master-key", "bytes", len(o.MasterKey))
 	}
-	r := &Reader{random: o.Random, now: o.Now, log: o.Logger, master: append([]byte(nil), o.MasterKey...)}
+	r := &Reader{random: o.Random, now: o.Now, log: o.Logger, path: o.Path, ring: o.Keys, master: slices.Clone(o.MasterKey)}
+	var err error
+	if r.masterID, err = masterID(r.master); err != nil {
+		return nil, err
+	}
+	if r.ring == nil {
+		r.ring = keyring.NewFolder(filepath.Join(filepath.Dir(o.Path), "keys"))
+	}
 	if r.random == nil {
 		r.random = rand.Reader
 	}

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -63,7 +62,6 @@ func (j *ownChain) addLeaves(tree *journal.Tree, m *move) {
 		e.Delivery, e.At, e.Text, e.Reply = r.ID, r.At, r.Text, journal.Hash{}
 		if r.Raw != nil {
 			e.Reply = sha256.Sum256(r.Raw)
-			r.RawSum = bytes.Clone(e.Reply[:])
 		}
 		r.Leaf = int(tree.Size())
 		j.leaf = e.AppendLeaf(j.leaf[:0])
@@ -105,7 +103,8 @@ const movePage = 4096
 
 // moveAll moves all deliveries of a campaign that are in a state (and that only picks,
 // a condition with its argument, where it is not empty), and returns how many. Those that
-// go to queued are put into chunks of their own.
+// go to queued are put into chunks of their own; meanwhile others may have told their
+// people (see holdRepeats).
 func (c *change) moveAll(ctx context.Context, row *campaignRow, m move, only string, args ...any) (n int64, err error) {
 	m.campaign, m.Campaign, m.Phase = row.ID, row.Num, row.Phase
 	for {
@@ -126,9 +125,13 @@ func (c *change) moveAll(ctx context.Context, row *campaignRow, m move, only str
 		}
 		n += int64(len(ids))
 		if len(ids) < movePage {
-			return n, nil
+			break
 		}
 	}
+	if m.To == mailer.StateQueued && n > 0 {
+		return n, c.holdRepeats(ctx, row)
+	}
+	return n, nil
 }
 
 // queuedRow is a row of a move, with the domain group that its chunk is of.

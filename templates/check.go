@@ -309,7 +309,7 @@ func (v *variant) findings(t *Template) []finding {
 // neutral ones: a name such as 今日子 is no relative date.
 func (s *sheet) masked() *sheet {
 	var pairs []string
-	if name := strings.TrimSpace(s.r.Name); name != "" {
+	if name := nameOf(s.r); name != "" {
 		for _, a := range addresses {
 			pairs = append(pairs, name+a, neutralName+a)
 		}

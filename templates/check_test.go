@@ -53,6 +53,9 @@ func part(name, text string) func(*mailer.Merchant) {
 func firings() []firing {
 	tel := "0120-000-620"
 	return []firing{
+		{rule: "reader-name", name: "address on the web", to: recipient("カード停止のお知らせ evil.example/pay", "A"), message: "web"},
+		{rule: "reader-name", name: "word of plain letters", to: recipient("カード停止", "A")},
+		{rule: "reader-data", name: "customer number", to: &mailer.Recipient{Ref: recipient("", "A").Ref, Person: mailer.Person{Name: "田中 実", CustomerID: "evil.example"}, Exposures: []string{"A"}}, sender: part("delay", "{{.CustomerID}}です。"), message: "customer_id"},
 		{rule: "missing-fact", name: "title", facts: func(in *mailer.Incident) { in.Title = "" }, message: "title"},
 		{rule: "missing-fact", name: "causes", facts: func(in *mailer.Incident) { in.Causes = nil }, message: "[[causes]]"},
 		{rule: "missing-fact", name: "harm", facts: func(in *mailer.Incident) { in.Harm.Text = "" }, message: "harm.text"},

@@ -22,8 +22,9 @@ type person struct {
 	asked bool
 }
 
-// Name is the reader's name without blanks around it; empty where none is held.
-func (p *person) Name() string { p.asked = true; return strings.TrimSpace(p.r.Name) }
+// Name is the reader's name without blanks around it; empty where none is held, or
+// what is held is no name.
+func (p *person) Name() string { p.asked = true; return nameOf(p.r) }
 
 // Ref is the reader's reference number.
 func (p *person) Ref() string { p.asked = true; return p.r.Ref }
@@ -82,7 +83,7 @@ type base struct {
 	LastTold string // day of the last notice that the reader got; empty: none
 
 	Kind        mailer.CorrectionKind // correction kind; empty but for corrections
-	CorrectedOn string                // day of the corrected notice; empty where not known
+	CorrectedOn string                // day of the last notice before, as the ledger has it; empty where there is none
 	Corrections []mailer.Correction
 	Questions   []mailer.Addition
 	News        []mailer.Addition
@@ -291,12 +292,14 @@ func (b *base) told(r *mailer.Recipient) {
 
 // correct picks the corrections of the reader's kind.
 func (b *base) correct(r *mailer.Recipient) {
+	for _, t := range r.Told {
+		if t.Stage != mailer.StageCorrection {
+			b.CorrectedOn = b.Date(t.On)
+		}
+	}
 	for _, c := range b.Incident.Corrections {
 		if c.Kind == b.Kind {
 			b.Corrections = append(b.Corrections, c)
-			if b.CorrectedOn == "" {
-				b.CorrectedOn = b.Date(c.On)
-			}
 		}
 	}
 }

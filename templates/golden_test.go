@@ -52,9 +52,9 @@ func scenes() []scene {
 		{"11-formal-newly-found", snapshot(shopIncident(), shop(), mailer.StageFormal, shopDay), recipient("小林 誠", "W")},
 		{"11-follow-up", snapshot(shopIncident(), shop(), mailer.StageFollowUp, "2022-08-20"), warned(recipient("中村 優子", "W"), first, formal)},
 		{"12-added", snapshot(corrected(payIncident, added), housing(), mailer.StageCorrection, "2022-03-10"), recipient("伊藤 円", "A")},
-		{"12-removed", snapshot(corrected(payIncident, removed), housing(), mailer.StageCorrection, "2022-03-10"), recipient("渡辺 忠", "A")},
-		{"12-misdirected", snapshot(corrected(payIncident, misdirected), housing(), mailer.StageCorrection, "2022-03-10"), recipient("加藤 望", "A")},
-		{"12-content", snapshot(corrected(payIncident, content), housing(), mailer.StageCorrection, "2022-03-10"), recipient("高橋 花子", "A")},
+		{"12-removed", snapshot(corrected(payIncident, removed), housing(), mailer.StageCorrection, "2022-03-10"), warned(recipient("渡辺 忠", "A"), told(mailer.StageFormal, 2022, 2, 28, "A"))},
+		{"12-misdirected", snapshot(corrected(payIncident, misdirected), housing(), mailer.StageCorrection, "2022-03-10"), warned(recipient("加藤 望", "A"), told(mailer.StageFormal, 2022, 2, 28, "A"))},
+		{"12-content", snapshot(corrected(payIncident, content), housing(), mailer.StageCorrection, "2022-03-10"), warned(recipient("高橋 花子", "A"), told(mailer.StageFormal, 2022, 2, 28, "A"))},
 		{"13-second-merchant", snapshot(payIncident(), sports(), mailer.StageFormal, payDay), recipient("髙橋 花子", "A")},
 	}
 }

@@ -2,6 +2,7 @@ package templates
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -16,6 +17,14 @@ var personRules = []Rule{
 	{
 		Name: "salutation", Severity: mailer.SeverityError, personal: salutation, needs: needSigns,
 		Doc: "the notice does not address its reader: no line with the name and 様 (or, without a name, the sender's word for its people)",
+	},
+	{
+		Name: "reader-name", Severity: mailer.SeverityWarning, personal: readerName, needs: needName,
+		Doc: "what the list has for the reader's name is a message of its own (an address on the web, a number, a sentence): the notice addresses a reader without a name",
+	},
+	{
+		Name: "reader-data", Severity: mailer.SeverityError, personal: readerData, needs: needSigns,
+		Doc: "a customer number or another column that stands in the notice is a message of its own: an address on the web, markup, a sentence",
 	},
 	{
 		Name: "placeholder", Severity: mailer.SeverityError, personal: placeholder, needs: needSigns,
@@ -43,7 +52,7 @@ var personRules = []Rule{
 	},
 	{
 		Name: "broken-text", Severity: mailer.SeverityError, personal: brokenText, needs: needSigns,
-		Doc: "U+FFFD, a control character or bytes that are not UTF-8: a character was lost on the way here",
+		Doc: "U+FFFD, a character that nobody sees or bytes that are not UTF-8: a character was lost on the way here",
 	},
 	{
 		Name: "honorifics", Severity: mailer.SeverityWarning, personal: honorifics, needs: needSigns,
@@ -52,7 +61,7 @@ var personRules = []Rule{
 }
 
 func salutation(s *sheet) []string {
-	name := strings.TrimSpace(s.r.Name)
+	name := nameOf(s.r)
 	head := s.lines[:min(len(s.lines), 12)]
 	for i, line := range head {
 		line = strings.TrimSpace(line)
@@ -77,6 +86,38 @@ func salutation(s *sheet) []string {
 	}
 	return []string{"no salutation: no line has the reader's name with 様"}
 }
+
+func readerName(s *sheet) []string {
+	if why := noName(strings.TrimSpace(s.r.Name)); why != "" {
+		return []string{"what the list has for the name is none: " + why}
+	}
+	return nil
+}
+
+func readerData(s *sheet) []string {
+	var out []string
+	said := ""
+	look := func(column, value string) {
+		why := speaks(value)
+		if value = squeeze(value); value == "" || why == "" {
+			return
+		}
+		if said == "" {
+			said = squeeze(s.subject + s.body)
+		}
+		if strings.Contains(said, value) {
+			out = append(out, fmt.Sprintf("column %s is a message of its own: %s", column, why))
+		}
+	}
+	look("customer_id", s.r.CustomerID)
+	for _, column := range slices.Sorted(maps.Keys(s.r.Attributes)) {
+		look(column, s.r.Attributes[column])
+	}
+	return out
+}
+
+// squeeze takes out blanks and line breaks, which the layout puts in.
+func squeeze(s string) string { return strings.Join(strings.Fields(s), "") }
 
 var placeholders = []struct {
 	pattern *regexp.Regexp
@@ -133,7 +174,7 @@ func foreignData(s *sheet) []string {
 			}
 		}
 	}
-	name := strings.TrimSpace(s.r.Name)
+	name := nameOf(s.r)
 	for _, m := range namedLine.FindAllStringSubmatch(s.body, -1) {
 		who := strings.TrimSpace(m[1])
 		if who == name || who == strings.TrimRight(name, "様殿") || slices.ContainsFunc(nobody, func(n string) bool { return strings.HasSuffix(who, n) || strings.HasPrefix(who, n) }) {
@@ -161,7 +202,7 @@ func lineOctets(s *sheet) []string {
 }
 
 func lineWidth(s *sheet) []string {
-	name := strings.TrimSpace(s.r.Name)
+	name := nameOf(s.r)
 	var out []string
 	for i, line := range s.lines {
 		if w := japanese.Width(line); w > columns && !strings.Contains(line, "://") && (name == "" || !strings.Contains(line, name)) {
@@ -187,8 +228,8 @@ func brokenText(s *sheet) []string {
 		return []string{"a character was lost (U+FFFD)"}
 	}
 	for _, r := range text {
-		if r < ' ' && r != '\n' || r >= 0x7F && r < 0xA0 {
-			return []string{fmt.Sprintf("a control character (U+%04X)", r)}
+		if r != '\n' && mailer.Hidden(r) {
+			return []string{fmt.Sprintf("a character that nobody sees (U+%04X)", r)}
 		}
 	}
 	return nil

@@ -11,7 +11,6 @@
 package templates
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -25,7 +24,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"text/template"
-	"text/template/parse"
 
 	"oshirase/mailer"
 	"oshirase/mailer/japanese"
@@ -36,7 +34,7 @@ var parts embed.FS
 
 // revision goes up whenever Go code of this package changes what a notice says;
 // the parts themselves are covered by their bytes.
-const revision = "1"
+const revision = "2"
 
 // Set holds the built-in parts. It is safe for concurrent use.
 type Set struct {
@@ -46,7 +44,7 @@ type Set struct {
 
 // New parses the built-in parts.
 func New() (*Set, error) {
-	root := template.New("notice").Option("missingkey=error").Funcs(funcs)
+	root := template.New("notice").Option("missingkey=error").Funcs(funcs).Funcs(template.FuncMap{"bounded": bounded})
 	h := sha256.New()
 	h.Write([]byte(revision))
 	files, err := fs.Glob(parts, "parts/*.tmpl")
@@ -123,17 +121,13 @@ func (s *Set) Compile(snap *mailer.Snapshot) (mailer.Template, error) {
 	return t, nil
 }
 
-// replace puts a merchant's part in the place of the built-in one. An empty one
-// leaves the part out; text/template itself would keep the built-in one then.
+// replace puts a merchant's part in the place of the built-in one.
 func replace(root *template.Template, name, source string) error {
-	alone, err := template.New(name).Funcs(funcs).Parse(source)
+	tree, err := parsePart(root, name, source)
 	if err != nil {
 		return err
 	}
-	if alone.Tree == nil || parse.IsEmptyTree(alone.Root) {
-		source = `{{""}}`
-	}
-	_, err = root.New(name).Parse(source)
+	_, err = root.AddParseTree(name, tree)
 	return err
 }
 
@@ -173,12 +167,12 @@ func (t *Template) Render(r *mailer.Recipient) (mailer.Notice, error) {
 	return t.fill(v, r)
 }
 
-var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+var pages = sync.Pool{New: func() any { return new(page) }}
 
 // fill renders what is personal and joins it with what is not.
 func (t *Template) fill(v *variant, r *mailer.Recipient) (mailer.Notice, error) {
-	buf, _ := buffers.Get().(*bytes.Buffer)
-	defer buffers.Put(buf)
+	buf, _ := pages.Get().(*page)
+	defer pages.Put(buf)
 	var data *Data // made where a part is executed
 	need := func() *Data {
 		if data == nil {
@@ -231,7 +225,7 @@ func (t *Template) fill(v *variant, r *mailer.Recipient) (mailer.Notice, error) 
 }
 
 // execute renders one part and lays out its lines.
-func (t *Template) execute(buf *bytes.Buffer, part *template.Template, data *Data) (string, error) {
+func (t *Template) execute(buf *page, part *template.Template, data *Data) (string, error) {
 	buf.Reset()
 	if err := part.Execute(buf, data); err != nil {
 		return "", fmt.Errorf("render part %q: %w", part.Name(), err)

@@ -195,6 +195,18 @@ func TestReplacedParts(t *testing.T) {
 		}
 		lacks(t, render(t, tmpl, recipient("田中 実", "A")).Body, "これまでの経緯")
 	})
+	t.Run("loops and phrases", func(t *testing.T) {
+		tmpl, err := compileWith(map[string]string{
+			"closing": `{{range $i, $d := .Desks}}（{{number $i}}）{{with $d.Name}}{{.}}{{end}}{{range lines $d.Answers}}・{{.}}{{else}}・なし{{end}}
+{{end}}{{range .Exposures}}{{template "_items" .}}{{end}}{{range $k, $v := .Attributes}}{{$k}}={{$v}}{{end}}{{print .Self "一同"}}`,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := recipient("田中 実", "A")
+		r.Attributes = map[string]string{"年度": "2021"}
+		contains(t, render(t, tmpl, r).Body, "（1）", "クレジットカード番号", "年度=2021", "弊協会一同")
+	})
 	t.Run("attributes differ from person to person", func(t *testing.T) {
 		tmpl, err := compileWith(map[string]string{
 			"delay":   "受講年度は{{.Attributes.受講年度}}です。",
@@ -221,6 +233,29 @@ func TestReplacedParts(t *testing.T) {
 		"unknown field":    {"closing", "a\n{{.Nonsense}}", "closing:2"},
 		"unknown function": {"closing", "{{shout .Self}}", "closing:1"},
 		"two-line subject": {"subject", "a\nb", "templates.lines"},
+
+		"another part":         {"closing", "a{{define \"desk\"}}0120-999-999{{end}}", "templates.define (defines=desk)"},
+		"a phrase anew":        {"closing", "{{define \"_items\"}}x{{end}}", "templates.define (defines=_items)"},
+		"a block":              {"closing", "{{block \"desk\" .}}x{{end}}", "templates.define (defines=desk)"},
+		"itself":               {"closing", "a\n{{template \"closing\" .}}", "templates.call (line=2, calls=closing)"},
+		"itself by a block":    {"closing", "{{block \"closing\" .}}x{{end}}", "closing:1"},
+		"another":              {"closing", "{{if .Self}}{{template \"desk\" .}}{{end}}", "templates.call"},
+		"a number":             {"closing", "a\n{{range 1000000000000}}{{end}}", "closing:2:8"},
+		"a number of a fact":   {"closing", "{{range .Incident.KnownOn.Year}}{{end}}", "templates.no-list (type=int)"},
+		"a count":              {"closing", "{{range len .Self}}x{{end}}", "templates.no-list"},
+		"a variable":           {"closing", "{{$n := 1000000000000}}{{range $i := $n}}{{end}}", "templates.no-list"},
+		"loops in loops":       {"closing", "{{range .Desks}}{{range lines .Answers}}{{with .}}\n{{range .}}{{end}}{{end}}{{end}}{{end}}", "templates.loops (line=2"},
+		"many loops":           {"closing", strings.Repeat("{{range .Desks}}{{end}}", 21), "templates.loops"},
+		"a long list":          {"closing", "{{range lines \"" + strings.Repeat("\\n.", 501) + "\"}}x{{end}}", "templates.long-list"},
+		"doubling":             {"closing", "{{$s := .Sender}}{{range lines \"" + strings.Repeat("\\n.", 400) + "\"}}{{$s = print $s $s}}{{end}}", "templates.output"},
+		"doubling by join":     {"closing", "{{$s := .Sender}}{{range lines \"" + strings.Repeat("\\n.", 400) + "\"}}{{$s = join $s $s $s}}{{end}}", "templates.output"},
+		"too much":             {"closing", "{{range lines \"" + strings.Repeat("\\n.", 400) + "\"}}" + strings.Repeat("お", 200) + "{{end}}", "templates.output"},
+		"a width":              {"closing", "\n{{printf \"%1000000000d\" 1}}", "templates.function (line=2, function=printf"},
+		"a width within":       {"closing", "{{if (eq (printf \"%1000000d\" 1) \"\")}}{{end}}", "templates.function"},
+		"js":                   {"closing", "{{.Self | js}}", "templates.function"},
+		"a call":               {"closing", "{{call .Self}}", "templates.function"},
+		"what stands in loops": {"closing", "{{bounded .Desks}}", "\"bounded\" not defined"},
+		"a long source":        {"closing", strings.Repeat("お", 30000), "templates.source"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := compileWith(map[string]string{tt.part: tt.source})

@@ -1,7 +1,6 @@
 package templates
 
 import (
-	"bytes"
 	"errors"
 	"maps"
 	"slices"
@@ -58,7 +57,7 @@ func (t *Template) cutSlots(s *segment, b *base) error {
 		mark, kind = probeRef, refSlot
 	}
 	r := &mailer.Recipient{Ref: probeRef, Person: mailer.Person{Name: marker}}
-	var buf bytes.Buffer
+	var buf page
 	text, err := t.execute(&buf, s.part, &Data{base: b, person: person{r: r}})
 	if err != nil {
 		return err
@@ -75,8 +74,8 @@ func (t *Template) cutSlots(s *segment, b *base) error {
 func (s *segment) own(r *mailer.Recipient) (string, bool) {
 	switch s.slot {
 	case nameSlot:
-		name := strings.TrimSpace(r.Name)
-		if name == "" || strings.ContainsAny(name, "\r\n") || addressed(name) == name {
+		name := nameOf(r)
+		if name == "" || addressed(name) == name {
 			return "", false
 		}
 		return name, true
@@ -139,7 +138,7 @@ func (t *Template) compose(r *mailer.Recipient) (*variant, error) {
 		return nil, err
 	}
 	v := &variant{base: b, texts: make(map[string]string)}
-	var buf bytes.Buffer
+	var buf page
 	render := func(name string) (string, *template.Template, error) {
 		part := t.root.Lookup(name)
 		data := &Data{base: b, person: person{r: r}}

@@ -18,7 +18,9 @@ var funcs = template.FuncMap{
 	"lines": func(s string) []string { return strings.Split(strings.TrimSpace(s), "\n") },
 	// number counts from 1: {{range $i, $x := …}}（{{number $i}}）.
 	"number": func(i int) int { return i + 1 },
-	"join":   func(sep string, s ...string) string { return join(sep, s...) },
+	"join":   func(sep string, s ...string) (string, error) { return within(join(sep, s...)) },
+	// print is that of text/template, with a bound.
+	"print": printed,
 }
 
 // addresses end a name that is addressed already.
@@ -71,6 +73,9 @@ var datePattern = regexp.MustCompile(`\b([0-9]{4})(?:年([0-9]{1,2})月(?:([0-9]
 // style, and the operator called by the self-name where the sender is the
 // operator. What stands in 「」 is quoted and stays.
 func (b *base) Prose(s string) string {
+	if len(s) > maxOutput { // no sentence: a part that calls it over and over
+		return s
+	}
 	s = strings.TrimSpace(s)
 	if b.Direct {
 		s = outsideQuotes(s, func(s string) string {

@@ -6,14 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/jmoiron/sqlx"
-	"github.com/mattn/go-sqlite3"
+	"oshirase/mailer"
 
-	"oshirase/store/storetest"
+	"github.com/mattn/go-sqlite3"
 )
 
 // delivery is one line of the ledger, as `deliveries --json` has it.
@@ -91,25 +92,31 @@ func (w *world) examine() (all []delivery, complaints []string) {
 			complaints = append(complaints, fmt.Sprintf("%s: %d in all", what, n))
 		}
 	}
-	return all, append(append(complaints, w.contradictions()...), w.journal()...)
+	return all, append(append(complaints, w.contradictions()...), w.verify()...)
 }
 
-// journal is what does not fit in the chains of what happened, which also go on from
-// where they were when this was asked before.
-func (w *world) journal() (found []string) {
-	ctx := context.Background()
-	db := sqlx.NewDb(w.db, "sqlite3")
-	found, err := storetest.VerifyJournal(ctx, db, w.heads...)
+// verify is what does not fit in the ledger, which also goes on from where it was
+// when this was asked before.
+func (w *world) verify() (found []string) {
+	var res mailer.Verification
+	args := []string{"verify"}
+	if w.checkpoints == "" {
+		w.checkpoints = filepath.Join(w.t.TempDir(), "checkpoints")
+	} else {
+		args = append(args, "--checkpoint", w.checkpoints)
+	}
+	if err := w.tryAsk(&res, args...); err != nil {
+		return []string{err.Error()}
+	}
+	for _, d := range res.Findings {
+		found = append(found, fmt.Sprintf("verify: %s: %s: %s", d.Rule, d.Where, d.Detail))
+	}
+	signed, err := os.ReadFile(filepath.Join(w.dir, "oshirase.db-checkpoint"))
+	if err == nil {
+		err = os.WriteFile(w.checkpoints, signed, 0o600)
+	}
 	if err != nil {
-		return []string{fmt.Sprintf("journal: %v", err)}
-	}
-	heads, err := storetest.Heads(ctx, db)
-	if err != nil || len(heads) == 0 {
-		found = append(found, fmt.Sprintf("no heads: %v", err))
-	}
-	w.heads = heads
-	for i := range found {
-		found[i] = "journal: " + found[i]
+		found = append(found, err.Error())
 	}
 	return found
 }

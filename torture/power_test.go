@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -145,7 +146,14 @@ func (w *powered) left(files map[byte][]byte, senders int) (complaints []string)
 	defer os.RemoveAll(dir)
 	c := *w.world
 	c.dir, c.env = dir, nil
-	for _, name := range []string{"oshirase.toml", "master.key"} {
+	if err := os.Mkdir(filepath.Join(c.dir, "keys"), 0o700); err != nil {
+		w.t.Fatal(err)
+	}
+	keys, err := fs.Glob(os.DirFS(w.dir), "keys/*.key")
+	if err != nil || len(keys) == 0 {
+		w.t.Fatalf("keys of incidents: %v %v", keys, err)
+	}
+	for _, name := range append(keys, "oshirase.toml", "master.key") {
 		b, err := os.ReadFile(filepath.Join(w.dir, name))
 		if err != nil {
 			w.t.Fatal(err)

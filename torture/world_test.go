@@ -15,8 +15,6 @@ import (
 	"time"
 
 	_ "github.com/mattn/go-sqlite3" // the driver
-
-	"oshirase/mailer/journal"
 )
 
 // settings of a world.
@@ -44,8 +42,8 @@ type world struct {
 	db       *sql.DB // reads beside the program
 	done     tally
 	// powerless is how many workers were sending when the power failed.
-	powerless int
-	heads     []journal.Head // of the chains, when they were last looked at
+	powerless   int
+	checkpoints string // a file elsewhere with one of when the ledger was last looked at
 }
 
 // newWorld makes a folder, a list, and a campaign that is checked, approved by
@@ -96,6 +94,9 @@ func (w *world) writeConfig() {
 		ledger = fmt.Sprintf("[ledger]\ndurability = %q\n", w.durability)
 	}
 	text := fmt.Sprintf(`%s
+[approval]
+proof = "name"
+
 [[relay]]
 name = "main"
 address = %q

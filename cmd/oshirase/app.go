@@ -32,10 +32,12 @@ type app struct {
 	now            func() time.Time
 	random         io.Reader
 
-	configFile string // --config; empty: OSHIRASE_CONFIG or oshirase.toml
-	json       bool   // --json
-	quiet      bool   // --quiet
-	by         string // --by; see actor
+	configFile string          // --config; empty: OSHIRASE_CONFIG or oshirase.toml
+	json       bool            // --json
+	quiet      bool            // --quiet
+	by         string          // --by; see actor
+	sign       []string        // --sign: files of keys
+	keys       []mailer.Signer // that are at hand; see takeActor
 
 	cfg     *config.Config
 	db      *store.DB     // see store
@@ -76,16 +78,16 @@ func (a *app) logger() *slog.Logger {
 	}
 	opts := &slog.HandlerOptions{Level: slog.LevelInfo}
 	if a.cfg == nil {
-		return slog.New(slog.NewTextHandler(a.stderr, opts))
+		return slog.New(slog.NewTextHandler(a.err(), opts))
 	}
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(a.cfg.Log.Level)); err == nil {
 		opts.Level = level
 	}
 	if a.cfg.Log.Format == "json" {
-		a.log = slog.New(slog.NewJSONHandler(a.stderr, opts))
+		a.log = slog.New(slog.NewJSONHandler(jsonWriter{a.stderr}, opts))
 	} else {
-		a.log = slog.New(slog.NewTextHandler(a.stderr, opts))
+		a.log = slog.New(slog.NewTextHandler(a.err(), opts))
 	}
 	return a.log
 }
@@ -172,10 +174,10 @@ func exitCode(err error) int {
 func (a *app) printError(err error) {
 	msg := strings.TrimRight(words.Error(err), "\n")
 	for _, line := range strings.Split(msg, "\n") {
-		fmt.Fprintln(a.stderr, "oshirase:", line)
+		fmt.Fprintln(a.err(), "oshirase:", line)
 	}
 	for _, hint := range hints(err) {
-		fmt.Fprintln(a.stderr, "  hint:", hint)
+		fmt.Fprintln(a.err(), "  hint:", hint)
 	}
 }
 

@@ -11,8 +11,9 @@ func newAuditCommand(a *app) *cobra.Command {
 		Use:   "audit",
 		Short: "Show who did what",
 		Long: `audit lists who imported, approved, started, decided, looked up and destroyed, oldest
-first, and how it was proved who they are: none is a name that was typed (--by,
-OSHIRASE_BY), os-user the user of the operating system, program nobody but the program.
+first, and how it was proved who they are: 証明なし (none) is a name that was typed (--by,
+OSHIRASE_BY), os-user the user of the operating system, ssh-key a registered key, program
+nobody but the program.
 Lines are only ever added. Personal search terms stand there as keyed hashes.`,
 		Example: "  oshirase audit --json",
 		Args:    cobra.NoArgs,
@@ -27,7 +28,7 @@ Lines are only ever added. Personal search terms stand there as keyed hashes.`,
 			}
 			t := newTable("日時", "担当", "操作", "対象", "内容", "証明")
 			err = each(func(e mailer.Act) error {
-				t.add(jst(e.At), e.By, string(e.Action), e.Subject, e.Detail, string(e.Proof))
+				t.add(jst(e.At), e.By, string(e.Action), e.Subject, e.Detail, e.Proof.Japanese())
 				return nil
 			})
 			if err == nil {

@@ -17,7 +17,7 @@ func newCampaignCommand(a *app) *cobra.Command {
 	}
 	c.AddCommand(
 		newCampaignCreateCommand(a), newCampaignCheckCommand(a), newCampaignPreviewCommand(a),
-		newCampaignTestCommand(a), newCampaignApproveCommand(a), newCampaignStartCommand(a),
+		newCampaignTestCommand(a), newCampaignSheetCommand(a), newCampaignApproveCommand(a), newCampaignApprovalsCommand(a), newCampaignStartCommand(a),
 		newCampaignPauseCommand(a), newCampaignResumeCommand(a), newCampaignCancelCommand(a),
 		newCampaignSetCommand(a), newCampaignListCommand(a), newCampaignShowCommand(a),
 	)

@@ -21,12 +21,16 @@ approval given before is void. Exit code 3 means that errors were found; they
 forbid approval.
 
 People who already got a notice of this stage that said the same are suppressed,
-unless --allow-repeat is given.
+unless --allow-repeat is given: then the approvers are told so, and approve it. Where
+another campaign is still to tell some of them, they are taken; whichever campaign
+starts first tells them. A follow-up or correction goes to nobody whom no first
+warning or formal notice has reached.
 
 Lists that miss a declared count by more than the tolerance of the config are an error:
 it may be the wrong list, or half of it. --accept-count, with the reason, accepts the
-difference as it is now; the reason and the name of the person stay with the campaign,
-and with any other number there is an error again.`,
+difference as it is now; the reason and the name of the person stay with the campaign
+and stand on the sheet that approvers read, and with any other number there is an error
+again.`,
 		Example: "  oshirase campaign check c-20261201-7f3a",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -80,6 +84,9 @@ func (a *app) printCheck(r *mailer.CheckReport) {
 		declared = number(*r.Declared)
 	}
 	t.add("申告件数", declared)
+	if r.AllowRepeat {
+		t.add("再通知", "あり")
+	}
 	a.printTable(t)
 	a.printf("照合値 %s\n", r.Digest)
 	a.printf("所要時間 %.1f秒（毎秒%s件）\n", r.Seconds, number(int64(r.PerSecond)))

@@ -23,7 +23,11 @@ neither says a window, it is 9:00 to 20:00 in Japan. Only --window always sends 
 night.
 
 With --certainty confirmed those are selected for whom the leak of some exposure is
-established, with --certainty possible those for whom none is.`,
+established, with --certainty possible those for whom none is.
+
+Nobody gets two notices of one stage that say the same. A follow-up or correction is sent
+once for each --cause: one more to the same people needs a cause of its own. Neither goes
+to people whom no first warning or formal notice has reached.`,
 		Example: `  oshirase campaign create --incident pay --merchant housing --stage formal
   oshirase campaign create --incident pay --merchant donation --stage formal --certainty confirmed
   oshirase campaign create --incident shop --merchant shop --stage formal --at 2026-12-01T10:00:00+09:00 --window 09:00-21:00 --per-hour 3840`,
@@ -70,6 +74,7 @@ established, with --certainty possible those for whom none is.`,
 	f.StringVar(&d.Incident, "incident", "", "`ID` of the incident")
 	f.StringVar(&d.Merchant, "merchant", "", "`ID` of the merchant")
 	f.StringVar(&stage, "stage", "", "first-warning（第一報）, formal（通知）, follow-up（続報） or correction（訂正）")
+	f.StringVar(&d.Cause, "cause", "", "why there is one more follow-up or correction (`TEXT`)")
 	f.StringSliceVar(&d.Exposures, "exposure", nil, "only people with this `EXPOSURE`; may be repeated (default: all)")
 	f.StringVar(&certainty, "certainty", "", "only possible, or only confirmed (default: both)")
 	f.StringVar(&d.Name, "name", "", "name for people (default: made from merchant and stage)")

@@ -15,7 +15,7 @@ func newCampaignShowCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:     "show ID",
 		Short:   "Show one campaign with approvals, findings and counts",
-		Long:    "show prints everything that is known of a campaign but its recipients: settings,\napprovals, what the last check found, and how many deliveries are in which state.",
+		Long:    "show prints everything that is known of a campaign but its recipients: settings,\napprovals, what the last check found, and how many deliveries are in which state, are\nheld, and why. People whom a list brought after the check void nothing: they are\ncounted until another campaign of the stage is for them.",
 		Example: "  oshirase campaign show c-20261201-7f3a",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -48,6 +48,7 @@ func (a *app) printCampaign(v *mailer.CampaignDetail) error {
 	t.add("事案", v.Incident)
 	t.add("加盟店", v.Merchant)
 	t.add("段階", v.Stage.Japanese())
+	t.addKnown("送付の理由", v.Cause)
 	t.add("漏えい区分", cmp.Or(strings.Join(v.Exposures, "、"), "すべて"))
 	t.add("確度", certaintyJapanese(v.Certainty))
 	t.add("状況", v.Phase.Japanese())
@@ -57,8 +58,11 @@ func (a *app) printCampaign(v *mailer.CampaignDetail) error {
 	t.add("送信時間帯", windowJapanese(window))
 	t.add("1時間あたり", paceJapanese(v.PerHour))
 	t.addKnown("照合値", v.Digest)
-	for _, ap := range v.Approvals {
-		t.add("承認", fmt.Sprintf("%s（%s件、%s）", ap.By, number(ap.Count), jst(ap.At)))
+	if v.AllowRepeat {
+		t.add("再通知", "通知済みの方にも送ります（--allow-repeat）")
+	}
+	for i := range v.Approvals {
+		t.add("承認", approvalJapanese(&v.Approvals[i]))
 	}
 	for _, c := range v.AcceptedCounts {
 		t.add("件数差の了承", fmt.Sprintf("%s 申告%s名・リスト%s名（%s、%s） %s", c.Exposure, number(c.Declared), number(c.Found), c.By, jst(c.At), c.Reason))
@@ -67,6 +71,14 @@ func (a *app) printCampaign(v *mailer.CampaignDetail) error {
 		if n := v.Counts[s]; n > 0 {
 			t.add(s.Japanese(), number(n))
 		}
+	}
+	for _, why := range mailer.HeldReasons {
+		if n := v.Held[why]; n > 0 {
+			t.add("うち保留（"+why.Japanese()+"）", number(n))
+		}
+	}
+	if v.Late > 0 {
+		t.add("確認後に加わった方（どの配信にも含まれない）", number(v.Late))
 	}
 	a.printTable(t)
 	a.printFindings(v.Findings)

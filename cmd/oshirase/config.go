@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -41,7 +42,8 @@ func newConfigCheckCommand(a *app) *cobra.Command {
 		Short: "Check the config and the files it names",
 		Long: `check reads the config and looks at everything it speaks of on this machine:
 the database's folder, the master key and its mode, incidents, merchants,
-certificates and passwords. It connects to nothing and changes nothing.
+certificates and passwords; and, where there is a ledger, whether the master key and
+the keys of the incidents are those of it. It connects to nothing and changes nothing.
 
 The config in force is printed with its defaults. Secrets are never shown: the
 config holds only where they are.
@@ -49,11 +51,11 @@ config holds only where they are.
 Exit 0 where everything is well or there are only warnings, 1 where not.`,
 		Example: "  oshirase config check\n  oshirase config check --config /etc/oshirase/oshirase.toml --json",
 		Args:    cobra.NoArgs,
-		RunE:    func(*cobra.Command, []string) error { return a.checkConfig() },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.checkConfig(cmd.Context()) },
 	}
 }
 
-func (a *app) checkConfig() error {
+func (a *app) checkConfig(ctx context.Context) error {
 	result := configCheckResult{File: a.configPath(), Findings: []mailer.Finding{}}
 	cfg, err := a.config()
 	if err != nil {
@@ -64,7 +66,8 @@ func (a *app) checkConfig() error {
 		return err
 	}
 	result.Config = cfg
-	for _, p := range cfg.Check() {
+	problems := cfg.Check()
+	for _, p := range append(problems, a.checkKeys(ctx, cfg, problems)...) {
 		result.Findings = append(result.Findings, configFinding(p))
 	}
 	wrong := 0

@@ -17,12 +17,15 @@ import (
 
 func newDeliveriesCommand(a *app) *cobra.Command {
 	var id, state, file string
+	var held bool
 	c := &cobra.Command{
 		Use:   "deliveries --campaign ID",
 		Short: "Show the ledger of a campaign, person by person",
 		Long: `deliveries lists what became of every recipient of a campaign, with the last reply of
 the relay. --csv writes it to a file (UTF-8 with a byte order mark, for spreadsheets);
-the file holds personal data, and never takes the place of another. The list streams: a campaign may have millions.
+the file holds personal data, never takes the place of another, and has an apostrophe
+before what a spreadsheet might take for a formula (--json has all as it is). The list
+streams: a campaign may have millions.
 
 While campaigns are being sent, each row is as it is when it is read. While much is sent
 (1,000 messages a second and more) a long list takes its time: it leaves the machine to
@@ -31,7 +34,7 @@ the sending.`,
   oshirase deliveries --campaign c-20261201-7f3a --csv ledger.csv`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			of := mailer.DeliveryFilter{Campaign: id}
+			of := mailer.DeliveryFilter{Campaign: id, Held: held}
 			if cmd.Flags().Changed("state") {
 				var err error
 				if of.State, err = oneOf("state", state, mailer.States, "; docs/states.md says what they mean"); err != nil {
@@ -78,6 +81,7 @@ the sending.`,
 	f := c.Flags()
 	f.StringVar(&id, "campaign", "", "`ID` of the campaign")
 	f.StringVar(&state, "state", "", "only deliveries in this `STATE`, as accepted or 受付済み")
+	f.BoolVar(&held, "held", false, "only deliveries that are held, and why")
 	f.StringVar(&file, "csv", "", "write them to this `FILE`, which must not be there yet; - is standard output")
 	required(c, "campaign")
 	return c
@@ -88,7 +92,7 @@ type eachDelivery func(func(*mailer.DeliveryView) error) error
 // streamJSON writes {"key":[…]}, one element a line.
 func streamJSON[T any](w io.Writer, key string, each func(func(T) error) error) error {
 	out := bufio.NewWriter(w)
-	enc := json.NewEncoder(out)
+	enc := json.NewEncoder(jsonWriter{out})
 	enc.SetEscapeHTML(false)
 	fmt.Fprintf(out, "{%q: [\n", key) // a bufio.Writer keeps its error until Flush
 	first := true
@@ -129,7 +133,11 @@ func writeDeliveries(to io.Writer, each eachDelivery) (n int64, err error) {
 	}
 	if err := each(func(v *mailer.DeliveryView) error {
 		n++
-		return w.Write(v.Cells())
+		cells := v.Cells()
+		for i, c := range cells {
+			cells[i] = mailer.Cell(c)
+		}
+		return w.Write(cells)
 	}); err != nil {
 		return n, err
 	}
@@ -160,6 +168,9 @@ func (a *app) printDeliveries(each eachDelivery) error {
 		st := v.State.Japanese()
 		if v.Suppressed != "" {
 			st += "（" + v.Suppressed.Japanese() + "）"
+		}
+		if v.Held != "" {
+			st += "（" + v.Held.Japanese() + "）"
 		}
 		t.add(v.Ref, to, st, strconv.Itoa(v.Attempts), jst(v.LastAt), v.Reply())
 		if len(t.rows) == tableRows {

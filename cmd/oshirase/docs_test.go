@@ -20,7 +20,7 @@ func document(t *testing.T, name string) string {
 
 var documents = []string{
 	"README.md", "README.ja.md", "SECURITY.md", "CHANGELOG.md", "docs/design.md", "docs/operating.md", "docs/developing.md", "docs/ledger.md",
-	"docs/states.md", "docs/sending.md", "docs/guarantees.md", "docs/rules.md", "docs/templates.md", "docs/performance.md",
+	"docs/states.md", "docs/persons.md", "docs/sending.md", "docs/guarantees.md", "docs/rules.md", "docs/templates.md", "docs/performance.md", "docs/keys.md",
 }
 
 // TestReadmesNameEveryCommand: a command that is not in the tables is not found.

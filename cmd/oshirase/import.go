@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -23,7 +24,9 @@ func newImportCommand(a *app) *cobra.Command {
 incident, in one transaction: all good rows, or, where the list as a whole cannot be
 taken, none. Rows that cannot be taken are refused with row, column and reason; with
 --errors they are written to a file in the list's own encoding, to be mended and
-imported again. That file must not be there yet; a dry run writes none.
+imported again. That file must not be there yet; a dry run writes none. What in it a
+spreadsheet might take for a formula has an apostrophe before it, which is taken away
+when the file is imported.
 
 Headers in Japanese and English are understood (会員番号, 氏名, フリガナ, メールアドレス,
 郵便番号, 住所, 電話番号, 漏えい区分); every other column becomes an attribute for templates.
@@ -77,8 +80,12 @@ func (a *app) importList(ctx context.Context, o intake.Order) error {
 	if err != nil {
 		return err
 	}
+	cfg, err := a.config()
+	if err != nil {
+		return err
+	}
 	bar := a.newProgress("importing", "bytes", 0)
-	in := intake.Intake{Ledger: db, Words: words.Error, Progress: bar.set}
+	in := intake.Intake{Ledger: db, Words: words.Error, TempDir: filepath.Dir(cfg.DatabasePath()), Progress: bar.set}
 	res, err := in.Import(ctx, a.actor(), o)
 	bar.end()
 	if err != nil && !errors.Is(err, intake.ErrStrict) {
@@ -101,6 +108,9 @@ func (a *app) printImport(res *intake.Result, errorsFile string) error {
 	t.add("更新", number(res.Updated))
 	t.add("重複", number(res.Duplicates))
 	t.add("受け付けなかった行", number(res.Rejected))
+	if res.Held > 0 {
+		t.add("保留した配信", number(res.Held))
+	}
 	a.printTable(t)
 	if res.DryRun {
 		a.printf("試しに読み込んだだけで、何も変更していません。\n")

@@ -126,6 +126,9 @@ func (a *app) printMatch(m *mailer.Match) {
 		if n.Suppressed != "" {
 			state += "（" + n.Suppressed.Japanese() + "）"
 		}
+		if n.Held != "" {
+			state += "（" + n.Held.Japanese() + "）"
+		}
 		t.add("現在", n.Campaign, n.Stage.Japanese(), state, "")
 		for _, e := range n.Events {
 			t.add(jst(e.At), n.Campaign, n.Stage.Japanese(), e.State.Japanese(), e.Reply())

@@ -53,6 +53,8 @@ func commands(a *app) []*cobra.Command {
 		newApplyCommand(a),
 		newImportCommand(a),
 		newListsCommand(a),
+		newPersonCommand(a),
+		newPolicyCommand(a),
 		newCampaignCommand(a),
 		newRunCommand(a),
 		newServeCommand(a),
@@ -61,7 +63,12 @@ func commands(a *app) []*cobra.Command {
 		newDeliveriesCommand(a),
 		newResolveCommand(a),
 		newAuditCommand(a),
+		newVerifyCommand(a),
+		newCheckpointCommand(a),
+		newRestoreCommand(a),
 		newDestroyCommand(a),
+		newRekeyCommand(a),
+		newBackupCommand(a),
 		newDemoCommand(a),
 		newSinkCommand(a),
 		newConfigCommand(a),
@@ -113,8 +120,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a check found errors.`,
 		RunE:          needsCommand,
 	}
 	root.SetIn(a.stdin)
-	root.SetOut(a.stdout)
-	root.SetErr(a.stderr)
+	root.SetOut(a.out())
+	root.SetErr(a.err())
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{err: err, command: c.CommandPath()}
 	})
@@ -123,6 +130,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a check found errors.`,
 	flags.BoolVar(&a.json, "json", false, "print the result as JSON, alone on standard output")
 	flags.BoolVarP(&a.quiet, "quiet", "q", a.quiet, "show no progress")
 	flags.StringVar(&a.by, "by", a.by, "`PERSON` who acts, for the record (default: OSHIRASE_BY, else the user of the operating system)")
+	flags.StringArrayVar(&a.sign, "sign", nil, "prove who acts by the SSH key in `KEYFILE` (or a .pub that ssh-agent has)")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(commands(a)...)
 	a.asUsageErrors(root)
@@ -174,11 +182,11 @@ func (a *app) requireFlags(next func(*cobra.Command, []string) error) func(*cobr
 		if err == nil {
 			err = emptyFlag(c)
 		}
-		if err == nil && c.Flags().Changed("by") && strings.TrimSpace(a.by) == "" {
-			err = errors.New("--by: give the name of the person who acts")
-		}
 		if err != nil {
 			return usageError{err: err, command: c.CommandPath()}
+		}
+		if err := a.takeActor(c.Flags().Changed("by")); err != nil {
+			return err
 		}
 		if next != nil {
 			return next(c, args)

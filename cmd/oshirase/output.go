@@ -22,7 +22,7 @@ import (
 
 // printJSON writes a result as JSON, alone on standard output.
 func (a *app) printJSON(v any) error {
-	enc := json.NewEncoder(a.stdout)
+	enc := json.NewEncoder(jsonWriter{a.stdout})
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil {
@@ -33,7 +33,7 @@ func (a *app) printJSON(v any) error {
 
 // printf writes a line for people to standard output.
 func (a *app) printf(format string, args ...any) {
-	fmt.Fprintf(a.stdout, format, args...)
+	fmt.Fprintf(a.out(), format, args...)
 }
 
 // terminal reports whether a stream is a terminal.
@@ -92,8 +92,17 @@ func (t *table) alignRight(columns ...int) *table {
 	return t
 }
 
+// lineOnly keeps a cell within its row.
+var lineOnly = strings.NewReplacer("\t", " ", "\r", "", "\n", " ")
+
+// add adds a row. What the cells hold of what nobody sees is made visible here, before
+// its width counts.
 func (t *table) add(cells ...string) {
-	t.rows = append(t.rows, cells)
+	row := make([]string, len(cells))
+	for i, cell := range cells {
+		row[i] = mailer.Visible(lineOnly.Replace(cell))
+	}
+	t.rows = append(t.rows, row)
 }
 
 // addKnown adds a row of a name and a value, where there is a value.
@@ -113,13 +122,8 @@ func (a *app) printTable(t *table) {
 }
 
 func (t *table) plain(w io.Writer) {
-	clean := strings.NewReplacer("\t", " ", "\r", "", "\n", " ")
 	for _, row := range append([][]string{t.header}, t.rows...) {
-		cells := make([]string, len(row))
-		for i, cell := range row {
-			cells[i] = clean.Replace(cell)
-		}
-		fmt.Fprintln(w, strings.Join(cells, "\t"))
+		fmt.Fprintln(w, strings.Join(row, "\t"))
 	}
 }
 
@@ -231,8 +235,8 @@ func (p *progress) end() {
 
 func (p *progress) line() {
 	if p.total > 0 {
-		fmt.Fprintf(p.a.stderr, "%s: %s of %s %s (%d %%)\n", p.label, number(p.done), number(p.total), p.unit, 100*p.done/p.total)
+		fmt.Fprintf(p.a.err(), "%s: %s of %s %s (%d %%)\n", p.label, number(p.done), number(p.total), p.unit, 100*p.done/p.total)
 		return
 	}
-	fmt.Fprintf(p.a.stderr, "%s: %s %s\n", p.label, number(p.done), p.unit)
+	fmt.Fprintf(p.a.err(), "%s: %s %s\n", p.label, number(p.done), p.unit)
 }

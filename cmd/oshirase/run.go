@@ -33,6 +33,9 @@ run again, or serve, to send it. unknown deliveries wait for oshirase resolve.`,
 			if err != nil {
 				return err
 			}
+			if err := a.policyAgrees(ctx); err != nil {
+				return err
+			}
 			runner, err := a.runner(ctx)
 			if err != nil {
 				return err
@@ -58,6 +61,9 @@ run again, or serve, to send it. unknown deliveries wait for oshirase resolve.`,
 			t.add(mailer.StateRejected.Japanese(), number(sum.Rejected))
 			t.add(mailer.StateUnknown.Japanese(), number(sum.Unknown))
 			t.add("残り", number(sum.Remaining))
+			if n := sum.Held.Total(); n > 0 {
+				t.add("うち保留", number(n))
+			}
 			a.printTable(t)
 			for _, id := range sortedKeys(sum.Waits) {
 				a.printf("%s: %s\n", id, words.Wait(sum.Waits[id], words.Japanese))

@@ -188,7 +188,8 @@ func (s *story) finalFacts() {
 }
 
 // 12: the list names who was left out, who was told in error, and who never
-// should have been written to; only they are told, each of their own matter.
+// should have been written to; only they are told, each of their own matter. Who was
+// left out has no notice that a correction could set right, and gets the formal one.
 func TestScenario12Corrections(t *testing.T) {
 	t.Parallel()
 	const added, removed, misdirected = "nozomi.ueda@mail.example", "suzuki47@post.example", "takuya_tanaka@tayori.example"
@@ -205,15 +206,19 @@ func TestScenario12Corrections(t *testing.T) {
 	for _, l := range c.letters {
 		to = append(to, l.recipient)
 	}
-	if want := []string{added, removed, misdirected}; !slices.Equal(to, want) {
+	if want := []string{removed, misdirected}; !slices.Equal(to, want) {
 		t.Errorf("told were %v, concerned are %v", to, want)
 	}
-	if n := c.check.Suppressed["not-concerned"]; n != 27-1 {
-		t.Errorf("%v were passed over", c.check.Suppressed)
+	if s := c.check.Suppressed; s["not-concerned"] != 27-1 || s["never-told"] != 1 {
+		t.Errorf("%v were passed over", s)
 	}
-	s.golden(c, "12-added", added).says(t, []string{"上田 望様", "対象の範囲を見直した結果"}, []string{"誤りの内容"})
 	s.golden(c, "12-removed", removed).says(t, []string{"鈴木 直樹様", "2022/03/02付けのお知らせにて", "含まれておりません"}, noCards)
 	s.golden(c, "12-misdirected", misdirected).says(t, []string{"田中 拓也様", "2022/03/02付けでお送りした"}, noCards)
+	c = s.send("pay", "housing", mailer.StageFormal)
+	if len(c.letters) != 1 {
+		t.Errorf("%d messages", len(c.letters))
+	}
+	s.golden(c, "12-added", added).says(t, []string{"上田 望様"}, []string{"訂正"})
 }
 
 // corrections puts three kinds of corrections in place of the sample's one.

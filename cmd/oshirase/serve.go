@@ -34,6 +34,9 @@ SIGTERM or SIGINT finishes what is on the wire, records it, and exits within sec
 			if err != nil {
 				return err
 			}
+			if err := a.policyAgrees(ctx); err != nil {
+				return err
+			}
 			runner, err := a.runner(ctx)
 			if err != nil {
 				return err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"oshirase/config"
 	"oshirase/mailer"
 	"oshirase/mailer/sink"
 )
@@ -17,7 +18,7 @@ import (
 func newSinkCommand(a *app) *cobra.Command {
 	var (
 		o                  sink.Options
-		listen, ca, auth   string
+		listen, ca, auth   string // auth: a file
 		faults             []string
 		startTLS, implicit bool
 		demoFaults         bool
@@ -27,13 +28,14 @@ func newSinkCommand(a *app) *cobra.Command {
 		Short: "Receive mail for a trial, with faults on request",
 		Long: `sink is an SMTP receiver to try things out with. It takes every message, and keeps
 it as an .eml file where --dir is given. It passes nothing on: nobody gets mail from
-it. One line is printed per message, with the address masked; SIGINT or SIGTERM ends
+it. With --auth-file, or USER:PASSWORD in OSHIRASE_SINK_AUTH, it asks for AUTH: what
+stands in a command line, every user of the machine can read. One line is printed per message, with the address masked; SIGINT or SIGTERM ends
 it with a summary. With --json the lines go to standard error.
 
 ` + sink.Syntax,
 		Example: `  oshirase sink --dir mail
   oshirase sink --fault 'rcpt=refused*@*:550 5.1.1 User unknown' --fault 'dot,p=0.01:take-drop'
-  oshirase sink --starttls --write-ca ca.pem --auth user:password --latency 20ms`,
+  oshirase sink --starttls --write-ca ca.pem --auth-file auth.txt --latency 20ms`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var err error
@@ -50,11 +52,8 @@ it with a summary. With --json the lines go to standard error.
 					return usagef("--%s is negative: 0 is none", name)
 				}
 			}
-			if auth != "" {
-				var ok bool
-				if o.User, o.Password, ok = strings.Cut(auth, ":"); !ok || o.User == "" {
-					return usagef("--auth: write USER:PASSWORD")
-				}
+			if o.User, o.Password, err = sinkAuth(auth); err != nil {
+				return err
 			}
 			switch {
 			case startTLS:
@@ -69,9 +68,9 @@ it with a summary. With --json the lines go to standard error.
 					return fmt.Errorf("make message directory: %w", err)
 				}
 			}
-			lines := a.stdout
+			lines := a.out()
 			if a.json {
-				lines = a.stderr
+				lines = a.err()
 			}
 			if !a.quiet {
 				o.OnMessage = sinkLines(lines, a.now)
@@ -103,14 +102,34 @@ it with a summary. With --json the lines go to standard error.
 	f.BoolVar(&implicit, "implicit-tls", false, "speak TLS from the first byte")
 	f.StringVar(&ca, "write-ca", "", "write the certificate to trust to `FILE`")
 	f.StringArrayVar(&o.Names, "tls-name", nil, "further host `NAME` of the certificate")
-	f.StringVar(&auth, "auth", "", "require AUTH as `USER:PASSWORD`")
+	f.StringVar(&auth, "auth-file", "", "require AUTH as the first line of `FILE` says: USER:PASSWORD (default: OSHIRASE_SINK_AUTH, else no AUTH)")
 	f.StringArrayVar(&o.Without, "without", nil, "do not offer an `EXTENSION` (PIPELINING, CHUNKING, ...)")
 	f.Int64Var(&o.MaxSize, "max-size", 0, "largest message in `OCTETS` (default 32 MiB)")
 	f.IntVar(&o.MaxMessages, "max-messages", 0, "421 after this `NUMBER` of messages in a connection")
-	f.IntVar(&o.MaxConns, "max-connections", 0, "421 beyond this `NUMBER` of connections at once")
+	f.IntVar(&o.MaxConns, "max-connections", 0, "421 beyond this `NUMBER` of connections at once (default 1000)")
 	f.DurationVar(&o.Latency, "latency", 0, "imitate a round trip of this `TIME`")
 	c.MarkFlagsMutuallyExclusive("starttls", "implicit-tls")
 	return c
+}
+
+// sinkAuth is the user and password that the receiver asks for, from a file or else the
+// environment; both are empty where there is none.
+func sinkAuth(file string) (user, password string, err error) {
+	auth, source := os.Getenv("OSHIRASE_SINK_AUTH"), "OSHIRASE_SINK_AUTH"
+	if file != "" {
+		source = "--auth-file " + file
+		if auth, err = config.SecretLine(file); err != nil {
+			return "", "", fmt.Errorf("%s: %w", source, err)
+		}
+	}
+	if auth == "" {
+		return "", "", nil
+	}
+	user, password, ok := strings.Cut(auth, ":")
+	if !ok || user == "" {
+		return "", "", usagef("%s: write USER:PASSWORD", source)
+	}
+	return user, password, nil
 }
 
 func srvClosed(srv *sink.Server, err error) error {

@@ -72,13 +72,43 @@ func TestSink(t *testing.T) {
 func TestSinkUsage(t *testing.T) {
 	for _, args := range [][]string{
 		{"--fault", "nowhere:drop"},
-		{"--auth", "no-colon"},
+		{"--auth", "user:password"},
 		{"--write-ca", "ca.pem"},
 		{"--starttls", "--implicit-tls"},
 		{"extra"},
 	} {
 		if code, _, errs := oshirase(t, t.TempDir(), append([]string{"sink"}, args...)...); code != exitUsage || errs == "" {
 			t.Errorf("%v: exit code %d, %s", args, code, errs)
+		}
+	}
+}
+
+// TestSinkAuth: the password comes from where no other user of the machine reads it.
+func TestSinkAuth(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string, mode os.FileMode) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), mode); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	t.Setenv("OSHIRASE_SINK_AUTH", "env:of:all")
+	for name, tt := range map[string]struct{ file, user, password string }{
+		"environment": {"", "env", "of:all"},
+		"file":        {write("a", "u:p w\r\nmore\n", 0o600), "u", "p w"},
+	} {
+		user, password, err := sinkAuth(tt.file)
+		if err != nil || user != tt.user || password != tt.password {
+			t.Errorf("%s: %q %q %v", name, user, password, err)
+		}
+	}
+	for name, file := range map[string]string{
+		"no colon": write("b", "user\n", 0o600), "no user": write("c", ":p\n", 0o600), "empty": write("d", "\n", 0o600),
+		"shown": write("e", "u:p\n", 0o644), "none": filepath.Join(dir, "f"),
+	} {
+		if user, _, err := sinkAuth(file); err == nil {
+			t.Errorf("%s: taken as %q", name, user)
 		}
 	}
 }

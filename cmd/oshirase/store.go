@@ -7,15 +7,18 @@ import (
 	"io/fs"
 	"os"
 
+	"oshirase/config"
 	"oshirase/mailer"
 	"oshirase/mailer/campaign"
 	"oshirase/store"
+	"oshirase/store/keyring"
 )
 
 // reader is a handle of the ledger for commands that change nothing, apart from the
 // acts that showing personal data is.
 type reader interface {
 	campaign.Records
+	campaign.Proofs
 	campaign.Previews
 	Lists(ctx context.Context, of mailer.ListFilter) ([]mailer.ListView, error)
 }
@@ -116,7 +119,24 @@ func (a *app) storeOptions() (store.Options, error) {
 	if err != nil {
 		return store.Options{}, err
 	}
+	keys, err := keyringOf(cfg)
+	if err != nil {
+		return store.Options{}, err
+	}
 	return store.Options{
-		Path: cfg.DatabasePath(), MasterKey: key, Durability: cfg.Ledger.Durability, Random: a.random, Now: a.now, Logger: a.logger(),
+		Path: cfg.DatabasePath(), MasterKey: key, Keys: keys, Durability: cfg.Ledger.Durability,
+		Checkpoints: cfg.CheckpointPaths(), Random: a.random, Now: a.now, Logger: a.logger(),
 	}, nil
+}
+
+// keyringOf is where the config keeps the keys of the incidents.
+func keyringOf(cfg *config.Config) (keyring.Keyring, error) {
+	argv, err := cfg.KeyCommand()
+	if err != nil {
+		return nil, fmt.Errorf("key.command: %w", err)
+	}
+	if len(argv) > 0 {
+		return keyring.NewCommand(argv, cfg.Path("."), cfg.Secrets()...), nil
+	}
+	return keyring.NewFolder(cfg.KeysPath()), nil
 }

@@ -304,10 +304,16 @@ func (s *story) proveEach(merchant string, c *sent) {
 			wrong("date %v, %v", date, err)
 		}
 		token, at, _ := strings.Cut(strings.Trim(l.head.Get("Message-Id"), "<>"), "@")
-		if at != domain(l.from.Address) || l.sender != "b-"+token+"@"+at {
+		if at != domain(l.from.Address) || !strings.HasPrefix(l.sender, "b-") || !strings.HasSuffix(l.sender, "@"+at) {
 			wrong("Message-ID %s, envelope sender %s, from %s", l.head.Get("Message-Id"), l.sender, l.from.Address)
 		}
-		for what, value := range map[string]string{"token": token, "recipient": address} {
+		verp, _, _ := strings.Cut(strings.TrimPrefix(l.sender, "b-"), "@")
+		for name, values := range l.head {
+			if strings.Contains(strings.Join(values, " "), verp) {
+				wrong("the token of its envelope sender stands in %s", name)
+			}
+		}
+		for what, value := range map[string]string{"message": token, "token": verp, "recipient": address} {
 			if other, twice := seen[what+value]; twice {
 				wrong("it has the %s of the message to %s", what, other)
 			}

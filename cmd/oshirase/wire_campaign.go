@@ -25,7 +25,10 @@ func (a *app) preparation(ctx context.Context) (*campaign.Preparation, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &campaign.Preparation{Ledger: db, Templates: set, Grouping: grouping, Now: a.now, Words: words.Error, CountTolerance: cfg.Approval.CountTolerance}, nil
+	return &campaign.Preparation{
+		Ledger: db, Templates: set, Grouping: grouping, Now: a.now, Words: words.Error,
+		Policy: cfg.Approval.Policy(), CountTolerance: cfg.Approval.CountTolerance,
+	}, nil
 }
 
 // previewer wires what shows single notices; it sends none.
@@ -51,7 +54,37 @@ func (a *app) steering(ctx context.Context) (*campaign.Steering, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &campaign.Steering{Ledger: db, People: cfg.Approval.People}, nil
+	return &campaign.Steering{Ledger: db, Policy: cfg.Approval.Policy()}, nil
+}
+
+// approvals wires what is read and signed.
+func (a *app) approvals(ctx context.Context) (*campaign.Approvals, error) {
+	cfg, err := a.config()
+	if err != nil {
+		return nil, err
+	}
+	db, err := a.store(ctx)
+	if err != nil {
+		return nil, err
+	}
+	set, err := a.notices()
+	if err != nil {
+		return nil, err
+	}
+	return &campaign.Approvals{Ledger: db, Templates: set, Policy: cfg.Approval.Policy(), Now: a.now, Words: words.Error}, nil
+}
+
+// persons wires who may act, and what it takes to approve.
+func (a *app) persons(ctx context.Context) (*campaign.Persons, error) {
+	cfg, err := a.config()
+	if err != nil {
+		return nil, err
+	}
+	db, err := a.store(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &campaign.Persons{Ledger: db, Policy: cfg.Approval.Policy()}, nil
 }
 
 // register wires what reads the ledger.
@@ -74,4 +107,13 @@ func (a *app) facts(ctx context.Context) (*campaign.Facts, error) {
 		return nil, err
 	}
 	return &campaign.Facts{Ledger: db, Templates: set}, nil
+}
+
+// auditing wires what looks whether the ledger is as it was written.
+func (a *app) auditing(ctx context.Context) (*campaign.Auditing, error) {
+	db, err := a.reader(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &campaign.Auditing{Ledger: db}, nil
 }

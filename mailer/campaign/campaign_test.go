@@ -21,11 +21,15 @@ var must = mailertest.Must
 var by = mailertest.Actor("鈴木")
 
 func preparation(w *mailertest.World) *campaign.Preparation {
-	return &campaign.Preparation{Ledger: w.DB, Templates: w.Set, Now: w.Clock.Now}
+	return &campaign.Preparation{Ledger: w.DB, Templates: w.Set, Now: w.Clock.Now, Policy: mailertest.ByName(2)}
 }
 
 func steering(w *mailertest.World, people int) *campaign.Steering {
-	return &campaign.Steering{Ledger: w.DB, People: people}
+	return &campaign.Steering{Ledger: w.DB, Policy: mailertest.ByName(people)}
+}
+
+func approvals(w *mailertest.World, people int) *campaign.Approvals {
+	return &campaign.Approvals{Ledger: w.DB, Templates: w.Set, Policy: mailertest.ByName(people), Now: w.Clock.Now}
 }
 
 func register(w *mailertest.World) *campaign.Register {
@@ -190,18 +194,19 @@ func TestFromDraftToEnd(t *testing.T) {
 		t.Errorf("%+v", rep)
 	}
 	onlyAct(t, w, mailer.ActCheck, id)
-	first, err := s.Approve(t.Context(), by, id, 5)
-	if err != nil || first != (campaign.Approved{Approvals: 1, Missing: 1}) {
+	reader := mailertest.Actor("高橋")
+	first, err := approvals(w, 2).Approve(t.Context(), reader, []string{id}, 5)
+	if err != nil || first[0].Approvals != 1 || first[0].Missing != 1 || first[0].Approved {
 		t.Errorf("%+v, %v", first, err)
 	}
 	w.Clock.Advance(time.Minute)
-	second, err := s.Approve(t.Context(), mailertest.Actor("佐藤"), id, 5)
-	if err != nil || second != (campaign.Approved{Approvals: 2, Approved: true}) {
+	second, err := approvals(w, 2).Approve(t.Context(), mailertest.Actor("佐藤"), []string{id}, 5)
+	if err != nil || second[0].Approvals != 2 || second[0].Missing != 0 || !second[0].Approved {
 		t.Errorf("%+v, %v", second, err)
 	}
 	d, err := r.Show(t.Context(), by, id)
 	must(t, err)
-	if d.Phase != mailer.PhaseApproved || len(d.Approvals) != 2 || d.Approvals[0].By != by.Name || d.Total != 5 || d.Counts[mailer.StateQueued] != 5 || d.Findings == nil {
+	if d.Phase != mailer.PhaseApproved || len(d.Approvals) != 2 || d.Approvals[0].By != reader.Name || d.Total != 5 || d.Counts[mailer.StateQueued] != 5 || d.Findings == nil {
 		t.Errorf("%+v", d)
 	}
 	if n, err := r.Pending(t.Context(), by, ""); n != 0 || err != nil {
@@ -252,11 +257,7 @@ func TestResolveSettles(t *testing.T) {
 	t.Parallel()
 	w := mailertest.New(t, 2)
 	id := w.Started(mailer.Campaign{})
-	w.Send(id, func(to string) bool { return true })
-	w.Phase(id, mailer.PhaseFinished)
-	w.SQL(`UPDATE campaign SET phase = 'running', ended_at = NULL;
-		UPDATE delivery SET state = 'unknown';
-		UPDATE campaign_count SET n = CASE state WHEN 'unknown' THEN 2 WHEN 'rejected' THEN 0 ELSE n END`)
+	w.Lose(id)
 	var ref string
 	must(t, register(w).Deliveries(t.Context(), by, mailer.DeliveryFilter{Campaign: id, Limit: 1}, func(d *mailer.DeliveryView) error {
 		ref = d.Ref
@@ -463,13 +464,18 @@ func TestDestroyIsConfirmed(t *testing.T) {
 	t.Parallel()
 	w := mailertest.New(t, 1)
 	f := &campaign.Facts{Ledger: w.DB}
-	if err := f.Destroy(t.Context(), by, "shop", "pay"); mailer.CodeOf(err) != campaign.NotConfirmed {
+	d := mailer.Destroy{Incident: "shop"}
+	if _, err := f.Destroy(t.Context(), by, d, "pay"); mailer.CodeOf(err) != campaign.NotConfirmed {
 		t.Errorf("%v", err)
 	}
 	if acts := w.Acts(mailer.ActDestroyKey); len(acts) > 0 {
 		t.Fatalf("%+v", acts)
 	}
-	must(t, f.Destroy(t.Context(), by, "shop", "shop"))
+	res, err := f.Destroy(t.Context(), by, d, "shop")
+	must(t, err)
+	if len(res.Keys) != 1 || !res.Searched || res.Again {
+		t.Errorf("%+v", res)
+	}
 	onlyAct(t, w, mailer.ActDestroyKey, "shop")
 }
 

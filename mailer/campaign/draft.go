@@ -7,10 +7,10 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"oshirase/mailer"
+	"oshirase/mailer/authority"
 	"oshirase/mailer/check"
 )
 
@@ -25,6 +25,9 @@ type Preparation struct {
 	CountTolerance float64
 	// Words puts an error into a finding of a check; see check.Check.
 	Words func(error) string
+	// Policy is what the config wishes for approvals. A check takes it over where it may
+	// be, so that what is checked is not void again when it is approved.
+	Policy mailer.Policy
 }
 
 // Draft is a campaign as somebody asks for it. What is left out is the merchant's
@@ -32,8 +35,11 @@ type Preparation struct {
 type Draft struct {
 	Incident, Merchant string
 	Stage              mailer.Stage
-	Name               string   // empty: made from merchant and stage
-	Exposures          []string // empty: all
+	// Cause names why there is a follow-up or correction: nobody gets two of one cause.
+	// Empty is a cause like any other; first warnings and formal notices have none.
+	Cause     string
+	Name      string   // empty: made from merchant and stage
+	Exposures []string // empty: all
 	// Certainty is possible or confirmed; empty: both.
 	Certainty mailer.Certainty
 	At        time.Time // zero: started by hand
@@ -56,6 +62,14 @@ func (d *Draft) Validate() error {
 	}
 	if d.PerHour != nil && !mailer.ValidPerHour(*d.PerHour) {
 		return mailer.Invalid("campaign.per-hour", "per_hour", *d.PerHour, "most", mailer.MaxPerHour)
+	}
+	if d.Cause != "" && !d.Stage.Repeats() {
+		return mailer.Invalid("campaign.cause", "stage", d.Stage)
+	}
+	for name, value := range map[string]string{"name": d.Name, "cause": d.Cause} {
+		if err := mailer.CheckLine(name, value); err != nil {
+			return err
+		}
 	}
 	_, err := mailer.ParseWindow(d.Window)
 	return err
@@ -81,6 +95,9 @@ func (p *Preparation) Create(ctx context.Context, by mailer.Actor, d Draft) (id 
 	if err := d.Validate(); err != nil {
 		return "", err
 	}
+	if by, err = authority.May(ctx, p.Ledger, by, mailer.ActCreate, d.Merchant); err != nil {
+		return "", err
+	}
 	if err := p.toCome(d.At); err != nil {
 		return "", err
 	}
@@ -92,7 +109,7 @@ func (p *Preparation) Create(ctx context.Context, by mailer.Actor, d Draft) (id 
 		return "", err
 	}
 	c := mailer.Campaign{
-		Incident: d.Incident, Merchant: d.Merchant, Stage: d.Stage, Name: d.Name, Exposures: d.Exposures, Certainty: d.Certainty,
+		Incident: d.Incident, Merchant: d.Merchant, Stage: d.Stage, Cause: strings.TrimSpace(d.Cause), Name: d.Name, Exposures: d.Exposures, Certainty: d.Certainty,
 		At: d.At, Window: d.window(m.Window), PerHour: m.PerHour,
 	}
 	if c.Name == "" {
@@ -145,12 +162,10 @@ func (p *Preparation) Set(ctx context.Context, by mailer.Actor, id string, to Se
 	if err := to.Validate(); err != nil {
 		return mailer.Campaign{}, err
 	}
-	if to.At != nil {
-		if err := p.toCome(*to.At); err != nil {
-			return mailer.Campaign{}, err
-		}
+	by, c, err := mayWith(ctx, p.Ledger, by, mailer.ActSet, id)
+	if err == nil && to.At != nil {
+		err = p.toCome(*to.At)
 	}
-	c, err := p.Ledger.Campaign(ctx, id)
 	if err != nil {
 		return mailer.Campaign{}, err
 	}
@@ -178,8 +193,18 @@ type CheckOptions struct {
 // Check freezes the recipients of a campaign, renders and lints every notice, and
 // stores its hash. Any approval given before is void.
 func (p *Preparation) Check(ctx context.Context, by mailer.Actor, id string, o CheckOptions) (mailer.CheckReport, error) {
-	if !plainLine(o.AcceptCount) {
+	by, _, err := mayWith(ctx, p.Ledger, by, mailer.ActCheck, id)
+	if err == nil && o.AcceptCount != "" {
+		_, _, err = mayWith(ctx, p.Ledger, by, mailer.ActCount, id)
+	}
+	if err != nil {
+		return mailer.CheckReport{}, err
+	}
+	if utf8.RuneCountInString(o.AcceptCount) > maxReason || mailer.CheckLine("accept-count", o.AcceptCount) != nil {
 		return mailer.CheckReport{}, mailer.Invalid("campaign.reason", "most", maxReason)
+	}
+	if err := p.Ledger.KeepPolicy(ctx, by, p.Policy); err != nil && !errors.Is(err, mailer.ErrConflict) {
+		return mailer.CheckReport{}, err
 	}
 	c := check.Check{
 		Store: p.Ledger, Notices: p.Templates, Now: p.Now, Grouping: p.Grouping, Words: p.Words,
@@ -194,12 +219,6 @@ func (p *Preparation) Check(ctx context.Context, by mailer.Actor, id string, o C
 	return mailer.CheckReport{CheckResult: result, Seconds: took, PerSecond: float64(result.Recipients) / took}, nil
 }
 
-// maxReason is how long a reason may be, in characters.
-const maxReason = 500
-
-// plainLine reports whether a text is one line of characters that can be seen: it will
+// maxReason is how long a reason may be, in characters. It is one visible line: it will
 // stand on other people's terminals.
-func plainLine(s string) bool {
-	hidden := func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }
-	return utf8.RuneCountInString(s) <= maxReason && utf8.ValidString(s) && !strings.ContainsFunc(s, hidden)
-}
+const maxReason = 500

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 
 	"oshirase/mailer"
+	"oshirase/mailer/authority"
 	"oshirase/mailer/check"
 )
 
@@ -17,7 +18,10 @@ type Facts struct {
 }
 
 // Plan says what Apply would change and void, and changes nothing.
-func (f *Facts) Plan(ctx context.Context, _ mailer.Actor, incidents []mailer.Incident, merchants []mailer.Merchant) (mailer.ApplyResult, error) {
+func (f *Facts) Plan(ctx context.Context, by mailer.Actor, incidents []mailer.Incident, merchants []mailer.Merchant) (mailer.ApplyResult, error) {
+	if _, err := authority.May(ctx, f.Ledger, by, mailer.ActApply, ""); err != nil {
+		return mailer.ApplyResult{}, err
+	}
 	return f.Ledger.PlanApply(ctx, incidents, merchants, f.same)
 }
 
@@ -25,6 +29,10 @@ func (f *Facts) Plan(ctx context.Context, _ mailer.Actor, incidents []mailer.Inc
 // would not be the same with them are void. shown is what Plan said, where somebody
 // agreed to it: where it is no longer so, nothing is done, with ErrConflict.
 func (f *Facts) Apply(ctx context.Context, by mailer.Actor, incidents []mailer.Incident, merchants []mailer.Merchant, shown *mailer.ApplyResult) (mailer.ApplyResult, error) {
+	by, err := authority.May(ctx, f.Ledger, by, mailer.ActApply, "")
+	if err != nil {
+		return mailer.ApplyResult{}, err
+	}
 	return f.Ledger.ApplyPlanned(ctx, by, incidents, merchants, f.same, shown)
 }
 
@@ -49,11 +57,15 @@ func (f *Facts) same(c *mailer.Campaign, then, now *mailer.Snapshot) (bool, erro
 
 // Destroy makes the personal data of an incident unreadable, for good. The incident
 // is named twice, so that nobody destroys the wrong one by a slip.
-func (f *Facts) Destroy(ctx context.Context, by mailer.Actor, incident, confirm string) error {
-	if incident != confirm {
-		return mailer.Invalid(NotConfirmed, "incident", incident, "confirm", confirm)
+func (f *Facts) Destroy(ctx context.Context, by mailer.Actor, d mailer.Destroy, confirm string) (mailer.Destroyed, error) {
+	if d.Incident != confirm {
+		return mailer.Destroyed{}, mailer.Invalid(NotConfirmed, "incident", d.Incident, "confirm", confirm)
 	}
-	return f.Ledger.DestroyKey(ctx, by, incident)
+	by, err := authority.May(ctx, f.Ledger, by, mailer.ActDestroyKey, "")
+	if err != nil {
+		return mailer.Destroyed{}, err
+	}
+	return f.Ledger.DestroyKey(ctx, by, d)
 }
 
 // NotConfirmed is the code of an incident that was named in two ways.

@@ -2,9 +2,11 @@ package campaign
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"oshirase/mailer"
+	"oshirase/mailer/authority"
 )
 
 // LookUp finds a person over all incidents and merchants; a reference number may
@@ -18,10 +20,15 @@ func (r *Register) LookUp(ctx context.Context, by mailer.Actor, q mailer.Query) 
 	if err := Askable(&q); err != nil {
 		return mailer.Found{}, err
 	}
-	all, err := r.Ledger.Lookup(ctx, by, q)
+	who, err := authority.Any(ctx, r.Ledger, by, mailer.ActLookUp)
 	if err != nil {
 		return mailer.Found{}, err
 	}
+	all, err := r.Ledger.Lookup(ctx, who.Actor, q)
+	if err != nil {
+		return mailer.Found{}, err
+	}
+	all = slices.DeleteFunc(all, func(m mailer.Match) bool { return !who.Sees(m.Merchant) })
 	found := mailer.Found{Matches: []mailer.Match{}, Similar: []mailer.Match{}}
 	for i := range all {
 		if all[i].Similar {
@@ -36,6 +43,8 @@ func (r *Register) LookUp(ctx context.Context, by mailer.Actor, q mailer.Query) 
 	if found.NotSearched, err = r.Ledger.NotSearched(ctx); err != nil {
 		return mailer.Found{}, err
 	}
+	found.Searched = slices.DeleteFunc(found.Searched, func(s mailer.Searched) bool { return !who.Sees(s.Merchant) })
+	found.NotSearched = slices.DeleteFunc(found.NotSearched, func(m string) bool { return !who.Sees(m) })
 	if len(all) > 0 {
 		return found, nil
 	}

@@ -33,12 +33,14 @@ func TestNotFoundIsNotUnaffected(t *testing.T) {
 	if len(found.NotSearched) != 3 || found.NotSearched[0] != "donation" {
 		t.Errorf("not searched: %v", found.NotSearched)
 	}
-	must(t, w.DB.DestroyKey(t.Context(), by, "shop"))
+	_, err = w.DB.DestroyKey(t.Context(), by, mailer.Destroy{Incident: "shop"})
+	must(t, err)
 	found, err = r.LookUp(t.Context(), by, mailer.Query{CustomerID: "C009"})
 	if err != nil || !found.Searched[1].Destroyed {
 		t.Errorf("%+v, %v", found, err)
 	}
-	must(t, w.DB.DestroyKey(t.Context(), by, "pay"))
+	_, err = w.DB.DestroyKey(t.Context(), by, mailer.Destroy{Incident: "pay"})
+	must(t, err)
 	if _, err := r.LookUp(t.Context(), by, mailer.Query{CustomerID: "C001"}); mailer.CodeOf(err) != campaign.CannotSayDestroyed {
 		t.Errorf("with all keys destroyed: %v", err)
 	}

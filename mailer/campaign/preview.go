@@ -47,7 +47,7 @@ func (p *Previewer) preview(ctx context.Context, by mailer.Actor, q mailer.Recip
 			return nil, err
 		}
 	}
-	if _, err := p.Ledger.Campaign(ctx, q.Campaign); err != nil {
+	if by, _, err = mayWith(ctx, p.Ledger, by, q.For, q.Campaign); err != nil {
 		return nil, err
 	}
 	v := &Preview{}
@@ -99,7 +99,11 @@ func (p *Previewer) render(v *Preview, snap *mailer.Snapshot) error {
 	if err != nil {
 		return err
 	}
-	v.Header = env.Header(mailer.Address{}, &v.Notice, token, p.Now())
+	name, err := p.token()
+	if err != nil {
+		return err
+	}
+	v.Header = env.Header(mailer.Address{}, &v.Notice, name, p.Now())
 	v.Header.To = ""
 	v.Message = mailer.Message{Sender: env.Sender(token)}
 	if v.Recipient.Email == "" {
@@ -120,7 +124,7 @@ func (v *Preview) readdress(to mailer.Address) error {
 	return err
 }
 
-// token takes the place of the delivery's own.
+// token takes the place of one of the delivery's own names.
 func (p *Previewer) token() (string, error) {
 	b := make([]byte, 16)
 	if _, err := io.ReadFull(p.Random, b); err != nil {

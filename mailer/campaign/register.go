@@ -3,9 +3,11 @@ package campaign
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"oshirase/mailer"
+	"oshirase/mailer/authority"
 	"oshirase/mailer/envelope"
 )
 
@@ -17,8 +19,13 @@ type Register struct {
 }
 
 // List has all campaigns, oldest first; never nil.
-func (r *Register) List(ctx context.Context, _ mailer.Actor) ([]mailer.Campaign, error) {
+func (r *Register) List(ctx context.Context, by mailer.Actor) ([]mailer.Campaign, error) {
+	who, err := authority.Any(ctx, r.Ledger, by, mailer.ActView)
+	if err != nil {
+		return nil, err
+	}
 	all, err := r.Ledger.Campaigns(ctx)
+	all = slices.DeleteFunc(all, func(c mailer.Campaign) bool { return !who.Sees(c.Merchant) })
 	if all == nil {
 		all = []mailer.Campaign{}
 	}
@@ -26,7 +33,10 @@ func (r *Register) List(ctx context.Context, _ mailer.Actor) ([]mailer.Campaign,
 }
 
 // Show is everything that is known of a campaign but its recipients.
-func (r *Register) Show(ctx context.Context, _ mailer.Actor, id string) (mailer.CampaignDetail, error) {
+func (r *Register) Show(ctx context.Context, by mailer.Actor, id string) (mailer.CampaignDetail, error) {
+	if _, _, err := mayWith(ctx, r.Ledger, by, mailer.ActView, id); err != nil {
+		return mailer.CampaignDetail{}, err
+	}
 	st, err := r.Ledger.Status(ctx, id)
 	if err != nil {
 		return mailer.CampaignDetail{}, err
@@ -34,7 +44,15 @@ func (r *Register) Show(ctx context.Context, _ mailer.Actor, id string) (mailer.
 	s := &st[0]
 	d := mailer.CampaignDetail{
 		Campaign: s.Campaign, Approvals: []mailer.Approval{}, Findings: []mailer.Finding{},
-		Counts: s.Counts, Total: s.Counts.Total(), Wait: s.Wait(r.Now()),
+		Counts: s.Counts, Total: s.Counts.Total(), Held: s.Held, Wait: s.Wait(r.Now()),
+	}
+	if d.Late, err = r.Ledger.Late(ctx, id); err != nil {
+		return mailer.CampaignDetail{}, err
+	}
+	if snap, err := r.Ledger.Snapshot(ctx, id); err == nil {
+		d.AllowRepeat = snap.AllowRepeat
+	} else if !errors.Is(err, mailer.ErrConflict) { // not checked yet
+		return mailer.CampaignDetail{}, err
 	}
 	approvals, err := r.Ledger.Approvals(ctx, id)
 	if err != nil {
@@ -54,11 +72,16 @@ func (r *Register) Show(ctx context.Context, _ mailer.Actor, id string) (mailer.
 
 // Status says how far one campaign is, or all with an empty ID, why they wait, and
 // which relays are set aside.
-func (r *Register) Status(ctx context.Context, _ mailer.Actor, id string) (mailer.Status, error) {
+func (r *Register) Status(ctx context.Context, by mailer.Actor, id string) (mailer.Status, error) {
+	who, err := authority.Any(ctx, r.Ledger, by, mailer.ActView)
+	if err != nil {
+		return mailer.Status{}, err
+	}
 	rows, err := r.Ledger.Status(ctx, id)
 	if err != nil {
 		return mailer.Status{}, err
 	}
+	rows = slices.DeleteFunc(rows, func(s mailer.CampaignStatus) bool { return !who.Sees(s.Merchant) })
 	relays, err := r.Ledger.RelayWaits(ctx)
 	if err != nil {
 		return mailer.Status{}, err
@@ -96,6 +119,10 @@ func (r *Register) NotRunning(ctx context.Context, _ mailer.Actor, id string) (m
 // read; while much is being sent it leaves the machine to the sending. The act is
 // committed before fn is called.
 func (r *Register) Deliveries(ctx context.Context, by mailer.Actor, of mailer.DeliveryFilter, fn func(*mailer.DeliveryView) error) error {
+	by, _, err := mayWith(ctx, r.Ledger, by, mailer.ActDeliveries, of.Campaign)
+	if err != nil {
+		return err
+	}
 	sender, err := r.sender(ctx, of.Campaign)
 	if err != nil {
 		return err
@@ -103,7 +130,7 @@ func (r *Register) Deliveries(ctx context.Context, by mailer.Actor, of mailer.De
 	way := newThrottle(r.Ledger.Rate)
 	return r.Ledger.EachDelivery(ctx, by, of, func(d mailer.DeliveryView) error {
 		var err error
-		if d.MessageID, err = envelope.MessageID(sender, d.Token); err != nil {
+		if d.MessageID, err = envelope.MessageID(sender, d.MessageName); err != nil {
 			return err
 		}
 		if err := fn(&d); err != nil {
@@ -131,6 +158,9 @@ func (r *Register) sender(ctx context.Context, id string) (*mailer.Merchant, err
 }
 
 // Audit calls fn with every act, oldest first.
-func (r *Register) Audit(ctx context.Context, _ mailer.Actor, fn func(mailer.Act) error) error {
+func (r *Register) Audit(ctx context.Context, by mailer.Actor, fn func(mailer.Act) error) error {
+	if _, err := authority.May(ctx, r.Ledger, by, mailer.ActAudit, ""); err != nil {
+		return err
+	}
 	return r.Ledger.EachAct(ctx, fn)
 }

@@ -6,33 +6,23 @@ import (
 	"oshirase/mailer"
 )
 
-// Steering moves campaigns from the check to their end.
+// Steering moves campaigns from their approval to their end.
 type Steering struct {
 	Ledger Phases
-	People int // different ones who must approve
-}
-
-// Approved is what an approval came to.
-type Approved struct {
-	Approvals int  `json:"approvals"` // so far
-	Approved  bool `json:"approved"`  // they are enough
-	Missing   int  `json:"-"`         // are still needed
-}
-
-// Approve records one person's consent to exactly what was checked; count is how
-// many notices will be sent, as the person typed it.
-func (s *Steering) Approve(ctx context.Context, by mailer.Actor, id string, count int64) (Approved, error) {
-	n, enough, err := s.Ledger.Approve(ctx, by, id, count, s.People)
-	if err != nil {
-		return Approved{}, err
-	}
-	return Approved{Approvals: n, Approved: enough, Missing: max(s.People-n, 0)}, nil
+	Policy mailer.Policy // that the config wishes
 }
 
 // Start lets an approved campaign be sent. One with a time of its own keeps to it,
 // unless now is true; one whose time has passed starts at once. It returns the
 // campaign as it is then, and so do the others.
 func (s *Steering) Start(ctx context.Context, by mailer.Actor, id string, now bool) (mailer.Campaign, error) {
+	by, _, err := mayWith(ctx, s.Ledger, by, mailer.ActStart, id)
+	if err == nil {
+		err = s.Ledger.KeepPolicy(ctx, by, s.Policy)
+	}
+	if err != nil {
+		return mailer.Campaign{}, err
+	}
 	return s.moved(ctx, id, s.Ledger.Start(ctx, by, id, now))
 }
 
@@ -42,17 +32,29 @@ const pausedByHand = "paused by hand"
 // Pause lets nothing more be handed to a relay, in any process, from when it
 // returns. What a relay was given is finished and recorded.
 func (s *Steering) Pause(ctx context.Context, by mailer.Actor, id string) (mailer.Campaign, error) {
+	by, _, err := mayWith(ctx, s.Ledger, by, mailer.ActPause, id)
+	if err != nil {
+		return mailer.Campaign{}, err
+	}
 	return s.moved(ctx, id, s.Ledger.Pause(ctx, by, id, pausedByHand))
 }
 
 // Resume lets a paused campaign be sent again.
 func (s *Steering) Resume(ctx context.Context, by mailer.Actor, id string) (mailer.Campaign, error) {
+	by, _, err := mayWith(ctx, s.Ledger, by, mailer.ActResume, id)
+	if err != nil {
+		return mailer.Campaign{}, err
+	}
 	return s.moved(ctx, id, s.Ledger.Resume(ctx, by, id))
 }
 
 // Cancel ends a campaign for good. What is in flight is finished and recorded;
 // unknown deliveries stay to be resolved.
 func (s *Steering) Cancel(ctx context.Context, by mailer.Actor, id string) (mailer.Campaign, error) {
+	by, _, err := mayWith(ctx, s.Ledger, by, mailer.ActCancel, id)
+	if err != nil {
+		return mailer.Campaign{}, err
+	}
 	return s.moved(ctx, id, s.Ledger.Cancel(ctx, by, id))
 }
 
@@ -72,8 +74,30 @@ func (s *Steering) Resolve(ctx context.Context, by mailer.Actor, id string, as m
 			return 0, err
 		}
 	}
+	if by, _, err = mayWith(ctx, s.Ledger, by, mailer.ActResolve, id); err != nil {
+		return 0, err
+	}
 	if n, err = s.Ledger.Resolve(ctx, by, id, as, ref); err != nil {
 		return 0, err
 	}
 	return n, s.Ledger.Settle(ctx, id) // it may have been the last open one
+}
+
+// DecideHeld decides deliveries that are held for a person's decision: queued, to go if
+// their notices are those that were approved, or cancelled, so that another campaign may
+// tell these people what is right now. ref is as for Resolve. It returns how many were
+// decided.
+func (s *Steering) DecideHeld(ctx context.Context, by mailer.Actor, id string, as mailer.State, ref string) (n int64, err error) {
+	if ref != "" {
+		if ref, err = mailer.ParseRef(ref); err != nil {
+			return 0, err
+		}
+	}
+	if by, _, err = mayWith(ctx, s.Ledger, by, mailer.ActResolve, id); err != nil {
+		return 0, err
+	}
+	if n, err = s.Ledger.DecideHeld(ctx, by, id, as, ref); err != nil {
+		return 0, err
+	}
+	return n, s.Ledger.Settle(ctx, id)
 }

@@ -3,22 +3,19 @@ package check
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash"
 	"maps"
 	"runtime"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"oshirase/mailer"
 	"oshirase/mailer/envelope"
+	"oshirase/mailer/journal"
 )
 
 // Rule is one that is judged by the campaign as a whole, beside those that judge
@@ -33,17 +30,20 @@ type Rule struct {
 var Rules = []Rule{
 	{"no-recipients", mailer.SeverityError, "nobody is selected, or a correction concerns nobody whom the campaign selects"},
 	{"declared-count", mailer.SeverityError, "the lists hold more or fewer people of an exposure than the merchant has declared; a warning within the tolerance of the config, or once somebody has accepted the difference (`campaign check --accept-count REASON`)"},
-	{"overlap", mailer.SeverityWarning, "another campaign of the stage, checked and not ended, is still to be sent to some of the same people"},
+	{"overlap", mailer.SeverityWarning, "another campaign of the stage, checked and not ended, is still to be sent to some of the same people: they get the one that starts first"},
+	{"allow-repeat", mailer.SeverityWarning, "the check took people who were told all of this before, because it was asked to"},
 	{"passed-over", mailer.SeverityInfo, "people get nothing by this campaign: the message says how many, and why"},
 	{"template", mailer.SeverityError, "a part of the notice cannot be read or rendered; the message names the part and the line"},
-	{"sender-address", mailer.SeverityError, "the merchant's from or reply_to is no address"},
+	{"sender-address", mailer.SeverityError, "the merchant's from, reply_to or bounce_domain is none that mail can bear, or its from_name holds what nobody sees"},
 }
 
 // passedOver says why people get nothing, and what is to be done for them.
 var passedOver = map[mailer.Suppression]string{
 	mailer.SuppressedNoEmail:         "no e-mail address: they need a letter",
 	mailer.SuppressedBadAddress:      "an address that cannot be sent to: they need a letter, or a mended list",
-	mailer.SuppressedAlreadyNotified: "told before: a notice of this stage named all of their exposures (--allow-repeat takes them too)",
+	mailer.SuppressedAlreadyNotified: "told before: notices of this stage named all of their exposures (--allow-repeat takes them too; a follow-up or correction wants another --cause)",
+	mailer.SuppressedNeverTold:       "no first warning or formal notice ever reached them: they need one, and not this",
+	mailer.SuppressedUndecided:       "their first warning or formal notice is still open or unknown: check again once that is decided",
 	mailer.SuppressedNotConcerned:    "the correction does not concern them",
 }
 
@@ -91,6 +91,7 @@ func (c *Check) Run(ctx context.Context, by mailer.Actor, id string) (mailer.Che
 	if err != nil {
 		return mailer.CheckResult{}, err
 	}
+	snap.AllowRepeat = c.AllowRepeat
 	revision, err := c.Store.BeginCheck(ctx, by, id)
 	if err != nil {
 		return mailer.CheckResult{}, err
@@ -110,10 +111,10 @@ func (c *Check) Run(ctx context.Context, by mailer.Actor, id string) (mailer.Che
 	}
 	if tally.errors == 0 {
 		tally.find(tmpl.CheckFacts()...)
-		if err := tally.digestSnapshot(&snap); err != nil {
-			return mailer.CheckResult{}, err
+		if tally.facts, err = json.Marshal(snap); err != nil {
+			return mailer.CheckResult{}, fmt.Errorf("encode snapshot: %w", err)
 		}
-		r := &renderer{tmpl: tmpl, env: &env, say: c.say, stage: camp.Stage, repeat: c.AllowRepeat, grouping: grouping}
+		r := &renderer{tmpl: tmpl, env: &env, say: c.say, stage: camp.Stage, cause: camp.Cause, repeat: c.AllowRepeat, grouping: grouping}
 		if err := c.freeze(ctx, id, r, tally); err != nil {
 			return mailer.CheckResult{}, err
 		}
@@ -121,11 +122,15 @@ func (c *Check) Run(ctx context.Context, by mailer.Actor, id string) (mailer.Che
 		if err := c.declared(ctx, by, id, &snap, tally); err != nil {
 			return mailer.CheckResult{}, err
 		}
+		if c.AllowRepeat && tally.again > 0 {
+			tally.repeats()
+		}
 		if err := c.overlaps(ctx, id, tally); err != nil {
 			return mailer.CheckResult{}, err
 		}
 	}
 	result := tally.result()
+	result.AllowRepeat = c.AllowRepeat
 	if err := c.Store.EndCheck(ctx, id, revision, snap, result); err != nil {
 		return mailer.CheckResult{}, err
 	}
@@ -144,19 +149,19 @@ func Snapshot(ctx context.Context, facts Applied, notices mailer.Templates, camp
 		return mailer.Snapshot{}, err
 	}
 	return mailer.Snapshot{
-		Incident: in, Merchant: m, Stage: camp.Stage, Certainty: camp.Certainty, Exposures: camp.Exposures,
+		Incident: in, Merchant: m, Stage: camp.Stage, Cause: camp.Cause, Certainty: camp.Certainty, Exposures: camp.Exposures,
 		NoticeOn: mailer.DateOf(at), Templates: notices.Digest(),
 	}, nil
 }
 
 // overlaps warns of people whom two campaigns that are still to be sent would
-// tell the same.
+// tell the same: whichever starts first tells them.
 func (c *Check) overlaps(ctx context.Context, id string, tally *tally) error {
 	others, people, err := c.Store.Overlaps(ctx, id)
 	for i, other := range others {
 		tally.find(mailer.Finding{
 			Severity: mailer.SeverityWarning, Rule: "overlap",
-			Message: fmt.Sprintf("%d people are to get a notice of this stage by campaign %s as well: cancel one of the two, or check again once that one is sent", people[i], other),
+			Message: fmt.Sprintf("%d people are to get a notice of this stage by campaign %s as well: whichever starts first tells them, the other only those whom that one does not reach", people[i], other),
 		})
 	}
 	return err
@@ -228,6 +233,7 @@ type renderer struct {
 	tmpl   mailer.Template
 	env    *envelope.Envelope
 	stage  mailer.Stage
+	cause  string
 	repeat bool
 	say    func(error) string
 
@@ -259,8 +265,7 @@ func (r *renderer) one(rec *mailer.Recipient) (out rendered) {
 		out.frozen.Suppressed = mailer.SuppressedBadAddress
 		return out
 	}
-	if !r.repeat && alreadyTold(r.stage, rec) {
-		out.frozen.Suppressed = mailer.SuppressedAlreadyNotified
+	if out.frozen.Suppressed = r.passOver(rec); out.frozen.Suppressed != "" {
 		return out
 	}
 	n, err := r.tmpl.Render(rec)
@@ -273,7 +278,7 @@ func (r *renderer) one(rec *mailer.Recipient) (out rendered) {
 		return out
 	}
 	out.findings = r.tmpl.CheckNotice(rec, &n)
-	out.frozen.Hash = r.env.Hash(to, &n)
+	out.frozen.Hash = r.env.Commit(rec.Salt, to, &n)
 	out.frozen.Group = r.grouping.Find(to.Domain)
 	return out
 }
@@ -282,11 +287,14 @@ func (r *renderer) one(rec *mailer.Recipient) (out rendered) {
 type tally struct {
 	recipients int64
 	sendable   int64
+	again      int64 // that are sent to people who were told all of it
 	suppressed map[mailer.Suppression]int64
 	exposed    map[string]int64 // recipients by exposure, suppressed or not
 	declared   *int64
-	digest     hash.Hash
-	row        []byte // what add hashes
+	accepted   []mailer.CountAcceptance // counts that are missed, and may be
+	facts      []byte                   // the snapshot, as JSON
+	people     journal.Tree             // who is told what
+	leaf       []byte                   // a buffer
 	findings   []mailer.Finding
 	perRule    map[string]int64
 	errors     int
@@ -295,7 +303,7 @@ type tally struct {
 func newTally() *tally {
 	return &tally{
 		suppressed: map[mailer.Suppression]int64{}, exposed: map[string]int64{},
-		digest: sha256.New(), perRule: map[string]int64{},
+		perRule: map[string]int64{},
 	}
 }
 
@@ -311,15 +319,6 @@ func (t *tally) find(fs ...mailer.Finding) {
 	}
 }
 
-func (t *tally) digestSnapshot(snap *mailer.Snapshot) error {
-	b, err := json.Marshal(snap)
-	if err != nil {
-		return fmt.Errorf("encode snapshot: %w", err)
-	}
-	t.digest.Write(envelope.AppendField(nil, string(b)))
-	return nil
-}
-
 func (t *tally) add(r *mailer.Recipient, out *rendered) {
 	t.recipients++
 	for _, e := range r.Exposures {
@@ -329,9 +328,13 @@ func (t *tally) add(r *mailer.Recipient, out *rendered) {
 		t.suppressed[s]++
 	} else {
 		t.sendable++
+		if alreadyTold(r) {
+			t.again++
+		}
 	}
-	t.row = envelope.AppendField(envelope.AppendField(t.row[:0], r.Ref), string(out.frozen.Suppressed))
-	t.digest.Write(append(t.row, out.frozen.Hash[:]...))
+	leaf := journal.Person{Ref: r.Ref, Suppressed: string(out.frozen.Suppressed), Commitment: out.frozen.Hash}
+	t.leaf = leaf.AppendLeaf(t.leaf[:0])
+	t.people.Add(journal.LeafHash(t.leaf))
 	t.find(out.findings...)
 }
 
@@ -375,31 +378,7 @@ func (t *tally) result() mailer.CheckResult {
 		t.findings = []mailer.Finding{}
 	}
 	return mailer.CheckResult{
-		Recipients: t.recipients, Sendable: t.sendable, Suppressed: t.suppressed, Declared: t.declared,
-		Digest: hex.EncodeToString(t.digest.Sum(nil)), Findings: t.findings,
+		Recipients: t.recipients, Sendable: t.sendable, Suppressed: t.suppressed, Declared: t.declared, AcceptedCounts: t.accepted,
+		Digest: journal.Digest(t.facts, &t.people).String(), Findings: t.findings,
 	}
-}
-
-// alreadyTold reports whether an earlier notice already said to the
-// person all that this one would.
-func alreadyTold(stage mailer.Stage, r *mailer.Recipient) bool {
-	if stage != mailer.StageFirstWarning && stage != mailer.StageFormal {
-		return false
-	}
-	for _, t := range r.Told {
-		if t.Stage == stage && containsAll(t.Exposures, r.Exposures) {
-			return true
-		}
-	}
-	return false
-}
-
-func containsAll(have, want []string) bool {
-	joined := " " + strings.Join(have, " ") + " "
-	for _, w := range want {
-		if !strings.Contains(joined, " "+w+" ") {
-			return false
-		}
-	}
-	return true
 }

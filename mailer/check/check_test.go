@@ -44,7 +44,7 @@ func TestCheckCountsEverybody(t *testing.T) {
 	w.Counts(id, mailer.Counts{mailer.StateQueued: 1200, mailer.StateSuppressed: 2})
 }
 
-// TestDigestOfACheck is the same for the same, and another for any change.
+// TestDigestOfACheck is the same for the same campaign, and another for any change.
 func TestDigestOfACheck(t *testing.T) {
 	t.Parallel()
 	w := mailertest.New(t, 50)
@@ -52,8 +52,8 @@ func TestDigestOfACheck(t *testing.T) {
 	if again := w.Check(id); again.Digest != first.Digest || len(first.Digest) != 64 {
 		t.Errorf("digest %s, then %s", first.Digest, again.Digest)
 	}
-	if _, other := w.Checked(mailer.Campaign{}); other.Digest != first.Digest {
-		t.Errorf("the same notices have the digest %s in another campaign", other.Digest)
+	if _, other := w.Checked(mailer.Campaign{}); other.Digest == first.Digest {
+		t.Errorf("another campaign has the same digest: what it says can be tried by who made this one")
 	}
 	w.Add(mailer.Person{CustomerID: "N1", Name: "山田 太郎", Email: "taro@mail.example"})
 	more := w.Check(id)
@@ -97,7 +97,7 @@ func TestCheckFindsTheOneAmongMany(t *testing.T) {
 				t.Errorf("the rest is not counted: %v", res.Findings[len(res.Findings)-1])
 			}
 			w.Phase(id, mailer.PhaseDraft)
-			if _, _, err := w.DB.Approve(t.Context(), mailertest.Actor("佐藤"), id, res.Sendable, 1); !errors.Is(err, mailer.ErrConflict) {
+			if _, err := w.DB.Approve(t.Context(), mailertest.Actor("佐藤"), []string{id}, res.Sendable, mailertest.ByName(1), mailer.Signed{}); !errors.Is(err, mailer.ErrConflict) {
 				t.Errorf("approved: %v", err)
 			}
 		})

@@ -51,6 +51,7 @@ func (c *Check) declared(ctx context.Context, by mailer.Actor, id string, snap *
 		switch at := find(m); {
 		case at >= 0:
 			f.Severity = mailer.SeverityWarning
+			t.accepted = append(t.accepted, accepted[at])
 			f.Message += fmt.Sprintf("; accepted by %s: %s", accepted[at].By, accepted[at].Reason)
 		case c.tolerable(m):
 			f.Severity = mailer.SeverityWarning

@@ -1,6 +1,6 @@
 // Package envelope says how notices of one merchant are addressed: who writes,
-// who gets it, the Message-ID, the variable return path, and the hash that an
-// approval binds. The check and the sender share it, so that what is sent is what
+// who gets it, the Message-ID, the variable return path, and the commitment
+// that an approval binds. The check and the sender share it, so that what is sent is what
 // was approved. It composes nothing and sends nothing.
 package envelope
 
@@ -37,6 +37,14 @@ func New(m *mailer.Merchant) (Envelope, error) {
 	if e.bounceDomain == "" {
 		e.bounceDomain = from.Domain
 	}
+	// Facts are checked when they are read; a ledger may have older ones. That a sender
+	// cannot be written must not show with the first person.
+	if err := mailer.CheckDomain(e.bounceDomain); err != nil {
+		return Envelope{}, mailer.Invalid("envelope.bounce-domain", "merchant", m.ID, "cause", err)
+	}
+	if err := mailer.CheckLine("from_name", e.fromName); err != nil {
+		return Envelope{}, mailer.Invalid("envelope.from-name", "merchant", m.ID, "cause", err)
+	}
 	if e.charset == "" {
 		e.charset = mailer.CharsetUTF8
 	}
@@ -50,38 +58,41 @@ func New(m *mailer.Merchant) (Envelope, error) {
 	return e, nil
 }
 
-// Header addresses a notice. The Message-ID follows from the token alone, so a
-// second copy of one delivery, should policy ever allow it, has the same one.
-func (e *Envelope) Header(to mailer.Address, n *mailer.Notice, token string, date time.Time) *mailer.Header {
+// Header addresses a notice. The Message-ID follows from the delivery's name for it
+// alone, so a second copy of one delivery, should policy ever allow it, has the same
+// one. The token of the envelope sender stands in no field: who is shown a message
+// must not be able to answer in the name of its recipient's server.
+func (e *Envelope) Header(to mailer.Address, n *mailer.Notice, name string, date time.Time) *mailer.Header {
 	return &mailer.Header{
 		From: e.from, FromName: e.fromName, ReplyTo: e.replyTo,
 		To: to.Mailbox(), Subject: n.Subject,
-		MessageID: e.messageID(token), Date: date, Charset: e.charset,
+		MessageID: e.messageID(name), Date: date, Charset: e.charset,
 	}
 }
 
-func (e *Envelope) messageID(token string) string { return token + "@" + e.fromDomain }
+func (e *Envelope) messageID(name string) string { return name + "@" + e.fromDomain }
 
 // MessageID is the Message-ID of a delivery, without angle brackets: what to
 // look for in the log of a relay.
-func MessageID(m *mailer.Merchant, token string) (string, error) {
+func MessageID(m *mailer.Merchant, name string) (string, error) {
 	e, err := New(m)
 	if err != nil {
 		return "", err
 	}
-	return e.messageID(token), nil
+	return e.messageID(name), nil
 }
 
 // Sender is the envelope sender of a delivery: a variable return path whose
 // token says nothing about the person.
 func (e *Envelope) Sender(token string) string { return "b-" + token + "@" + e.bounceDomain }
 
-// Hash is what approval binds: who writes, to which address, and every
-// character of the notice.
-func (e *Envelope) Hash(to mailer.Address, n *mailer.Notice) [32]byte {
+// Commit is the commitment to a delivery, which approval binds: SHA-256 over a salt,
+// who writes, to which address, and every character of the notice. Without the salt,
+// which comes from the incident's key, nobody can try guesses on it.
+func (e *Envelope) Commit(salt [16]byte, to mailer.Address, n *mailer.Notice) [32]byte {
 	buf := hashBuffers.Get().(*[]byte)
 	defer hashBuffers.Put(buf)
-	b := (*buf)[:0]
+	b := append((*buf)[:0], salt[:]...)
 	for _, s := range [...]string{e.from, e.fromName, e.replyTo, e.bounceDomain, string(e.charset), to.Mailbox(), n.Subject, n.Body} {
 		b = AppendField(b, s)
 	}

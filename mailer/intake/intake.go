@@ -16,12 +16,14 @@ import (
 	"strings"
 
 	"oshirase/mailer"
+	"oshirase/mailer/authority"
 	"oshirase/mailer/list"
 	"oshirase/mailer/outfile"
 )
 
 // Ledger is what taking a list in needs of the store.
 type Ledger interface {
+	authority.Register
 	Incident(ctx context.Context, id string) (mailer.Incident, error)
 	Merchants(ctx context.Context) ([]mailer.Merchant, error)
 	// Import takes rows in, in one transaction; see store.DB.Import.
@@ -55,21 +57,27 @@ type Intake struct {
 	Ledger Ledger
 	// Words says why a row was refused, for the result and the errors file.
 	Words func(error) string
+	// TempDir is where what does not fit into memory of a list goes, sealed; see
+	// list.Options. What an import that was killed left there is removed.
+	TempDir string
 	// Progress hears how many bytes of how many were read; may be nil.
 	Progress func(read, total int64)
 }
 
 // Result is what an import came to. JSON keys are the contract of `import`.
 type Result struct {
-	List       string    `json:"list"` // ID; empty after a dry run, or where nothing was kept
-	SHA256     string    `json:"sha256"`
-	Encoding   string    `json:"encoding"`
-	Rows       int64     `json:"rows"`
-	Imported   int64     `json:"imported"`
-	Updated    int64     `json:"updated"`
-	Duplicates int64     `json:"duplicates"`
-	Rejected   int64     `json:"rejected"`
-	Errors     []Refusal `json:"errors"` // in the order of the rows
+	List       string `json:"list"` // ID; empty after a dry run, or where nothing was kept
+	SHA256     string `json:"sha256"`
+	Encoding   string `json:"encoding"`
+	Rows       int64  `json:"rows"`
+	Imported   int64  `json:"imported"`
+	Updated    int64  `json:"updated"`
+	Duplicates int64  `json:"duplicates"`
+	Rejected   int64  `json:"rejected"`
+	// Held is how many deliveries of campaigns that stand are held from now on: of people
+	// whom the list changed.
+	Held   int64     `json:"held,omitempty"`
+	Errors []Refusal `json:"errors"` // in the order of the rows
 	// ErrorsOmitted counts refused rows beyond those in Errors; all of them are in the
 	// errors file.
 	ErrorsOmitted int64         `json:"errors_omitted,omitempty"`
@@ -99,6 +107,10 @@ var ErrStrict = mailer.Invalid("intake.strict")
 // Import takes one list in: all good rows, or none where the list as a whole cannot
 // be taken.
 func (in *Intake) Import(ctx context.Context, by mailer.Actor, o Order) (Result, error) {
+	by, err := authority.May(ctx, in.Ledger, by, mailer.ActImport, o.Merchant)
+	if err != nil {
+		return Result{}, err
+	}
 	if o.ErrorsFile != "" {
 		if err := outfile.Free(o.ErrorsFile); err != nil {
 			return Result{}, err
@@ -116,6 +128,10 @@ func (in *Intake) Import(ctx context.Context, by mailer.Actor, o Order) (Result,
 	}
 	opt := list.Options{
 		Encoding: o.Encoding, Columns: o.Columns, Exposures: incident.ExposureIDs(), Default: o.Exposures, KeepRaw: o.ErrorsFile != "",
+		TempDir: in.TempDir,
+	}
+	if in.TempDir != "" {
+		_ = list.Sweep(in.TempDir) // what cannot be removed is no reason not to import
 	}
 	named, err := in.named(ctx, &o)
 	if err != nil {
@@ -277,6 +293,7 @@ func (t *taking) read(ctx context.Context, by mailer.Actor) error {
 			}
 		},
 	}, t.next)
+	t.result.Held = res.Held
 	t.result.List, t.result.Imported, t.result.Updated, t.result.Duplicates = res.List, res.Imported, res.Updated, res.Duplicates
 	t.result.Elsewhere = res.Elsewhere
 	return err

@@ -1,11 +1,16 @@
 package journal
 
+import "crypto/sha256"
+
 // A leaf begins with a letter for its sort and its version. A field is never
 // added to a version: that makes a new one.
 const (
 	leafEvent   = 'E'
 	leafAct     = 'A'
 	leafHead    = 'H' // of a checkpoint's tree
+	leafPerson  = 'P' // of a campaign's tree
+	leafControl = 'C'
+	leafDigest  = 'D' // no leaf: see Digest
 	leafVersion = 1
 )
 
@@ -84,4 +89,64 @@ func (a *Act) AppendLeaf(dst []byte) []byte {
 	dst = appendText(dst, a.Action)
 	dst = appendText(dst, a.Subject)
 	return appendText(dst, a.Detail)
+}
+
+// Person is one recipient in the tree of what a campaign says to whom: who is told,
+// or why not.
+type Person struct {
+	Ref        string // reference number
+	Suppressed string // why the person is not told; empty: is told
+	Commitment Hash   // to what the person is told; zero where nothing is
+}
+
+// AppendLeaf appends the person's octets; nothing is allocated where dst has room.
+//
+//	'P' 1
+//	ref            length (LEB128), octets; so all texts
+//	suppressed     text
+//	commitment     32 octets
+func (p *Person) AppendLeaf(dst []byte) []byte {
+	dst = append(dst, leafPerson, leafVersion)
+	dst = appendText(dst, p.Ref)
+	dst = appendText(dst, p.Suppressed)
+	return append(dst, p.Commitment[:]...)
+}
+
+// Digest is what approvals of a campaign bind: SHA-256 over the facts that its notices
+// are made of, and the tree of its people in the order of their numbers. One person is
+// proved by the path to the root, without the others.
+//
+//	'D' 1
+//	people         8 octets, big-endian
+//	root           32 octets
+//	facts          length (LEB128), octets
+func Digest(facts []byte, people *Tree) Hash {
+	root := people.Root()
+	in := appendInt([]byte{leafDigest, leafVersion}, people.Size())
+	in = append(in, root[:]...)
+	return sha256.Sum256(appendText(in, string(facts)))
+}
+
+// Control is the sum of the keyed codes over all that decides what is sent: facts,
+// campaigns, approvals, persons. Each change of these makes the next version.
+type Control struct {
+	Version int64 // 1, 2, …
+	Sum     [16]byte
+}
+
+// AppendLeaf appends its octets; nothing is allocated where dst has room.
+//
+//	'C' 1
+//	version        8 octets, big-endian
+//	sum            16 octets
+func (c *Control) AppendLeaf(dst []byte) []byte {
+	return append(appendInt(append(dst, leafControl, leafVersion), c.Version), c.Sum[:]...)
+}
+
+// ControlChain is what checkpoints call the versions of Control.
+const ControlChain = "control"
+
+// Head names a version as a checkpoint does: the hash is that of the leaf.
+func (c *Control) Head() Head {
+	return Head{ControlChain, c.Version, LeafHash(c.AppendLeaf(nil))}
 }

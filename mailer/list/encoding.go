@@ -206,3 +206,37 @@ func onlyEUC(line []byte) bool {
 	}
 	return true
 }
+
+// checkFirstLine looks at the first line alone, so that a file that is no list is not
+// read to its end for its encoding.
+func checkFirstLine(f *os.File) error {
+	head := make([]byte, maxRecord+64)
+	n, err := f.ReadAt(head, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	head = head[:n]
+	line, whole := bytes.TrimLeft(bytes.TrimPrefix(head, utf8BOM), "\r\n"), err != nil
+	if k := bytes.IndexAny(line, "\n\x00"); k >= 0 { // NUL: of another encoding, as will be said
+		line, whole = line[:k], true
+	}
+	if !whole {
+		return errHugeRow
+	}
+	commas, tabs, quoted := 0, 0, false
+	for _, c := range line {
+		switch {
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == ',':
+			commas++
+		case c == '\t':
+			tabs++
+		}
+	}
+	if max(commas, tabs) >= maxColumns {
+		return mailer.Invalid("list.columns", "row", 1, "most", maxColumns)
+	}
+	return nil
+}

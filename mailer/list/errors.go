@@ -64,7 +64,9 @@ func (r *Reader) Refuse(row mailer.Row, field string, reason error) *Rejected {
 // ErrorWriter writes the rows that were refused to a file that can be mended and
 // imported again: the columns of the list in the list's own encoding (XLSX: UTF-8
 // with a byte order mark), behind three columns that say row, column and reason,
-// which a Reader passes over. The file appears under its name when it is closed.
+// which a Reader passes over. People mend it in spreadsheets, so a value that might be
+// a formula has an apostrophe before it, which a Reader takes away again from a list with
+// these three columns. The file appears under its name when it is closed.
 type ErrorWriter struct {
 	file    *outfile.File // nil once it is closed
 	w       *bufio.Writer
@@ -73,6 +75,7 @@ type ErrorWriter struct {
 	eol     string
 	skip    []bool // columns of an errors file that was imported
 	say     func(error) string
+	decode  decodeFunc
 	count   int64
 }
 
@@ -88,7 +91,7 @@ func NewErrorWriter(path string, r *Reader, say func(error) string) (_ *ErrorWri
 	if err != nil {
 		return nil, err
 	}
-	e := &ErrorWriter{say: say, file: f, w: bufio.NewWriter(f), columns: r.columns, delim: r.delim, eol: "\n"}
+	e := &ErrorWriter{say: say, decode: r.decoder(), file: f, w: bufio.NewWriter(f), columns: r.columns, delim: r.delim, eol: "\n"}
 	if r.info.Encoding == XLSX {
 		e.delim, e.eol = ',', "\r\n"
 	}
@@ -150,8 +153,32 @@ func (e *ErrorWriter) record(head, fields [][]byte) error {
 	return err
 }
 
+// formula reports whether a spreadsheet might take a value for a formula.
+func formula(f []byte, decode decodeFunc) bool {
+	if len(f) == 0 || f[0] >= '0' && f[0] <= '9' || f[0] >= 'A' && f[0] <= 'z' {
+		return false
+	}
+	text, err := decode(nil, f)
+	if err != nil {
+		text = f
+	}
+	return mailer.Formula(string(text))
+}
+
+// unguard takes away the apostrophes that an ErrorWriter put before values.
+func unguard(fields [][]byte, decode decodeFunc) {
+	for i, f := range fields {
+		if len(f) > 0 && f[0] == '\'' && formula(f[1:], decode) {
+			fields[i] = f[1:]
+		}
+	}
+}
+
 // value writes a value, in quotes where it needs them.
 func (e *ErrorWriter) value(f []byte) {
+	if formula(f, e.decode) {
+		f = append([]byte{'\''}, f...)
+	}
 	if bytes.IndexByte(f, e.delim) < 0 && bytes.IndexByte(f, '"') < 0 && bytes.IndexByte(f, '\n') < 0 && bytes.IndexByte(f, '\r') < 0 {
 		_, _ = e.w.Write(f)
 		return

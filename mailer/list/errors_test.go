@@ -164,3 +164,50 @@ func TestErrorsFileAborted(t *testing.T) {
 		t.Errorf("missing directory: %v", err)
 	}
 }
+
+// TestErrorsFileHoldsNoFormulas: whoever opens it to mend it runs nothing, and what is
+// imported again is what the list had.
+func TestErrorsFileHoldsNoFormulas(t *testing.T) {
+	text := "会員番号,メールアドレス,=cmd|x,備考\r\n" +
+		"=HYPERLINK(1),bad,＝１,'=1\r\n" +
+		"+8190,bad,' @x,-\r\n" +
+		"'12,bad,''+1,a=b\r\n"
+	for name, list := range map[string]string{"utf-8": text, "cp932": toCP932(t, text)} {
+		path := writeList(t, "a.csv", list)
+		out, again := filepath.Join(t.TempDir(), "errors.csv"), filepath.Join(t.TempDir(), "again.csv")
+		writeErrors(t, path, out)
+		r, err := Open(out, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rec, err := r.src.next()
+		for ; err == nil; rec, err = r.src.next() {
+			for _, f := range rec.fields {
+				if formula(f, r.decoder()) && f[0] != '\'' {
+					t.Errorf("%s: %q may be a formula", name, f)
+				}
+			}
+		}
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+		// Mended, it holds what the list held.
+		b, err := os.ReadFile(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mended := writeList(t, "mended.csv", strings.ReplaceAll(string(b), ",bad,", ",a@example.jp,"))
+		rows, refused, _ := readAll(t, mended, anyExposure)
+		var got []string
+		for _, row := range rows {
+			got = append(got, row.CustomerID+"|"+row.Attributes["=cmd|x"]+"|"+row.Attributes["備考"])
+		}
+		if want := []string{"=HYPERLINK(1)|＝１|'=1", "+8190|' @x|-", "'12|''+1|a=b"}; !cmp.Equal(want, got) || len(refused) > 0 {
+			t.Errorf("%s: read back %q, refused %q", name, got, refused)
+		}
+		writeErrors(t, out, again)
+		if c, err := os.ReadFile(again); err != nil || strings.Count(string(c), "''") != strings.Count(string(b), "''") {
+			t.Errorf("%s: apostrophes grow: %q, %v", name, c, err)
+		}
+	}
+}

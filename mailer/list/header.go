@@ -10,6 +10,12 @@ import (
 // Fields are the fields that a column can hold, as --column names them.
 var Fields = []string{"customer_id", "name", "name_kana", "email", "postal_code", "address", "phone", "exposure"}
 
+// Bounds of a header. Lists of people have tens of columns.
+const (
+	maxColumns = 256
+	maxHeader  = 400 // octets of one
+)
+
 // Indices into Fields.
 const (
 	fieldCustomerID = iota
@@ -120,11 +126,17 @@ func foldHeader(s string) string {
 // readColumns makes sense of the header.
 func readColumns(rec record, decode decodeFunc, overrides map[string]string) (*columns, error) {
 	n := len(rec.fields)
+	if n > maxColumns {
+		return nil, mailer.Invalid("list.columns", "row", rec.number, "most", maxColumns)
+	}
 	c := &columns{headers: make([]string, n), raw: make([][]byte, n), kinds: make([]column, n)}
 	for i, f := range rec.fields {
 		text, err := decode(nil, f)
 		if err == nil {
 			err = checkText(text)
+		}
+		if err == nil && len(text) > maxHeader {
+			err = mailer.Invalid("list.long-header", "most", maxHeader)
 		}
 		if err != nil {
 			return nil, mailer.Invalid("list.header", "column", i+1, "cause", err)
@@ -145,6 +157,19 @@ func readColumns(rec record, decode decodeFunc, overrides map[string]string) (*c
 		return nil, err
 	}
 	return c, c.check()
+}
+
+// errorsHeader reports whether a header is that of an errors file.
+func errorsHeader(fields [][]byte, decode decodeFunc) bool {
+	if len(fields) < 3 {
+		return false
+	}
+	for i, want := range []string{headerErrorRow, headerErrorColumn, headerErrorReason} {
+		if text, err := decode(nil, fields[i]); err != nil || trimBlanks(string(text)) != want {
+			return false
+		}
+	}
+	return true
 }
 
 // override places the columns that the operator named.

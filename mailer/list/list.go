@@ -47,6 +47,9 @@ type Options struct {
 	// ShiftThreshold is the share of shifted rows above which the list is
 	// refused at its end; 0 is DefaultShiftThreshold, a negative one never refuses.
 	ShiftThreshold float64
+	// TempDir is the folder for what does not fit into memory of an XLSX file, under a key
+	// that is in memory alone: one that only its owner reads. Empty is the system's own.
+	TempDir string
 	// KeepRaw keeps the cells of each row as the file has them, in Row.Raw, for who
 	// may refuse the row later (see Refuse). It costs a copy of each row.
 	KeepRaw bool
@@ -63,6 +66,7 @@ type Reader struct {
 	shift     *shiftDetector
 	hash      hash.Hash
 	bom       bool
+	mended    bool // the list is an errors file of ours
 	crlf      bool
 	delim     byte
 	size      int64
@@ -98,6 +102,9 @@ func Open(path string, opt Options) (*Reader, error) {
 	}
 	r := &Reader{opt: opt, file: f, hash: sha256.New()}
 	r.info.Name = filepath.Base(path)
+	if err := mailer.CheckLine("name", r.info.Name); err != nil {
+		return nil, errors.Join(fmt.Errorf("list: %w", err), f.Close())
+	}
 	if err := r.open(); err != nil {
 		_ = r.Close()
 		return nil, fmt.Errorf("list %s: %w", r.info.Name, err)
@@ -136,6 +143,9 @@ func (r *Reader) open() error {
 }
 
 func (r *Reader) openText() error {
+	if err := checkFirstLine(r.file); err != nil {
+		return err
+	}
 	enc, bom, err := chooseEncoding(r.file, r.opt.Encoding)
 	if err != nil {
 		return err
@@ -179,6 +189,9 @@ func (r *Reader) readHeader() error {
 		if rec.bad != nil {
 			return mailer.Invalid("list.header-row", "row", rec.number, "cause", rec.bad)
 		}
+		if r.mended = errorsHeader(rec.fields, r.decoder()); r.mended {
+			unguard(rec.fields, r.decoder())
+		}
 		r.columns, err = readColumns(rec, r.decoder(), r.opt.Columns)
 		return err
 	}
@@ -208,6 +221,9 @@ func (r *Reader) Next() (mailer.Row, error) {
 		}
 		if blank(rec.fields) {
 			continue
+		}
+		if r.mended {
+			unguard(rec.fields, r.decoder())
 		}
 		row, rowErr := r.row(rec)
 		if rowErr == errBlankRow {

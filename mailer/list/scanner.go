@@ -174,6 +174,9 @@ func (s *scanner) split(line []byte) {
 		}
 		s.fields = append(s.fields, line[:k:k])
 		line = line[k+1:]
+		if len(s.fields) > maxColumns { // of no list; the rest stays in one piece
+			break
+		}
 	}
 	s.fields = append(s.fields, line[:len(line):len(line)])
 }
@@ -222,14 +225,14 @@ func (s *scanner) parse(data []byte) (size int, bad error, more bool) {
 			if bytes.IndexByte(value, '"') >= 0 {
 				return 0, badInside, false
 			}
-			s.fields = append(s.fields, value)
+			s.add(value)
 		} else {
 			value, n, bad, more := s.quotedValue(data[pos:], &breaks)
 			if bad != nil || more {
 				return 0, bad, more
 			}
 			pos += n
-			s.fields = append(s.fields, value)
+			s.add(value)
 		}
 		if pos == len(data) {
 			return pos, nil, false
@@ -238,6 +241,13 @@ func (s *scanner) parse(data []byte) (size int, bad error, more bool) {
 		if data[pos-1] == '\n' {
 			return pos, nil, false
 		}
+	}
+}
+
+// add takes a field; those beyond what any list has are left out.
+func (s *scanner) add(value []byte) {
+	if len(s.fields) <= maxColumns {
+		s.fields = append(s.fields, value)
 	}
 }
 

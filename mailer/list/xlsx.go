@@ -2,84 +2,77 @@ package list
 
 import (
 	"archive/zip"
-	"bytes"
 	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path"
-	"strconv"
 	"strings"
-	"sync/atomic"
-
-	"github.com/xuri/excelize/v2"
 
 	"oshirase/mailer"
 )
 
-// Limits against workbooks that unpack to more than any list of people: a sheet
-// of the most rows that Excel allows takes about 500 MB.
-const (
-	unzipLimit  = 2 << 30
-	unzipMemory = 8 << 20 // parts beyond it are unpacked to a directory of our own
-)
-
-// sheetSource reads the rows of one sheet.
-type sheetSource struct {
-	rows   *excelize.Rows
-	number int64
-	last   int64 // number of the last row; 0 is not known
-	width  int   // of the header; 0 before it
-	fields [][]byte
-	text   []byte
-	size   int64
-	read   *atomic.Int64
+// workbook is an XLSX file. Its parts are unpacked as they are read, and nothing of
+// them is written anywhere in clear.
+type workbook struct {
+	archive
+	sheet   *sheet // nil before one was chosen
+	strings *sharedStrings
+	formats *formats
 }
 
-// openXLSX opens the first visible sheet that has a header. Memory does not grow
-// with the sheet: large parts are unpacked to a directory that only this user can
-// read, which Close removes.
+// maxSheets bounds the sheets of a workbook, whether they are shown or not.
+const maxSheets = 255
+
+// openXLSX opens the first visible sheet that has a header. Memory does not grow with
+// the sheet, nor with what a hostile one claims.
 func (r *Reader) openXLSX() error {
-	if _, err := io.Copy(r.hash, r.file); err != nil {
-		return err
-	}
-	last, err := lastRows(r.file, r.size)
-	if err != nil {
-		return err
-	}
-	dir, err := os.MkdirTemp("", "oshirase-list-")
-	if err != nil {
-		return err
-	}
-	book, err := excelize.OpenFile(r.file.Name(), excelize.Options{
-		UnzipSizeLimit: unzipLimit, UnzipXMLSizeLimit: unzipMemory, TmpDir: dir,
-		CultureInfo: excelize.CultureNameJaJP, ShortDatePattern: "yyyy/m/d",
-	})
-	if err != nil {
-		return errors.Join(mailer.Invalid("list.workbook", "cause", err), os.RemoveAll(dir))
-	}
 	r.info.Encoding = XLSX
-	w := &workbook{book: book, dir: dir}
+	entries := signatures{}
+	if _, err := io.Copy(io.MultiWriter(r.hash, &entries), r.file); err != nil {
+		return err
+	}
+	if entries.found > maxParts {
+		return mailer.Invalid("list.parts", "most", maxParts)
+	}
+	z, err := zip.NewReader(r.file, r.size)
+	if err != nil {
+		return mailer.Invalid("list.workbook", "cause", err)
+	}
+	w := &workbook{}
 	r.src = w
+	if w.archive, err = newArchive(z); err != nil {
+		return err
+	}
+	sheets, err := w.open(r.opt.TempDir)
+	if err != nil {
+		return err
+	}
+	return r.firstSheet(w, sheets)
+}
+
+// firstSheet reads on in the first sheet that has a header.
+func (r *Reader) firstSheet(w *workbook, sheets []sheetEntry) error {
 	var first error
-	for _, name := range book.GetSheetList() {
-		if visible, err := book.GetSheetVisible(name); err != nil || !visible {
-			continue
+	for _, s := range sheets {
+		p, err := w.part(s.part)
+		if err == nil {
+			w.sheet = newSheet(w, p, r)
+			err = r.readHeader()
 		}
-		rows, err := book.Rows(name)
-		if err != nil {
-			return fmt.Errorf("sheet %q: %w", name, err)
-		}
-		w.sheetSource = &sheetSource{rows: rows, last: last[name], size: r.size, read: &r.read}
-		err = r.readHeader()
 		if err == nil {
 			return nil
 		}
-		if first == nil {
-			first = fmt.Errorf("sheet %q: %w", name, err)
+		err = fmt.Errorf("sheet %q: %w", s.name, err)
+		if errors.Is(err, errUnpacked) {
+			return err
 		}
-		_ = rows.Close() // of a sheet that is not read on
+		if first == nil {
+			first = err
+		}
+		if err := w.closeSheet(); err != nil {
+			return err
+		}
 	}
 	if first == nil {
 		first = mailer.Invalid("list.no-sheet")
@@ -87,171 +80,93 @@ func (r *Reader) openXLSX() error {
 	return first
 }
 
-// workbook is the source of an XLSX file, with what must be cleaned up behind it.
-type workbook struct {
-	*sheetSource
-	book *excelize.File
-	dir  string
+func (w *workbook) next() (record, error) { return w.sheet.next() }
+
+func (w *workbook) closeSheet() error {
+	if w.sheet == nil {
+		return nil
+	}
+	err := w.sheet.part.Close()
+	w.sheet = nil
+	return err
 }
 
 func (w *workbook) close() error {
-	var err error
-	if w.sheetSource != nil {
-		err = w.rows.Close()
+	err := w.closeSheet()
+	if w.strings != nil {
+		err = errors.Join(err, w.strings.close())
 	}
-	return errors.Join(err, w.book.Close(), os.RemoveAll(w.dir))
+	return err
 }
 
-var errDamaged = mailer.Invalid("list.damaged-sheet")
+// sheetEntry is a visible sheet as the workbook lists it.
+type sheetEntry struct{ name, part string }
 
-func (s *sheetSource) next() (record, error) {
-	if !s.rows.Next() {
-		if err := s.rows.Error(); err != nil {
-			return record{}, err
-		}
-		if s.number < s.last {
-			return record{}, errDamaged
-		}
-		s.read.Store(s.size)
-		return record{}, io.EOF
-	}
-	s.number++
-	if s.last > 0 {
-		s.read.Store(s.size / 100 * (s.number * 100 / s.last))
-	}
-	cells, err := s.rows.Columns()
+// open reads what the workbook has beside its sheets. tempDir is where texts go, sealed,
+// of which there are too many for the memory.
+func (w *workbook) open(tempDir string) ([]sheetEntry, error) {
+	const main, rels = "xl/workbook.xml", "xl/_rels/workbook.xml.rels"
+	kinds, targets, err := w.relations(rels)
 	if err != nil {
-		return record{}, fmt.Errorf("row %d: %w", s.number, err)
+		return nil, mailer.Invalid("list.workbook-part", "part", rels, "cause", err)
 	}
-	for len(cells) > s.width && trimBlanks(cells[len(cells)-1]) == "" {
-		cells = cells[:len(cells)-1]
+	sheets, date1904, err := w.sheets(main, targets)
+	if err != nil {
+		return nil, mailer.Invalid("list.workbook-part", "part", main, "cause", err)
 	}
-	if s.width == 0 {
-		s.width = len(cells)
+	if w.formats, err = w.readFormats(kinds["styles"], date1904); err != nil {
+		return nil, mailer.Invalid("list.workbook-part", "part", kinds["styles"], "cause", err)
 	}
-	s.fields, s.text = s.fields[:0], s.text[:0]
-	for _, c := range cells {
-		from := len(s.text)
-		s.text = append(s.text, c...)
-		s.fields = append(s.fields, s.text[from:len(s.text):len(s.text)])
+	if w.strings, err = w.readStrings(kinds["sharedstrings"], tempDir); err != nil {
+		return nil, mailer.Invalid("list.workbook-part", "part", kinds["sharedstrings"], "cause", err)
 	}
-	for len(s.fields) < s.width { // cells that are empty at the end of a row are not stored
-		s.fields = append(s.fields, nil)
-	}
-	return record{number: s.number, fields: s.fields}, nil
+	return sheets, nil
 }
 
-// lastRows tells the number of the last row of each sheet, by its name, as the
-// file has it. The row iterator ends without an error where the XML is broken;
-// the number shows whether it came to the end.
-func lastRows(r io.ReaderAt, size int64) (map[string]int64, error) {
-	z, err := zip.NewReader(r, size)
-	if err != nil {
-		return nil, mailer.Invalid("list.workbook", "cause", err)
-	}
-	var book struct {
-		Sheets []struct {
-			Name string `xml:"name,attr"`
-			ID   string `xml:"id,attr"`
-		} `xml:"sheets>sheet"`
-	}
-	var rels struct {
-		Relationship []struct {
-			ID     string `xml:"Id,attr"`
-			Target string `xml:"Target,attr"`
+// relations tells which part is of which kind, and which has which ID.
+func (w *workbook) relations(name string) (kinds, targets map[string]string, err error) {
+	kinds, targets = map[string]string{"styles": "xl/styles.xml", "sharedstrings": "xl/sharedstrings.xml"}, map[string]string{}
+	err = w.each(name, func(_ *decoder, e *xml.StartElement) error {
+		if e.Name.Local != "Relationship" {
+			return nil
 		}
-	}
-	for name, v := range map[string]any{"xl/workbook.xml": &book, "xl/_rels/workbook.xml.rels": &rels} {
-		if err := readPart(z, name, func(r io.Reader) error {
-			return xml.NewDecoder(io.LimitReader(r, 16<<20)).Decode(v)
-		}); err != nil {
-			return nil, mailer.Invalid("list.workbook-part", "part", name, "cause", err)
+		if len(targets) == maxParts {
+			return mailer.Invalid("list.parts", "most", maxParts)
 		}
-	}
-	targets := map[string]string{}
-	for _, rel := range rels.Relationship {
-		target := rel.Target
+		target := attr(e, "Target")
 		if !strings.HasPrefix(target, "/") {
 			target = "/xl/" + target
 		}
-		targets[rel.ID] = strings.TrimPrefix(path.Clean(target), "/")
-	}
-	last := map[string]int64{}
-	for _, sheet := range book.Sheets {
-		err := readPart(z, targets[sheet.ID], func(r io.Reader) error {
-			n, err := lastRow(r)
-			last[sheet.Name] = n
-			return err
-		})
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			return nil, mailer.Invalid("list.sheet", "sheet", sheet.Name, "cause", err)
-		}
-	}
-	return last, nil
+		target = strings.ToLower(strings.TrimPrefix(path.Clean(target), "/"))
+		targets[attr(e, "Id")] = target
+		kinds[strings.ToLower(path.Base(attr(e, "Type")))] = target
+		return nil
+	})
+	return kinds, targets, err
 }
 
-func readPart(z *zip.Reader, name string, read func(io.Reader) error) error {
-	f, err := z.Open(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(read(io.LimitReader(f, unzipLimit)), f.Close())
-}
-
-// lastRow finds the last row element of a sheet without parsing the XML.
-func lastRow(r io.Reader) (int64, error) {
-	const overlap = 256 // longer than the start of a row element up to its number
-	buf := make([]byte, firstBuffer)
-	var count, last int64
-	end := 0
-	for {
-		n, err := io.ReadFull(r, buf[end:])
-		end += n
-		atEOF := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
-		if err != nil && !atEOF {
-			return 0, err
-		}
-		limit := end - overlap // elements that begin behind it wait for more data
-		if atEOF {
-			limit = end
-		}
-		pos := 0
-		for {
-			k := bytes.Index(buf[pos:end], []byte("row "))
-			if k < 0 || pos+k >= limit {
-				break
+// sheets lists the visible sheets that have rows, and says how dates count.
+func (w *workbook) sheets(name string, targets map[string]string) (all []sheetEntry, date1904 bool, err error) {
+	used := map[string]bool{}
+	err = w.each(name, func(_ *decoder, e *xml.StartElement) error {
+		switch e.Name.Local {
+		case "workbookPr":
+			v := attr(e, "date1904")
+			date1904 = v == "1" || v == "true"
+		case "sheet":
+			s := sheetEntry{attr(e, "name"), targets[attr(e, "id")]}
+			switch {
+			case len(used) == maxSheets:
+				return mailer.Invalid("list.sheets", "most", maxSheets)
+			case used[s.part]:
+				return mailer.Invalid("list.sheet-twice")
 			}
-			pos += k + len("row ")
-			if before := buf[max(0, pos-5)]; before != '<' && before != ':' {
-				continue
-			}
-			count++
-			if at := rowNumber(buf[pos:min(end, pos+overlap)]); at > last {
-				last = at
+			used[s.part] = true
+			if state := attr(e, "state"); (state == "" || state == "visible") && w.parts[s.part] != nil {
+				all = append(all, s)
 			}
 		}
-		if atEOF {
-			return max(count, last), nil
-		}
-		pos = max(pos, limit-1) // with the byte before an element that begins at limit
-		end = copy(buf, buf[pos:end])
-	}
-}
-
-// rowNumber reads the attribute r of a row element.
-func rowNumber(attrs []byte) int64 {
-	if k := bytes.IndexByte(attrs, '>'); k >= 0 {
-		attrs = attrs[:k]
-	}
-	for _, prefix := range []string{`r="`, ` r="`} {
-		k := bytes.Index(attrs, []byte(prefix))
-		if k > 0 && prefix[0] != ' ' || k < 0 {
-			continue
-		}
-		digits, _, _ := bytes.Cut(attrs[k+len(prefix):], []byte{'"'})
-		if n, err := strconv.ParseInt(string(digits), 10, 64); err == nil {
-			return n
-		}
-	}
-	return 0
+		return nil
+	})
+	return all, date1904, err
 }

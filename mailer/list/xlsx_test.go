@@ -4,9 +4,11 @@ import (
 	"archive/zip"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -125,7 +127,7 @@ func TestXLSXWithoutHeader(t *testing.T) {
 	}
 }
 
-// rewrite copies a workbook and changes one of its parts.
+// rewrite copies a workbook and changes one of its parts, which it need not have.
 func rewrite(t *testing.T, path, part string, change func([]byte) []byte) string {
 	t.Helper()
 	z, err := zip.OpenReader(path)
@@ -135,6 +137,7 @@ func rewrite(t *testing.T, path, part string, change func([]byte) []byte) string
 	defer z.Close()
 	var out bytes.Buffer
 	w := zip.NewWriter(&out)
+	found := false
 	for _, f := range z.File {
 		r, err := f.Open()
 		if err != nil {
@@ -145,13 +148,22 @@ func rewrite(t *testing.T, path, part string, change func([]byte) []byte) string
 			t.Fatal(err)
 		}
 		if f.Name == part {
-			b = change(b)
+			b, found = change(b), true
 		}
 		p, err := w.Create(f.Name)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if _, err := p.Write(b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !found {
+		p, err := w.Create(part)
+		if err == nil {
+			_, err = p.Write(change(nil))
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -194,32 +206,86 @@ func TestXLSXPhoneticGuide(t *testing.T) {
 	}
 }
 
+// TestXLSXLeavesNothingBehind: texts that do not fit into memory go to a folder of ours,
+// sealed, into a file without a name.
 func TestXLSXLeavesNothingBehind(t *testing.T) {
-	tmp := t.TempDir()
-	t.Setenv("TMPDIR", tmp)
+	system, ours := t.TempDir(), t.TempDir()
+	t.Setenv("TMPDIR", system)
+	const rows = 12_000
 	path := writeBook(t, func(f *excelize.File) {
-		rows := [][]any{{"customer_id", "memo"}}
-		for i := range 3000 {
-			rows = append(rows, []any{i + 1, strings.Repeat("x", 900)})
+		w, err := f.NewStreamWriter("Sheet1") // inline texts: the rest is rewritten below
+		if err != nil {
+			t.Fatal(err)
 		}
-		setRows(t, f, "Sheet1", rows...)
+		for i := range rows {
+			cell, _ := excelize.CoordinatesToCellName(1, i+1)
+			row := []any{i, strings.Repeat("字", 200) + fmt.Sprint(i)}
+			if i == 0 {
+				row = []any{"customer_id", "memo"}
+			}
+			if err := w.SetRow(cell, row); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Flush(); err != nil {
+			t.Fatal(err)
+		}
 	})
-	big := rewrite(t, path, "xl/worksheets/sheet1.xml", func(b []byte) []byte {
-		return bytes.Replace(b, []byte("<sheetData>"), append(bytes.Repeat([]byte(" "), unzipMemory), "<sheetData>"...), 1)
-	})
-	rows, _, _ := readAll(t, big, anyExposure)
-	if len(rows) != 3000 || rows[2999].Number != 3001 {
-		t.Errorf("%d rows", len(rows))
-	}
-	left, err := os.ReadDir(tmp)
+	path = shareTexts(t, path)
+	opt := anyExposure
+	opt.TempDir = ours
+	r, err := Open(path, opt)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, e := range left {
-		if strings.HasPrefix(e.Name(), "oshirase") || strings.HasPrefix(e.Name(), "excelize") {
-			t.Errorf("left behind: %s", e.Name())
+	w := r.src.(*workbook)
+	if w.strings.file == nil || w.strings.spilled < 6<<20 {
+		t.Fatalf("%d octets in a file", w.strings.spilled)
+	}
+	raw := make([]byte, w.strings.spilled)
+	if _, err := w.strings.file.ReadAt(raw, 0); err != nil || bytes.Contains(raw, []byte("字字字字")) {
+		t.Errorf("the file is in clear (%v)", err)
+	}
+	for _, dir := range []string{system, ours} {
+		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+			t.Errorf("while it is read: %v %v", left, err)
 		}
 	}
+	n := 0
+	for row, err := r.Next(); !errors.Is(err, io.EOF); row, err = r.Next() {
+		if n++; err != nil || row.CustomerID != fmt.Sprint(n) || row.Attributes["memo"] != strings.Repeat("字", 200)+fmt.Sprint(n) {
+			t.Fatalf("row %d: %v %.20v", n, err, row)
+		}
+	}
+	if err := r.Close(); err != nil || n != rows-1 {
+		t.Errorf("%d rows, %v", n, err)
+	}
+	if err := os.WriteFile(filepath.Join(ours, spillName+"1"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := Sweep(ours); err != nil {
+		t.Error(err)
+	}
+	if left, err := os.ReadDir(ours); err != nil || len(left) > 0 {
+		t.Errorf("behind a sweep: %v %v", left, err)
+	}
+}
+
+// shareTexts moves inline texts to the part of shared ones, as Excel has them.
+func shareTexts(t *testing.T, path string) string {
+	t.Helper()
+	var shared strings.Builder
+	n := 0
+	shared.WriteString(`<sst xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">`)
+	inline := regexp.MustCompile(`t="inlineStr"><is>(.*?)</is>`)
+	moved := rewrite(t, path, "xl/worksheets/sheet1.xml", func(b []byte) []byte {
+		return inline.ReplaceAllFunc(b, func(m []byte) []byte {
+			shared.WriteString("<si>" + string(inline.FindSubmatch(m)[1]) + "</si>")
+			n++
+			return fmt.Appendf(nil, `t="s"><v>%d</v>`, n-1)
+		})
+	})
+	return rewrite(t, moved, "xl/sharedStrings.xml", func([]byte) []byte { return []byte(shared.String() + "</sst>") })
 }
 
 func TestXLSXErrorsFile(t *testing.T) {

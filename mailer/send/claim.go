@@ -134,7 +134,7 @@ func (s *session) claim(ctx context.Context, b *backlog) (verdict, error) {
 		if err != nil {
 			return nothingIsDue, err
 		}
-		return nothingIsDue, s.nothingDue(ctx, b, due, ok)
+		return s.nothingDue(ctx, b, due, ok)
 	}
 	s.served(b, claimed)
 	b.sent += claimed
@@ -163,7 +163,8 @@ func (s *session) reserve(ctx context.Context, b *backlog, n int, limits []maile
 		return 0, nothingIsDue, err
 	}
 	if !ok || due.After(now) {
-		return 0, nothingIsDue, s.nothingDue(ctx, b, due, ok) // reserve nothing for nobody
+		got, err := s.nothingDue(ctx, b, due, ok) // reserve nothing for nobody
+		return 0, got, err
 	}
 	set := limitSet(limits)
 	if left := s.spare[set]; left.n > 0 && now.Before(left.until) {
@@ -196,34 +197,43 @@ func (s *session) reserve(ctx context.Context, b *backlog, n int, limits []maile
 	return 0, dueLater, nil
 }
 
-// nothingDue notes when the next attempt is due, or settles the campaign.
-func (s *session) nothingDue(ctx context.Context, b *backlog, due time.Time, ok bool) error {
+// nothingDue looks whether something that is held may go now; else it notes what the
+// campaign waits for, or settles it.
+func (s *session) nothingDue(ctx context.Context, b *backlog, due time.Time, ok bool) (verdict, error) {
+	if again, err := s.review(ctx, b); again || err != nil {
+		return dueLater, err
+	}
 	switch {
 	case ok:
 		s.waits(b, mailer.Wait{Reason: mailer.WaitRetry, Until: due})
-		return nil
+		return nothingIsDue, nil
 	case !s.queue.idle():
 		s.goesOn(b)
-		return nil
+		return nothingIsDue, nil
 	}
 	counts, err := s.Ledger.Counts(ctx, b.ID)
 	if err != nil {
-		return err
+		return nothingIsDue, err
 	}
-	switch {
-	case counts.Open() == 0:
+	if counts.Open() == 0 {
 		if err := s.Ledger.Settle(ctx, b.ID); err != nil {
-			return err
+			return nothingIsDue, err
 		}
 		s.log.Info("campaign finished", "campaign", b.ID)
 		s.goesOn(b)
-		return nil
-	case counts.Pending() == 0:
-		s.waits(b, mailer.Wait{Reason: mailer.WaitDecision, Count: counts[mailer.StateUnknown]})
-		return nil
+		return nothingIsDue, nil
 	}
-	s.waits(b, mailer.Wait{Reason: mailer.WaitElsewhere})
-	return nil
+	if counts.Pending() == 0 {
+		s.waits(b, mailer.Wait{Reason: mailer.WaitDecision, Count: counts[mailer.StateUnknown]})
+		return nothingIsDue, nil
+	}
+	held, err := s.Ledger.Held(ctx, b.ID)
+	why := held.Wait(counts)
+	if why.IsZero() {
+		why.Reason = mailer.WaitElsewhere
+	}
+	s.waits(b, why)
+	return nothingIsDue, err
 }
 
 // handOut queues a lease. It waits while the queue is full, so that one lease at most

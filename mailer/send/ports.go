@@ -47,6 +47,15 @@ type Ledger interface {
 	// where it is committed. Outcomes are taken in any phase. A late outcome also
 	// settles a delivery that became unknown under the same epoch.
 	Record(ctx context.Context, records ...mailer.Record) []error
+	// Hold keeps back a delivery that was claimed under an epoch and not begun, for a
+	// reason; ErrLeaseLost where it is no longer so.
+	Hold(ctx context.Context, campaign string, delivery, epoch int64, why mailer.Held) error
+	// Review decides what is held of a running campaign because others tell the same
+	// people: suppressed where they were told, queued where they will not be. It
+	// returns how many were decided; where none is held it costs next to nothing.
+	Review(ctx context.Context, campaign string) (int64, error)
+	// Held counts what is held of a campaign.
+	Held(ctx context.Context, campaign string) (mailer.HeldCounts, error)
 	// Settle moves a running campaign without open deliveries to finished.
 	Settle(ctx context.Context, campaign string) error
 	// Pause moves a running campaign to paused, with a reason for people.

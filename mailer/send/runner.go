@@ -114,7 +114,9 @@ type Summary struct {
 	Accepted int64 `json:"accepted"` // deliveries that a relay accepted in this run
 	Deferred int64 `json:"deferred"` // deliveries that wait for another attempt now
 	Rejected int64 `json:"rejected"` // deliveries that were refused for good in this run
-	Unknown  int64 `json:"unknown"`  // deliveries held for a decision now
+	Unknown  int64 `json:"unknown"`  // deliveries of unknown outcome, for a decision now
+	// Held deliveries are kept back now: for a decision, or for what becomes of others.
+	Held mailer.HeldCounts `json:"held,omitempty"`
 	// Remaining deliveries are still to be sent by the program (deferred ones
 	// among them), now or later.
 	Remaining int64 `json:"remaining"`
@@ -154,6 +156,16 @@ func (s *session) summary(campaign string, err error) (Summary, error) {
 		sum.Deferred += counts[mailer.StateDeferred]
 		sum.Unknown += counts[mailer.StateUnknown]
 		sum.Remaining += counts.Pending()
+		held, herr := s.Ledger.Held(ctx, id)
+		if herr != nil {
+			return sum, errors.Join(err, herr)
+		}
+		for why, n := range held {
+			if sum.Held == nil {
+				sum.Held = mailer.HeldCounts{}
+			}
+			sum.Held[why] += n
+		}
 	}
 	return sum, err
 }
@@ -242,11 +254,11 @@ func (w *work) message(d *mailer.Delivery, now time.Time) (mailer.Address, *mail
 	if err != nil {
 		return to, nil, differs(err)
 	}
-	if w.env.Hash(to, &n) != d.Hash {
+	if w.env.Commit(d.Recipient.Salt, to, &n) != d.Hash {
 		return to, nil, differs(nil)
 	}
 	m := messages.Get().(*mailer.Message)
-	data, err := w.composer.Compose(m.Data, w.env.Header(to, &n, d.Token, now), &n)
+	data, err := w.composer.Compose(m.Data, w.env.Header(to, &n, d.MessageName, now), &n)
 	if err != nil {
 		return to, nil, err
 	}

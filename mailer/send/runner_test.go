@@ -13,6 +13,7 @@ import (
 	"oshirase/mailer/send"
 	"oshirase/mailer/sink"
 	"oshirase/store"
+	"oshirase/torture/mailertest"
 )
 
 func TestRunSendsToEachOnce(t *testing.T) {
@@ -446,64 +447,6 @@ func TestTwoRunners(t *testing.T) {
 	}
 }
 
-// otherwise renders the notice of one person in another way than the check did.
-type otherwise struct {
-	mailer.Templates
-	customer string
-}
-
-func (o otherwise) Compile(snap *mailer.Snapshot) (mailer.Template, error) {
-	t, err := o.Templates.Compile(snap)
-	return otherTemplate{t, o.customer}, err
-}
-
-type otherTemplate struct {
-	mailer.Template
-	customer string
-}
-
-func (o otherTemplate) Render(r *mailer.Recipient) (mailer.Notice, error) {
-	n, err := o.Template.Render(r)
-	if r.CustomerID == o.customer {
-		n.Body += "。"
-	}
-	return n, err
-}
-
-// TestNoticeThatRendersDifferently is not sent, and its campaign needs a new
-// approval.
-func TestNoticeThatRendersDifferently(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, 30)
-	id := w.started(mailer.Campaign{})
-	r := w.runner(w.db)
-	r.Notices = otherwise{w.set, "C015"}
-	w.run(r)
-	c := w.phase(id, mailer.PhaseDraft)
-	if !strings.HasPrefix(c.Reason, "notice differs from the approved one (") {
-		t.Errorf("the reason is %q", c.Reason)
-	}
-	for _, a := range w.inbox.arrivals() {
-		if a.to == address(15) {
-			t.Error("it was sent")
-		}
-	}
-	w.nothingHeld(id)
-	approvals, err := w.db.Approvals(t.Context(), id)
-	must(t, err)
-	if len(approvals) > 0 {
-		t.Errorf("it is still approved: %v", approvals)
-	}
-
-	// Checked and approved anew, everybody else gets it, and nobody twice.
-	res := w.check(id)
-	_, _, err = w.db.Approve(t.Context(), actor("鈴木"), id, res.Sendable, 1)
-	must(t, err)
-	must(t, w.db.Start(t.Context(), tester, id, true))
-	w.run(w.runner(w.db))
-	w.onceEach(30)
-}
-
 // newer has other built-in templates than the check used.
 type newer struct{ mailer.Templates }
 
@@ -528,7 +471,7 @@ func TestServeStartsWhatIsDue(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 5)
 	id, res := w.checked(mailer.Campaign{At: noon.Add(time.Hour)})
-	_, _, err := w.db.Approve(t.Context(), actor("佐藤"), id, res.Sendable, 1)
+	_, err := w.db.Approve(t.Context(), actor("佐藤"), []string{id}, res.Sendable, mailertest.ByName(1), mailer.Signed{})
 	must(t, err)
 	w.phase(id, mailer.PhaseScheduled)
 	ctx, stop := context.WithCancel(t.Context())
@@ -555,7 +498,7 @@ func TestCampaignWhoseTimePassed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 5)
 	id, res := w.checked(mailer.Campaign{At: noon.Add(time.Hour)})
-	_, _, err := w.db.Approve(t.Context(), actor("佐藤"), id, res.Sendable, 1)
+	_, err := w.db.Approve(t.Context(), actor("佐藤"), []string{id}, res.Sendable, mailertest.ByName(1), mailer.Signed{})
 	must(t, err)
 	w.clock.advance(time.Hour + time.Hour + time.Second)
 	r := w.runner(w.db)

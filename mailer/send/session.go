@@ -33,16 +33,17 @@ type session struct {
 	running context.Context
 	halt    context.CancelFunc
 
-	mu       sync.Mutex
-	backlogs map[string]*backlog // the campaigns that may be sent
-	touched  map[string]bool     // campaigns that were worked on
-	active   map[int64]bool      // epochs of the leases that are held
-	ended    []int64             // epochs of those that have no open job and are to be released
-	err      error               // why the session ended early
-	everUp   bool                // a relay took a connection in this session
-	down     int                 // how often all relays were tried in vain since one did
-	downFrom time.Time           // since when no relay takes connections; zero: one does
-	retryAt  time.Time           // when one is tried again
+	mu        sync.Mutex
+	backlogs  map[string]*backlog // the campaigns that may be sent
+	touched   map[string]bool     // campaigns that were worked on
+	different map[string]int      // notices of campaigns that were not what was approved
+	active    map[int64]bool      // epochs of the leases that are held
+	ended     []int64             // epochs of those that have no open job and are to be released
+	err       error               // why the session ended early
+	everUp    bool                // a relay took a connection in this session
+	down      int                 // how often all relays were tried in vain since one did
+	downFrom  time.Time           // since when no relay takes connections; zero: one does
+	retryAt   time.Time           // when one is tried again
 
 	// The dispatcher alone uses these.
 	round     []*backlog       // the campaigns of which something may be claimed
@@ -59,7 +60,7 @@ type session struct {
 func (r *Runner) begin(ctx context.Context, admit Plan) (*session, error) {
 	s := &session{
 		Runner: r, n: r.sessions.Add(1), log: r.Options.Logger, admit: admit,
-		spare: map[string]spare{}, touched: map[string]bool{}, active: map[int64]bool{},
+		spare: map[string]spare{}, touched: map[string]bool{}, different: map[string]int{}, active: map[int64]bool{},
 	}
 	s.queue = newQueue(r.Options.Batch, s.leaseEnded)
 	s.adapter = newAdapter(max(r.Options.MinConnections, len(r.Relays.relays)), r.Relays.Size())
@@ -213,8 +214,8 @@ func (s *session) goesOn(b *backlog) {
 	b.waits = mailer.Wait{}
 }
 
-// cannotSend stops a campaign whose notice is not what was approved, or cannot
-// be composed.
+// cannotSend stops a campaign that is not what was approved, or whose notices cannot be
+// composed.
 func (s *session) cannotSend(w *work, ref string, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()

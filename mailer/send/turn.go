@@ -33,6 +33,8 @@ type backlog struct {
 	place  float64   // see above
 	nextAt time.Time // no claim before: pause between batches, its own pace
 	sent   int       // since the last pause between batches
+	// reviewAt: what is held of it is not looked at before.
+	reviewAt time.Time
 
 	// These are guarded by the session.
 	leases int         // that are held of it

@@ -48,7 +48,7 @@ func newBook(t *testing.T, sizes ...int) *book {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.hash = env.Hash(to, &mailer.Notice{})
+	b.hash = env.Commit([16]byte{}, to, &mailer.Notice{})
 	for _, n := range sizes {
 		b.add(n)
 	}
@@ -76,7 +76,12 @@ func (b *book) Wake(context.Context, time.Time, time.Duration) error      { retu
 func (b *book) Renew(context.Context, []int64, time.Time) error           { return nil }
 func (b *book) Pause(context.Context, mailer.Actor, string, string) error { return nil }
 func (b *book) Void(context.Context, mailer.Actor, string, string) error  { return nil }
+func (b *book) Review(context.Context, string) (int64, error)             { return 0, nil }
 func (b *book) FireOnce(context.Context, string, time.Time) (bool, error) { return false, nil }
+
+func (b *book) Held(context.Context, string) (mailer.HeldCounts, error) { return nil, nil }
+
+func (b *book) Hold(context.Context, string, int64, int64, mailer.Held) error { return nil }
 
 func (b *book) Running(context.Context) ([]mailer.Backlog, error) {
 	b.mu.Lock()

@@ -2,6 +2,7 @@ package send
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"oshirase/mailer"
@@ -171,8 +172,8 @@ func (w *worker) beginBehind() *job {
 	return j
 }
 
-// prepared renders and composes; a job that may not be sent is dropped, and its
-// campaign with it.
+// prepared renders and composes. A job that may not be sent is dropped: held where its
+// notice is not what was approved, else its campaign with it.
 func (w *worker) prepared(j *job) bool {
 	if !w.mayLeave(j) {
 		w.s.queue.drop(j.delivery.Campaign)
@@ -187,7 +188,11 @@ func (w *worker) prepared(j *job) bool {
 	if err == nil {
 		return true
 	}
-	w.s.cannotSend(j.work, j.delivery.Recipient.Ref, err)
+	if errors.Is(err, mailer.ErrRenderedDifferently) {
+		w.s.differs(j, err)
+	} else {
+		w.s.cannotSend(j.work, j.delivery.Recipient.Ref, err)
+	}
 	w.s.queue.done(j)
 	return false
 }

@@ -164,11 +164,6 @@ func (w *world) checked(c mailer.Campaign) (string, mailer.CheckResult) {
 	return w.Checked(c)
 }
 
-func (w *world) check(id string) mailer.CheckResult {
-	w.t.Helper()
-	return w.Check(id)
-}
-
 func (w *world) started(c mailer.Campaign) string {
 	w.t.Helper()
 	return w.Started(c)

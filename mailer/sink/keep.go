@@ -7,13 +7,17 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
+
+	"oshirase/mailer"
 )
 
-// keep writes a message as an .eml file: under another name first, so that who
+// keep writes a message as an .eml file, whose name says when it came and not whom it
+// is to: who lists a directory need not be told. It is written under another name first, so that who
 // lists the directory sees whole messages only. Nothing but Return-Path (RFC
 // 5321 section 4.4) is added.
-func keep(dir string, m Received) error {
-	name := fmt.Sprintf("%06d-%s.eml", m.Seq, safeName(m.Recipients))
+func keep(dir string, m Received, now time.Time) error {
+	name := fmt.Sprintf("%06d-%s.eml", m.Seq, now.In(mailer.JST).Format("20060102T150405"))
 	tmp := filepath.Join(dir, "."+name+".part")
 	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -30,24 +34,6 @@ func keep(dir string, m Received) error {
 		_ = os.Remove(tmp)
 	}
 	return err
-}
-
-// safeName makes a recipient fit for a file name on any system.
-func safeName(recipients []string) string {
-	if len(recipients) == 0 {
-		return "nobody"
-	}
-	s := strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '.', r == '-', r == '@', r == '+':
-			return r
-		}
-		return '_'
-	}, recipients[0])
-	if len(s) > 80 {
-		s = s[:80]
-	}
-	return s
 }
 
 // lastSequence is the highest number that a message in dir bears.

@@ -15,6 +15,8 @@ import (
 
 const maxLine = 4096 // of a command; RFC 5321 asks for 512, RFC 4954 for 12288 with some AUTH
 
+const maxGuesses = 5 // at a password
+
 // errCut ends a session without another word.
 var errCut = errors.New("cut on request")
 
@@ -25,10 +27,11 @@ type session struct {
 	w   *wire
 	r   *bufio.Reader
 
-	hello  bool
-	secure bool
-	authed bool
-	taken  int // messages of this connection
+	hello   bool
+	secure  bool
+	authed  bool
+	taken   int // messages of this connection
+	guesses int // wrong passwords
 
 	inMail  bool
 	sender  string
@@ -289,6 +292,7 @@ func (c *session) starttls() error {
 
 func (c *session) startTLS(wrong bool) error {
 	conn := tls.Server(c.raw, c.srv.tlsConfig(wrong))
+	_ = c.raw.SetDeadline(time.Now().Add(maxIdle)) // fails on a closed connection only
 	if err := conn.HandshakeContext(c.srv.ctx); err != nil {
 		return err
 	}
@@ -314,6 +318,9 @@ func (c *session) auth(rest string) error {
 	}
 	if user != c.srv.opt.User || password != c.srv.opt.Password {
 		c.reply(535, "5.7.8 wrong user or password")
+		if c.guesses++; c.guesses == maxGuesses {
+			return io.EOF
+		}
 		return nil
 	}
 	c.authed = true

@@ -49,7 +49,7 @@ type Options struct {
 	// answered 421; 0 is no limit.
 	MaxMessages int
 	// MaxConns is the number of connections served at once; further ones are
-	// greeted 421. 0 is no limit.
+	// greeted 421. 0 is 1000.
 	MaxConns int
 	// Latency is the round trip that the Server imitates: each reply leaves that
 	// much after its command came, and commands are read meanwhile.
@@ -118,6 +118,9 @@ type Server struct {
 func Listen(addr string, opt Options) (*Server, error) {
 	if opt.Name == "" {
 		opt.Name = "sink.invalid"
+	}
+	if opt.MaxConns == 0 {
+		opt.MaxConns = 1000
 	}
 	if opt.MaxSize == 0 {
 		opt.MaxSize = 32 << 20
@@ -224,7 +227,7 @@ func (s *Server) accept() {
 			return
 		}
 		s.conns[conn] = struct{}{}
-		full := s.opt.MaxConns > 0 && len(s.conns) > s.opt.MaxConns
+		full := len(s.conns) > s.opt.MaxConns
 		s.mu.Unlock()
 		s.counts.connections.Add(1)
 		s.wg.Add(1)
@@ -258,7 +261,7 @@ func (s *Server) sleep(d time.Duration) bool {
 func (s *Server) take(m Received) error {
 	m.Seq = s.seq.Add(1)
 	if s.opt.Dir != "" {
-		if err := keep(s.opt.Dir, m); err != nil {
+		if err := keep(s.opt.Dir, m, time.Now()); err != nil {
 			return err
 		}
 	}

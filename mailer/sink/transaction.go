@@ -62,6 +62,8 @@ func (c *session) mailParams(params []string) (code int, text string) {
 	return 0, ""
 }
 
+const maxRecipients = 1000 // of a message; RFC 5321 section 4.5.3.1.8 asks for 100
+
 func (c *session) rcpt(rest string) error {
 	to, params, ok := path(rest, "TO:")
 	c.refused = to // until it is accepted
@@ -76,6 +78,8 @@ func (c *session) rcpt(rest string) error {
 		c.reply(501, "5.5.4 write RCPT TO:<address>")
 	case len(params) > 0:
 		c.reply(555, "5.5.4 no such parameter")
+	case len(c.rcpts) >= maxRecipients:
+		c.reply(452, "4.5.3 too many recipients")
 	default:
 		c.refused = ""
 		c.rcpts = append(c.rcpts, to)
@@ -213,9 +217,10 @@ func (c *session) bdat(rest string) error {
 			}
 		}
 	}
-	before := len(c.body)
-	c.body = append(c.body, make([]byte, n)...)
-	if _, err := io.ReadFull(c.r, c.body[before:]); err != nil {
+	if refuse || int64(len(c.body))+n > c.srv.opt.MaxSize {
+		c.tooBig, c.body = true, c.body[:0]
+	}
+	if err := c.readChunk(n); err != nil {
 		return err
 	}
 	if refuse {
@@ -224,11 +229,32 @@ func (c *session) bdat(rest string) error {
 		return nil
 	}
 	c.chunked = true
+	if last == "" && c.tooBig { // and what follows of it is passed over
+		c.reply(552, "5.3.4 message too big")
+		return nil
+	}
 	if last == "" {
 		c.reply(250, "2.0.0 ok")
 		return nil
 	}
 	return c.end()
+}
+
+// readChunk reads n octets, and keeps them unless the message is too big. Memory grows
+// with what has come, not with what was announced.
+func (c *session) readChunk(n int64) error {
+	for n > 0 {
+		if _, err := c.r.Peek(1); err != nil {
+			return err
+		}
+		piece, _ := c.r.Peek(int(min(n, int64(c.r.Buffered()))))
+		if !c.tooBig {
+			c.body = append(c.body, piece...)
+		}
+		n -= int64(len(piece))
+		_, _ = c.r.Discard(len(piece))
+	}
+	return nil
 }
 
 // end decides about a message that has come whole.

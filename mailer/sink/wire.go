@@ -15,6 +15,7 @@ type wire struct {
 	conn    net.Conn // the TLS connection once there is one
 	pending []byte
 	arrived time.Time // when the commands being answered came
+	renew   time.Time // when the deadline is set anew
 
 	queue chan parcel // nil without latency
 	done  chan struct{}
@@ -44,11 +45,23 @@ func (w *wire) Read(p []byte) (int, error) {
 	if err := w.flush(0); err != nil {
 		return 0, err
 	}
+	w.extend()
 	n, err := w.conn.Read(p)
 	if w.queue != nil {
 		w.arrived = time.Now()
 	}
 	return n, err
+}
+
+// maxIdle is how long a client may say nothing, or not read what it is told.
+const maxIdle = 5 * time.Minute
+
+// extend gives the client its time anew; not for every read, for a deadline costs.
+func (w *wire) extend() {
+	if now := time.Now(); now.After(w.renew) {
+		w.renew = now.Add(maxIdle / 10)
+		_ = w.conn.SetDeadline(now.Add(maxIdle)) // fails on a closed connection only
+	}
 }
 
 // flush sends what is pending, with a pause after each octet where drip is set.

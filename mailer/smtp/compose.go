@@ -288,7 +288,8 @@ func writeWithMail(w io.Writer, h *mailer.Header, values *[slots]string, body st
 	m.SetGenHeader(mail.HeaderDate, values[slotDate])
 	m.SetGenHeader(mail.HeaderMessageID, values[slotMessageID])
 	m.SetGenHeader("Auto-Submitted", "auto-generated")
-	m.SetGenHeader("X-Auto-Response-Suppress", "All")
+	// Without NDR: the sender wants to hear of mail that is returned.
+	m.SetGenHeader("X-Auto-Response-Suppress", "OOF, AutoReply, DR, RN, NRN")
 	m.SetGenHeader("Content-Language", "ja")
 	if cs.jis {
 		// go-mail would quote the escape sequences of a 7bit body: it writes the

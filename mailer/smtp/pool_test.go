@@ -217,7 +217,7 @@ func TestPoolTLS(t *testing.T) {
 		{name: "refused", mode: sink.StartTLS, rule: "starttls:454 4.7.0 not now", want: "454"},
 		{name: "cut", mode: sink.StartTLS, rule: "starttls:drop", want: "relay sink"},
 		{name: "wrong password", mode: sink.StartTLS, opt: sink.Options{User: "u", Password: "p"}, set: func(r *relay) { r.Username, r.Password = "u", "x" }, want: "535"},
-		{name: "no AUTH there", mode: sink.StartTLS, set: func(r *relay) { r.Username, r.Password = "u", "p" }, want: "does not support SMTP AUTH"},
+		{name: "no AUTH there", mode: sink.StartTLS, set: func(r *relay) { r.Username, r.Password = "u", "p" }, want: "smtp.no-mechanism"},
 		{name: "AUTH broken", mode: sink.StartTLS, opt: sink.Options{User: "u", Password: "p"}, rule: "auth:454 4.7.0 later", set: func(r *relay) { r.Username, r.Password = "u", "p" }, want: "454"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

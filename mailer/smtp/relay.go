@@ -42,8 +42,8 @@ type RelayOptions struct {
 	// say it for that reason. A relay that authenticates us or knows our address does
 	// not mind; set a name where one does.
 	EHLO string
-	// Username and Password authenticate, with the best mechanism that go-mail and the
-	// relay share. Without TLS they are refused, unless the relay is on this machine.
+	// Username and Password authenticate, with the best mechanism that we and the relay
+	// share. Without TLS they are refused, unless the relay is on this machine.
 	Username, Password string
 
 	// MessagesPerConnection closes a connection after so many; 0 is no limit.
@@ -136,7 +136,7 @@ func (d *Dialer) check() error {
 			return mailer.Invalid("smtp.times", "relay", d.Name)
 		}
 	}
-	if !heloName(d.EHLO) {
+	if !mailer.ValidHello(d.EHLO) {
 		return mailer.Invalid("smtp.ehlo", "relay", d.Name, "ehlo", d.EHLO)
 	}
 	switch d.TLS {
@@ -185,36 +185,6 @@ func tlsConfig(r RelayOptions, host string) (*tls.Config, error) {
 	return cfg, nil
 }
 
-func heloName(s string) bool {
-	if strings.HasPrefix(s, "[") && strings.HasSuffix(s, "]") {
-		lit := s[1 : len(s)-1]
-		if v6, ok := strings.CutPrefix(lit, "IPv6:"); ok {
-			ip := net.ParseIP(v6)
-			return ip != nil && ip.To4() == nil
-		}
-		return net.ParseIP(lit).To4() != nil && !strings.Contains(lit, ":")
-	}
-	for _, label := range strings.Split(s, ".") {
-		if !hostLabel(label) {
-			return false
-		}
-	}
-	return len(s) <= 255
-}
-
-// authentication mechanisms in order of preference. go-mail's own discovery
-// would take NTLM before PLAIN.
-var (
-	authWithTLS = []mail.SMTPAuthType{
-		mail.SMTPAuthSCRAMSHA256PLUS, mail.SMTPAuthSCRAMSHA256, mail.SMTPAuthSCRAMSHA1PLUS, mail.SMTPAuthSCRAMSHA1,
-		mail.SMTPAuthPlain, mail.SMTPAuthLogin, mail.SMTPAuthCramMD5,
-	}
-	authOnLoopback = []mail.SMTPAuthType{
-		mail.SMTPAuthSCRAMSHA256, mail.SMTPAuthSCRAMSHA1, mail.SMTPAuthCramMD5,
-		mail.SMTPAuthPlainNoEnc, mail.SMTPAuthLoginNoEnc,
-	}
-)
-
 // Dial opens a connection, which is a *Conn. Where the relay refused us for good, be
 // it in its greeting, it is ErrRefusesUs.
 func (d *Dialer) Dial(ctx context.Context) (mailer.Conn, error) {
@@ -228,10 +198,12 @@ func (d *Dialer) Dial(ctx context.Context) (mailer.Conn, error) {
 	return c, nil
 }
 
-// dial does TCP, greeting, EHLO, TLS and AUTH, all by go-mail.
+// dial does TCP, greeting, EHLO, TLS and AUTH, by go-mail under a guard.
 func (d *Dialer) dial(outer context.Context) (*Conn, error) {
 	var raw net.Conn // TCP, below TLS
+	var guard *guarded
 	stop := func() bool { return true }
+	begun := time.Now()
 	dialTCP := func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := new(net.Dialer).DialContext(ctx, network, addr)
 		if err != nil {
@@ -240,10 +212,10 @@ func (d *Dialer) dial(outer context.Context) (*Conn, error) {
 		raw = conn
 		// From here on go-mail looks at the clock only.
 		stop = context.AfterFunc(outer, func() { _ = conn.Close() })
-		if d.TLS != TLSImplicit {
-			return conn, nil
+		if guard, err = newGuarded(conn, d.DialTimeout-time.Since(begun)); err != nil || d.TLS != TLSImplicit {
+			return guard, err
 		}
-		secure := tls.Client(conn, d.tls)
+		secure := tls.Client(guard, d.tls)
 		if err := secure.HandshakeContext(ctx); err != nil {
 			return nil, err
 		}
@@ -261,18 +233,14 @@ func (d *Dialer) dial(outer context.Context) (*Conn, error) {
 	default:
 		opts = append(opts, mail.WithTLSPolicy(mail.TLSMandatory), mail.WithTLSConfig(d.tls))
 	}
-	if d.Username != "" {
-		mechs := authWithTLS
-		if d.TLS == TLSNone {
-			mechs = authOnLoopback
-		}
-		opts = append(opts, mail.WithOpportunisticSMTPAuth(mechs...), mail.WithUsername(d.Username), mail.WithPassword(d.Password))
-	}
 	client, err := mail.NewClient(d.host, opts...)
 	if err != nil {
 		return nil, err
 	}
 	s, err := client.DialToSMTPClientWithContext(outer)
+	if err == nil && d.Username != "" {
+		err = d.authenticate(s)
+	}
 	if !stop() && err == nil { // cut at the last moment
 		err = context.Cause(outer)
 	}
@@ -280,8 +248,9 @@ func (d *Dialer) dial(outer context.Context) (*Conn, error) {
 		if raw != nil {
 			_ = raw.Close() // go-mail leaves it open after most failures
 		}
-		return nil, err
+		return nil, shorten(err)
 	}
+	guard.free = true
 	c := &Conn{relay: d, raw: raw, text: s.Text, now: d.Now, deadlines: deadlines{grace: d.Grace}}
 	offers := func(name string) (string, bool) {
 		ok, param := s.Extension(name)

@@ -14,10 +14,14 @@ var areas = []map[mailer.Code]phrase{
 	enConfig,
 	enSink,
 	enStore,
+	enProof,
+	enKeys,
 	enCampaign,
 	enIntake,
 	enSend,
 	enSMTP,
+	enSSHSig,
+	enPerson,
 }
 
 // english has a phrase for every code that a package below cmd uses, and no other (a

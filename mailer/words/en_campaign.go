@@ -6,9 +6,12 @@ import "oshirase/mailer"
 var enCampaign = map[mailer.Code]phrase{
 	"campaign.stage":     {`stage "{stage}": use first-warning, formal, follow-up or correction`, ""},
 	"campaign.certainty": {`certainty "{certainty}": use possible or confirmed`, ""},
-	"campaign.per-hour":  {"per-hour {per_hour}: use 0 to {most} messages an hour, 0 being no limit", ""},
-	"campaign.reason":    {"the reason must be one line of at most {most} characters, without hidden ones", ""},
-	"campaign.at-past":   {"at {at} has passed", "give a time to come, or none to start by hand"},
+	"campaign.cause": {
+		"a campaign of stage {stage} has no cause: only follow-ups and corrections repeat", "leave --cause out",
+	},
+	"campaign.per-hour": {"per-hour {per_hour}: use 0 to {most} messages an hour, 0 being no limit", ""},
+	"campaign.reason":   {"the reason must be one line of at most {most} characters, without hidden ones", ""},
+	"campaign.at-past":  {"at {at} has passed", "give a time to come, or none to start by hand"},
 
 	"campaign.no-merchant":  {"{cause}", "load the merchant with `oshirase apply`"},
 	"campaign.no-recipient": {"{cause}", "import a list for the campaign's incident and merchant, or look at --ref"},
@@ -29,6 +32,8 @@ var enCampaign = map[mailer.Code]phrase{
 		"look up by the reference number in the notice",
 	},
 
-	"envelope.from":     {"merchant {merchant}: from: {cause}", ""},
-	"envelope.reply-to": {"merchant {merchant}: reply_to: {cause}", ""},
+	"envelope.bounce-domain": {"merchant {merchant}: bounce_domain: {cause}", ""},
+	"envelope.from-name":     {"merchant {merchant}: {cause}", ""},
+	"envelope.from":          {"merchant {merchant}: from: {cause}", ""},
+	"envelope.reply-to":      {"merchant {merchant}: reply_to: {cause}", ""},
 }

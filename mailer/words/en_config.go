@@ -16,6 +16,8 @@ var enConfig = map[mailer.Code]phrase{
 	"config.no-merchants":  {"it is empty", "name the folder of the merchants"},
 	"config.no-name":       {"it is empty", "give it a name, for status and logs"},
 	"config.no-group-name": {"it is empty", "give the group a name"},
+	"config.no-keys":       {"it is empty", "name the folder of the incidents' keys, or set key.command"},
+	"config.no-program":    {"it is empty", "name the program first, then its arguments"},
 	"config.no-key":        {"there is no master key", "name a key file, or set key.env"},
 
 	"config.word":     {"{word:q} is not known", "use {allowed:or}"},
@@ -33,6 +35,7 @@ var enConfig = map[mailer.Code]phrase{
 	"config.cron-zone":  {"{cron:q} names a time zone: schedules are always in Asia/Tokyo", `write minute, hour, day of month, month and day of week, such as "0 9 * * 1-5"`},
 	"config.cron-never": {"{cron:q} never comes", `write minute, hour, day of month, month and day of week, such as "0 9 * * 1-5"`},
 
+	"config.ehlo":                    {"{ehlo:q} is neither a host name nor an address in brackets", "write a name such as mail.example, or leave ehlo out"},
 	"config.address":                 {"{address:q} is not an address of a relay", "write HOST:PORT, such as mail.example:587"},
 	"config.certificate-without-tls": {"there is no certificate to verify without TLS", "leave out ca_file and server_name, or use TLS"},
 	"config.two-passwords":           {"there are two passwords", "keep one of password_file and password_env"},
@@ -41,7 +44,7 @@ var enConfig = map[mailer.Code]phrase{
 	"config.key-unset":      {"the environment variable {variable} is not set", "export {variable} with 32 bytes in base64 or hex"},
 	"config.key-variable":   {"{variable}: {cause}", "32 bytes in base64 or hex are wanted"},
 	"config.no-key-file":    {"there is no key file {file}", "restore the key from its copy; `oshirase init` makes one for a new installation"},
-	"config.key-unreadable": {"{cause}", "chmod 600 {file}"},
+	"config.key-unreadable": {"{cause}", "chmod 600 {file}; it has to belong to the user that runs this program"},
 	"config.key-file":       {"{file}: {cause}", "the file holds 32 bytes in base64 or hex, and nothing else"},
 	"config.no-key-text":    {text: "not a key in base64 or hex"},
 	"config.key-size":       {text: "the key has {size} bytes, not {want}"},
@@ -50,6 +53,7 @@ var enConfig = map[mailer.Code]phrase{
 	"config.password-empty": {"{file} is empty", "write the password to the first line of {file}"},
 	"config.not-a-file":     {text: "{file} is not a file"},
 	"config.secret-shown":   {text: "{file} can be read by others (mode {mode})"},
+	"config.secret-owner":   {"{file} belongs to somebody else, who can read and exchange it", "chown it to the user that runs this program"},
 	"config.secret-large":   {text: "{file} is too large for a secret"},
 
 	"config.facts":       {"{cause}", "mend the file and apply again"},
@@ -63,7 +67,8 @@ var enConfig = map[mailer.Code]phrase{
 	"config.database-folder":  {"{cause}", "make the folder"},
 	"config.database-in-file": {"{folder} is not a folder", "name a file in a folder"},
 	"config.database-file":    {"{file} is not a file", "name a file"},
-	"config.database-shown":   {text: "{file} can be read by others (mode {mode}): chmod 600 it"},
+	"config.database-shown":   {text: "{file} can be read by its group (mode {mode}): chmod 600 it unless that is meant"},
+	"config.database-open":    {"{file} can be read or changed by others (mode {mode})", "chmod 600 {file}"},
 	"config.dkim-key":         {text: "merchant {merchant}: dkim.key_file: {cause}"},
 	"config.dkim-shown":       {text: "merchant {merchant}: {file} can be read by others (mode {mode}): chmod 600 it"},
 	"config.ca-file":          {"{cause}", "name a PEM file"},

@@ -2,6 +2,9 @@ package words
 
 import "oshirase/mailer"
 
+// asCSV is the advice where a workbook is out of bounds.
+const asCSV = "open it in a spreadsheet program and save the sheet as CSV (UTF-8)"
+
 // enList has the codes of package mailer/list: first those of a list as a whole,
 // then those of a row or value in it.
 var enList = map[mailer.Code]phrase{
@@ -23,9 +26,20 @@ var enList = map[mailer.Code]phrase{
 	"list.encoding":      {text: "encoding {encoding:q}: use auto, utf-8 or cp932"},
 	"list.workbook":      {text: "not a workbook that can be read ({cause}): save it as .xlsx or as CSV"},
 	"list.workbook-part": {text: "not a workbook that can be read ({part}: {cause})"},
-	"list.sheet":         {text: "sheet {sheet:q} cannot be read ({cause})"},
 	"list.no-sheet":      {text: "the workbook has no visible sheet"},
 	"list.damaged-sheet": {text: "the sheet is damaged: its XML breaks off before the last row; open and save it in a spreadsheet program, or save it as CSV"},
+
+	"list.columns":     {"row {row} (header) has more than {most} columns", "keep the columns that tell people apart and those that the notice shows; a list of people has tens of columns"},
+	"list.long-header": {text: "it is longer than {most} octets"},
+	"list.parts":       {"the workbook has more than {most} parts", asCSV},
+	"list.part-twice":  {"the workbook has a part twice", asCSV},
+	"list.no-part":     {"the workbook lacks {part:q}", asCSV},
+	"list.sheets":      {"the workbook has more than {most} sheets", asCSV},
+	"list.sheet-twice": {"two sheets of the workbook are one", asCSV},
+	"list.styles":      {"the workbook has more than {most} styles of cells", asCSV},
+	"list.unpacked":    {"the workbook unpacks to more than any list of people", asCSV},
+	"list.token":       {"the workbook has a piece of text longer than any cell can be", asCSV},
+	"list.doctype":     {"the workbook's XML has a document type, which no spreadsheet program writes", asCSV},
 
 	"list.header":           {text: "header of column {column}: {cause}"},
 	"list.header-row":       {text: "row {row} (header): {cause}"},

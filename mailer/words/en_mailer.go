@@ -4,6 +4,9 @@ import "oshirase/mailer"
 
 // enMailer has the codes of package mailer.
 var enMailer = map[mailer.Code]phrase{
+	"actor.unreadable": {
+		"the name holds {character}, which its reader would not see", "type the name again, without invisible characters and variation selectors",
+	},
 	"actor.missing": {"who does this? give a name", "say who you are with --by NAME"},
 
 	"address.empty":            {text: "no address"},
@@ -35,6 +38,10 @@ var enMailer = map[mailer.Code]phrase{
 	"reference.length":    {text: "{value:q} is not a reference number: it has {length} characters of {want}"},
 	"reference.checksum":  {text: "{value:q} is not a reference number: a character is wrong or two are exchanged"},
 
+	"text.hidden":     {text: "{key} holds the character {char}, which nobody sees", hint: "delete it, or type the text anew: it came with a copy from a page or a document"},
+	"text.line-break": {text: "{key} has more than one line"},
+	"text.utf8":       {text: "{key} is not UTF-8"},
+
 	"window.days":  {text: "window days {days:q}: use every-day or weekdays"},
 	"window.hours": {text: "window {hours:q}: use always or HH:MM-HH:MM"},
 	"window.order": {text: "window {hours:q}: it must open before it closes, on one day"},
@@ -58,9 +65,11 @@ var enMailer = map[mailer.Code]phrase{
 	"exposure.count":     {text: "exposure {exposure}: count is negative: 0 is not declared"},
 
 	"desk.audience": {text: "{key} {audience:q}: use customers, merchants or press"},
+	"desk.email":    {text: "{key}: {cause}"},
 	"desk.days":     {text: "{key} {days:q}: use every-day or weekdays"},
 
 	"merchant.address":    {text: "{key}: {cause}"},
+	"merchant.selector":   {text: "{key} {selector:q}: use letters, digits, hyphens and dots"},
 	"merchant.date-style": {text: "date_style {style:q}: use western, era or slash"},
 	"merchant.charset":    {text: "charset {charset:q}: use utf-8 or iso-2022-jp"},
 	"merchant.declared":   {text: "{key} is negative"},

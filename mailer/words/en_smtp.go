@@ -17,6 +17,11 @@ var enSMTP = map[mailer.Code]phrase{
 	"smtp.no-certificate": {"no certificate in CA file {file}", ""},
 	"smtp.tls":            {"relay {relay}: tls \"{tls}\": use required, implicit or none", ""},
 
+	"smtp.talkative":    {"the relay sent more than {octets} octets before the first message", "it is no mail server, or one that means harm: look at its address"},
+	"smtp.no-mechanism": {"relay {relay} offers no way to authenticate that we know", "without a user name none is needed; else ask the relay's operator for SCRAM or PLAIN"},
+	"smtp.challenge":    {"the relay asks for more in AUTH than any mechanism does", ""},
+	"smtp.iterations":   {"the relay asks for a SCRAM iteration count below {least} or above {most}", "have the relay's operator store the password anew with 4096 to 600000 iterations"},
+
 	"smtp.dkim-incomplete": {"DKIM needs a domain, a selector and a key", ""},
 	"smtp.dkim-read":       {"read DKIM key", ""},
 	"smtp.dkim-key":        {"read DKIM key {file}", ""},

@@ -21,9 +21,21 @@ var enStore = map[mailer.Code]phrase{
 		text: "there is no ledger at {path}",
 		hint: "look at database in the config, and at the folder that you are in; `oshirase apply` makes a new ledger there, an empty one",
 	},
+	"ledger.readers": {
+		text: "the log of the database, where pages stand as they were before, could not be emptied: somebody reads it all the time",
+		hint: "end the programs that keep the database open for reading, then run the command again",
+	},
+	"ledger.shown": {
+		text: "{file} can be read or changed by others (mode {mode}): nothing is opened",
+		hint: "chmod 600 {file}",
+	},
 	"ledger.wrong-key": {
-		text: "wrong master key: this ledger was made with another one: check the key file or the environment",
-		hint: "the database was made with another master key: look at [key] in the config, or restore the key from its copy",
+		text: "wrong master key: this ledger is sealed under master key {wants:or}, and {given} was given",
+		hint: "look at [key] in the config: after `oshirase rekey` it names the new file; or restore the key from its copy",
+	},
+	"ledger.secret-damaged": {
+		text: "the master key is the right one, but the ledger's own secret is damaged",
+		hint: "restore the database from a backup",
 	},
 	"ledger.not-found": {text: "not found: {what} \"{id}\""},
 
@@ -32,8 +44,8 @@ var enStore = map[mailer.Code]phrase{
 		hint: "the personal data of this incident was destroyed and cannot be read again; counts and references remain",
 	},
 	"incident.wrong-key": {
-		text: "wrong master key: the key of incident {incident} does not open",
-		hint: "the database was made with another master key: look at [key] in the config, or restore the key from its copy",
+		text: "wrong master key: the key of incident {incident} is wrapped by master key {wants:or}, and {given} was given",
+		hint: "if `oshirase rekey` was cut off, or this database is older than it, run it again with the newer key's file; else restore the key's file from the copy that belongs to this master key",
 	},
 	"apply.id":            {text: "\"{id}\" is no id: use lower-case letters, digits and hyphens"},
 	"apply.moved":         {"what this would void is no longer what was shown, and nothing was changed", "run `oshirase apply` again, and look at it"},
@@ -56,14 +68,17 @@ var enStore = map[mailer.Code]phrase{
 	"check.changed": {text: "list, facts or campaign {campaign} changed during the check: run it again"},
 	"check.frozen":  {text: "the check of campaign {campaign} counted {sendable} notices, and {frozen} are frozen: run it again"},
 
-	"approve.again":   {text: "{by} has approved campaign {campaign} already: another person must"},
-	"approve.count":   {text: "{count} is not the number of notices that the check of campaign {campaign} counted: look at the check again"},
-	"destroy.running": {text: "campaign {campaign} is running: pause or cancel it first"},
-	"resolve.as":      {text: "an unknown delivery is resolved as accepted or queued, not as \"{as}\""},
-	"resolve.none":    {text: "not found: campaign {campaign} has no unknown delivery with reference number {ref}"},
+	"approve.again":    {text: "{by} has approved campaign {campaign} already: another person must"},
+	"approve.count":    {text: "{count} is not the number of notices that the check of campaign {campaign} counted: look at the check again"},
+	"destroy.running":  {text: "campaign {campaign} is running: pause or cancel it first"},
+	"resolve.as":       {text: "an unknown delivery is resolved as accepted or queued, not as \"{as}\""},
+	"resolve.held-as":  {text: "a held delivery is decided as queued or cancelled, not as \"{as}\""},
+	"resolve.not-held": {text: "not found: campaign {campaign} holds no delivery with reference number {ref} for a decision"},
+	"resolve.none":     {text: "not found: campaign {campaign} has no unknown delivery with reference number {ref}"},
 
 	"lookup.one":        {text: "look up by exactly one of reference number, e-mail address, customer id, telephone number and kana"},
 	"delivery.token":    {text: "not found: the token is not of this ledger"},
+	"delivery.message":  {text: "not found: the Message-ID is not of this ledger"},
 	"record.no-time":    {text: "record delivery {delivery}: a deferred outcome needs the time of the next attempt"},
 	"record.no-outcome": {text: "record delivery {delivery}: \"{state}\" is no outcome"},
 

@@ -17,6 +17,8 @@ func HintByKind(err error) string {
 	switch {
 	case errors.Is(err, mailer.ErrWrongKey):
 		return "the database was made with another master key: look at [key] in the config, or restore the key from its copy"
+	case errors.Is(err, mailer.ErrKeyMissing):
+		return "look at [key] in the config, or restore the key's file from its copy"
 	case errors.Is(err, mailer.ErrKeyDestroyed):
 		return "the personal data of this incident was destroyed and cannot be read again; counts and references remain"
 	case errors.Is(err, context.Canceled):

@@ -28,6 +28,10 @@ func Wait(w mailer.Wait, lang Language) string {
 		return "next attempt: " + value(w.Until)
 	case mailer.WaitDecision:
 		return fmt.Sprintf("%d unknown deliveries wait for a decision (oshirase resolve)", w.Count)
+	case mailer.WaitHeld:
+		return fmt.Sprintf("%d held deliveries wait for a decision (oshirase resolve --held)", w.Count)
+	case mailer.WaitOthers:
+		return fmt.Sprintf("%d people wait for what becomes of another campaign's notice to them", w.Count)
 	case mailer.WaitElsewhere:
 		return "another worker is sending the rest"
 	case mailer.WaitPaused:
@@ -64,6 +68,10 @@ func waitJapanese(w mailer.Wait) string {
 		return "次の再試行 " + clock(w.Until)
 	case mailer.WaitDecision:
 		return fmt.Sprintf("結果不明の%d件が判断を待っています（oshirase resolve）", w.Count)
+	case mailer.WaitHeld:
+		return fmt.Sprintf("保留の%d件が判断を待っています（oshirase resolve --held）", w.Count)
+	case mailer.WaitOthers:
+		return fmt.Sprintf("%d名が、ほかの配信の結果を待っています", w.Count)
 	case mailer.WaitElsewhere:
 		return "残りは別の処理が送信しています"
 	case mailer.WaitPaused:

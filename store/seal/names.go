@@ -17,6 +17,7 @@ import (
 // master key can be changed without changing what was printed in a letter.
 type Names struct {
 	token cipher.Block // AES-256: delivery id ‖ tokenCheck
+	mail  cipher.Block // the same under a key of its own, for Message-IDs
 	ref   cipher.Block // AES-256: round function of the reference numbers
 }
 
@@ -26,7 +27,7 @@ func NewNames(secret []byte) (*Names, error) {
 	for _, d := range []struct {
 		block *cipher.Block
 		info  string
-	}{{&n.token, "oshirase delivery token"}, {&n.ref, "oshirase reference number"}} {
+	}{{&n.token, "oshirase delivery token"}, {&n.mail, "oshirase message id"}, {&n.ref, "oshirase reference number"}} {
 		key, err := hkdf.Key(sha256.New, secret, nil, d.info, 32)
 		if err != nil {
 			return nil, err
@@ -46,18 +47,31 @@ const tokenCheck = 0x6f73686972617365
 
 // Token is the opaque name of a delivery in envelope senders: 26 lower-case
 // base32 characters, the same whenever it is asked for.
-func (n *Names) Token(delivery int64) string {
+func (n *Names) Token(delivery int64) string { return encodeName(n.token, delivery) }
+
+// MessageName is the opaque name of a delivery in its Message-ID, of the form of a
+// token. Whoever is shown a message, a forwarded one too, sees it, so nothing of the
+// token of the envelope sender follows from it.
+func (n *Names) MessageName(delivery int64) string { return encodeName(n.mail, delivery) }
+
+func encodeName(block cipher.Block, delivery int64) string {
 	var b [16]byte
 	binary.BigEndian.PutUint64(b[:8], uint64(delivery))
 	binary.BigEndian.PutUint64(b[8:], tokenCheck)
-	n.token.Encrypt(b[:], b[:])
+	block.Encrypt(b[:], b[:])
 	var out [26]byte
 	tokenEncoding.Encode(out[:], b[:])
 	return string(out[:])
 }
 
 // ParseToken returns the delivery of a token; false where it is none of ours.
-func (n *Names) ParseToken(token string) (int64, bool) {
+func (n *Names) ParseToken(token string) (int64, bool) { return decodeName(n.token, token) }
+
+// ParseMessageName returns the delivery that the left side of a Message-ID names;
+// false where it is none of ours.
+func (n *Names) ParseMessageName(name string) (int64, bool) { return decodeName(n.mail, name) }
+
+func decodeName(block cipher.Block, token string) (int64, bool) {
 	var b [17]byte
 	if len(token) != 26 {
 		return 0, false
@@ -73,12 +87,12 @@ func (n *Names) ParseToken(token string) (int64, bool) {
 	if err != nil || k != 16 {
 		return 0, false
 	}
-	n.token.Decrypt(b[:16], b[:16])
+	block.Decrypt(b[:16], b[:16])
 	id := int64(binary.BigEndian.Uint64(b[:8]))
 	if binary.BigEndian.Uint64(b[8:16]) != tokenCheck || id <= 0 {
 		return 0, false
 	}
-	return id, n.Token(id) == string(lower) // 26 characters hold two bits more than the block
+	return id, encodeName(block, id) == string(lower) // 26 characters hold two bits more than the block
 }
 
 // Reference numbers are a keyed permutation of the recipients' ids: unique

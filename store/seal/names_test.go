@@ -38,6 +38,16 @@ func TestNames(t *testing.T) {
 		if got, ok := n.ParseToken(strings.ToUpper(token)); !ok || got != id {
 			t.Fatalf("token in capitals is %d %v, want %d", got, ok, id)
 		}
+		name := n.MessageName(id)
+		if got, ok := n.ParseMessageName(strings.ToUpper(name)); !ok || got != id || len(name) != 26 {
+			t.Fatalf("Message-ID %s is %d %v, want %d", name, got, ok, id)
+		}
+		if _, ok := n.ParseToken(name); ok || name == token {
+			t.Fatal("a Message-ID passes for a token")
+		}
+		if _, ok := n.ParseMessageName(token); ok {
+			t.Fatal("a token passes for a Message-ID")
+		}
 		if _, ok := other.ParseToken(token); ok {
 			t.Fatal("a token of another ledger is taken")
 		}

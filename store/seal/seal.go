@@ -11,7 +11,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -71,7 +70,9 @@ func newGCM(key []byte) (cipher.AEAD, error) {
 // destroyed, neither the sealed persons nor the blind indexes say anything.
 type Keys struct {
 	aead  cipher.AEAD
-	blind []byte // AES-CMAC key of the blind indexes
+	blind []byte       // AES-CMAC key of the blind indexes
+	salt  cipher.Block // AES-256: salts of commitments
+	bound cipher.Block // AES-256: what binds people and exposures to their rows
 }
 
 // Derive makes the keys of an incident from its random key of 32 bytes.
@@ -88,12 +89,44 @@ func Derive(key []byte) (*Keys, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Keys{aead: aead, blind: blind}, nil
+	k := &Keys{aead: aead, blind: blind}
+	for _, d := range []struct {
+		block *cipher.Block
+		info  string
+	}{{&k.salt, "oshirase commitment salt"}, {&k.bound, "oshirase row binding"}} {
+		key, err := hkdf.Key(sha256.New, key, nil, d.info, 32)
+		if err != nil {
+			return nil, err
+		}
+		if *d.block, err = aes.NewCipher(key); err != nil {
+			return nil, err
+		}
+	}
+	return k, nil
+}
+
+// Salt is what the commitment to a delivery is salted with: who has only the database
+// cannot try whether somebody was told something, and with the incident's key gone
+// nobody can. One block of AES under a key of its own.
+func (k *Keys) Salt(campaign, recipient int64) (salt [16]byte) {
+	binary.BigEndian.PutUint64(salt[:8], uint64(campaign))
+	binary.BigEndian.PutUint64(salt[8:], uint64(recipient))
+	k.salt.Encrypt(salt[:], salt[:])
+	return salt
 }
 
 // Seal seals a value under the incident's key, bound to aad.
 func (k *Keys) Seal(random io.Reader, plain []byte, aad string) ([]byte, error) {
-	return sealWith(k.aead, random, plain, aad)
+	return k.SealBound(random, plain, []byte(aad))
+}
+
+// SealBound is Seal for who has aad as bytes.
+func (k *Keys) SealBound(random io.Reader, plain, aad []byte) ([]byte, error) {
+	out := make([]byte, NonceSize, NonceSize+len(plain)+k.aead.Overhead())
+	if _, err := io.ReadFull(random, out); err != nil {
+		return nil, err
+	}
+	return k.aead.Seal(out, out, plain, aad), nil
 }
 
 // Open is the inverse of Seal.
@@ -111,15 +144,23 @@ func personAAD(dst []byte, incident, merchant int64, personKey []byte) []byte {
 // OpenPerson is the inverse of Sealer.Seal.
 func (k *Keys) OpenPerson(sealed []byte, incident, merchant int64, personKey []byte) (mailer.Person, error) {
 	if len(sealed) < NonceSize {
-		return mailer.Person{}, errors.New("sealed person is too short")
+		return mailer.Person{}, errDamaged
 	}
 	var aad [64]byte
 	plain, err := k.aead.Open(nil, sealed[:NonceSize], sealed[NonceSize:], personAAD(aad[:0], incident, merchant, personKey))
 	if err != nil {
-		return mailer.Person{}, fmt.Errorf("%w: a sealed person does not open", mailer.ErrWrongKey)
+		return mailer.Person{}, errDamaged
 	}
-	return decodePerson(plain)
+	p, err := decodePerson(plain)
+	if err != nil {
+		return mailer.Person{}, errDamaged
+	}
+	return p, nil
 }
+
+// errDamaged: a row is not as it was written. The key is right, for it was proved
+// when the incident was opened.
+var errDamaged = &mailer.Error{Kind: mailer.ErrDamaged, Code: "recipient.damaged"}
 
 // Sealer seals persons and makes their blind indexes; one per goroutine.
 type Sealer struct {

@@ -71,8 +71,8 @@ func TestSealedPersonIsBound(t *testing.T) {
 		switch {
 		case tt.opens && (err != nil || fmt.Sprint(got) != fmt.Sprint(p)):
 			t.Errorf("%s: %+v, %v", tt.name, got, err)
-		case !tt.opens && !errors.Is(err, mailer.ErrWrongKey):
-			t.Errorf("%s: %+v, %v, want %v", tt.name, got, err, mailer.ErrWrongKey)
+		case !tt.opens && !errors.Is(err, mailer.ErrDamaged):
+			t.Errorf("%s: %+v, %v, want %v", tt.name, got, err, mailer.ErrDamaged)
 		}
 	}
 }

@@ -295,9 +295,8 @@ func (m *chunkMachine) check(t *rapid.T) {
 	if rapid.Bool().Draw(t, "with a list") {
 		m.people++
 		m.e.load("shop", fmt.Sprintf("more %d", m.people), people(m.people)[m.people-1:])
-	} else {
-		m.must(m.e.Pause(ctx, tester, m.id, "to check"))
 	}
+	m.must(m.e.Pause(ctx, tester, m.id, "to check"))
 	m.e.run(m.id)
 }
 
@@ -371,9 +370,8 @@ func (m *chunkMachine) look() {
 		}
 	}
 	m.e.recount()
-	found, err := VerifyJournal(context.Background(), db)
-	if m.must(err); len(found) > 0 {
-		m.t.Fatalf("journal: %v", found)
+	if found := m.e.verify(); len(found) > 0 {
+		m.t.Fatalf("verify: %v", found)
 	}
 }
 

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"oshirase/mailer"
+	"oshirase/mailer/journal"
 	"oshirase/store"
 )
 
@@ -41,6 +43,8 @@ type env struct {
 	// damaged says that the test changes the past: else its journal has to be right at
 	// its end.
 	damaged bool
+	// repeat says that checks allow people to be told again.
+	repeat bool
 	// group is the domain group with which a recipient is frozen; nil: none.
 	group func(*mailer.Recipient) string
 }
@@ -56,7 +60,7 @@ func (s suite) openWith(tb testing.TB, o store.Options) *env {
 	tb.Cleanup(func() {
 		if !e.damaged {
 			e.own = nil // closed by now
-			e.verifyJournal()
+			e.verifyLedger()
 		}
 	})
 	e.DB = e.again()
@@ -79,7 +83,7 @@ func (e *env) again() *store.DB {
 		e.tb.Fatal(err)
 	}
 	e.tb.Cleanup(func() {
-		if err := db.Close(); err != nil {
+		if err := db.Close(); err != nil && !e.damaged {
 			e.tb.Error(err)
 		}
 	})
@@ -186,7 +190,9 @@ func (e *env) check(id string, suppress func(*mailer.Recipient) string) mailer.C
 	ctx := context.Background()
 	rev, err := e.BeginCheck(ctx, tester, id)
 	must(e.tb, err)
-	res := mailer.CheckResult{Suppressed: map[mailer.Suppression]int64{}, Digest: "digest-" + id}
+	res := mailer.CheckResult{Suppressed: map[mailer.Suppression]int64{}}
+	snap := mailer.Snapshot{Stage: mailer.StageFormal, NoticeOn: mailer.DateOf(e.clock.t), AllowRepeat: e.repeat}
+	var tree journal.Tree
 	must(e.tb, e.Recipients(ctx, id, func(page []mailer.Recipient) error {
 		var rows []mailer.Frozen
 		for i := range page {
@@ -199,6 +205,11 @@ func (e *env) check(id string, suppress func(*mailer.Recipient) string) mailer.C
 				f.Suppressed = mailer.Suppression(suppress(r))
 			}
 			res.Recipients++
+			leaf := journal.Person{Ref: r.Ref, Suppressed: string(f.Suppressed)}
+			if f.Suppressed == "" {
+				leaf.Commitment = f.Hash
+			}
+			tree.Add(journal.LeafHash(leaf.AppendLeaf(nil)))
 			if f.Suppressed == "" {
 				res.Sendable++
 			} else {
@@ -208,8 +219,21 @@ func (e *env) check(id string, suppress func(*mailer.Recipient) string) mailer.C
 		}
 		return e.Freeze(ctx, id, rows)
 	}))
-	must(e.tb, e.EndCheck(ctx, id, rev, mailer.Snapshot{Stage: mailer.StageFormal, NoticeOn: mailer.DateOf(e.clock.t)}, res))
+	facts, err := json.Marshal(snap)
+	must(e.tb, err)
+	res.Digest = journal.Digest(facts, &tree).String()
+	must(e.tb, e.EndCheck(ctx, id, rev, snap, res))
 	return res
+}
+
+// Approve approves one campaign by name, as long as that is the policy.
+func (e *env) Approve(ctx context.Context, by mailer.Actor, campaign string, count int64, people int) (approvals int, approved bool, err error) {
+	p := mailer.Policy{People: people, Proof: mailer.PolicyName, MakerMayApprove: true}
+	out, err := e.DB.Approve(ctx, by, []string{campaign}, count, p, mailer.Signed{})
+	if err != nil {
+		return 0, false, err
+	}
+	return out[0].Approvals, out[0].Approved, nil
 }
 
 // run takes a campaign from draft to running.
@@ -273,7 +297,8 @@ func (e *env) recount() {
 	for what, query := range map[string]string{
 		"counts that differ from the rows": `SELECT count(*) FROM campaign_count k
 			WHERE n <> (SELECT count(*) FROM delivery d WHERE d.campaign = k.campaign AND d.state = k.state)`,
-		"queued deliveries whose chunk is not theirs": `SELECT count(*) FROM delivery d WHERE d.state = 'queued'
+		"held deliveries that are not queued": `SELECT count(*) FROM delivery WHERE held <> '' AND (state <> 'queued' OR chunk IS NOT NULL)`,
+		"queued deliveries whose chunk is not theirs": `SELECT count(*) FROM delivery d WHERE d.state = 'queued' AND d.held = ''
 			AND NOT EXISTS (SELECT 1 FROM chunk c WHERE c.id = d.chunk AND c.campaign = d.campaign AND c.grp = d.grp)`,
 		"free chunks that hold others than the queued": `SELECT count(*) FROM chunk c WHERE c.lease IS NULL
 			AND c.n <> (SELECT count(*) FROM delivery d WHERE d.chunk = c.id AND d.state = 'queued')`,

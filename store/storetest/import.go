@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"testing"
 
 	"oshirase/mailer"
@@ -254,78 +253,6 @@ func (s suite) TestImportLeavesNothing(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-func (s suite) TestImportVoids(t *testing.T) {
-	ctx := context.Background()
-	e := s.open(t)
-	id := e.campaign(3)
-	other := e.create(mailer.Campaign{Merchant: "club"})
-	e.load("club", "c", people(2))
-	e.check(other, nil)
-	d := claim(t, e.DB, id, 2).Deliveries
-	must(t, e.Record(ctx, intent(&d[0]))[0])
-	e.load("shop", "more", people(4)[3:])
-	c, err := e.Campaign(ctx, id)
-	must(t, err)
-	if c.Phase != mailer.PhaseDraft || c.Reason != "list changed since the check" || c.Digest != "" {
-		t.Errorf("after an import: %+v", c)
-	}
-	if a, err := e.Approvals(ctx, id); err != nil || len(a) != 0 {
-		t.Errorf("approvals left: %v %v", a, err)
-	}
-	if err := e.Record(ctx, intent(&d[1]))[0]; !errors.Is(err, mailer.ErrNotRunning) {
-		t.Errorf("intent of a voided campaign: %v", err)
-	}
-	if c, err := e.Campaign(ctx, other); err != nil || c.Phase != mailer.PhaseChecked {
-		t.Errorf("another merchant's campaign: %+v %v", c, err)
-	}
-	// What was tried or is held stays; the rest is frozen anew.
-	res := e.check(id, nil)
-	if res.Recipients != 2 {
-		t.Errorf("frozen anew: %d, want 2", res.Recipients)
-	}
-	e.wantCounts(e.DB, id, mailer.Counts{mailer.StateSending: 1, mailer.StateClaimed: 1, mailer.StateQueued: 2})
-}
-
-// A campaign of other exposures than the list brings keeps its approval: its
-// recipients are the same.
-func (s suite) TestImportVoidsOnlyWhatItTouches(t *testing.T) {
-	ctx := context.Background()
-	e := s.open(t)
-	e.apply()
-	e.load("shop", "a", people(3))
-	rows := people(6)[3:]
-	for i := range rows {
-		rows[i].Exposures = []string{"B1"}
-	}
-	e.load("shop", "b", rows[:2])
-	a := e.create(mailer.Campaign{Exposures: []string{"A"}})
-	b := e.create(mailer.Campaign{Exposures: []string{"B1"}})
-	all := e.create(mailer.Campaign{})
-	for _, id := range []string{a, b, all} {
-		e.check(id, nil)
-	}
-	phases := func() string {
-		var out []string
-		for _, id := range []string{a, b, all} {
-			c, err := e.Campaign(ctx, id)
-			must(t, err)
-			out = append(out, string(c.Phase))
-		}
-		return strings.Join(out, " ")
-	}
-	e.load("shop", "b more", rows[2:])
-	if got, want := phases(), "checked draft draft"; got != want {
-		t.Errorf("after a new person of B1: %s, want %s", got, want)
-	}
-	// A person of A who turns out to be in B1 as well changes both.
-	again := people(1)
-	again[0].Exposures = []string{"B1"}
-	e.load("shop", "overlap", again)
-	if got, want := phases(), "draft draft draft"; got != want {
-		t.Errorf("after an overlap: %s, want %s", got, want)
 	}
 }
 

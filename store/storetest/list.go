@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -175,7 +176,8 @@ func (s suite) TestRemoveListRefused(t *testing.T) {
 
 	// The key of the incident is gone.
 	must(t, e.Pause(ctx, tester, id, ""))
-	must(t, e.DestroyKey(ctx, tester, "pay"))
+	_, err = e.DestroyKey(ctx, tester, mailer.Destroy{Incident: "pay"})
+	must(t, err)
 	_, err = e.RemoveList(ctx, tester, first.List)
 	wantErr(t, err, mailer.ErrKeyDestroyed, "")
 }
@@ -236,6 +238,106 @@ func (s suite) TestRemoveListOfACancelledCampaign(t *testing.T) {
 		t.Errorf("%+v", res)
 	}
 	e.recount()
+}
+
+// TestRemoveLateList: a campaign that was checked before the list came goes on; what it was
+// still to send to people whom the list changed is held, before and after.
+func (s suite) TestRemoveLateList(t *testing.T) {
+	ctx := context.Background()
+	e := s.open(t)
+	id := e.campaign(4)
+	rows := people(6)[2:]
+	rows[0].Name = "別人 太郎"
+	late, _ := e.load("shop", "late", rows)
+	if late.Imported != 2 || late.Held != 1 {
+		t.Fatalf("%+v", late)
+	}
+	// 1 is decided, and goes by what the list said; it is another notice once more then.
+	n, err := e.DecideHeld(ctx, tester, id, mailer.StateQueued, "")
+	if must(t, err); n != 1 {
+		t.Fatalf("%d decided", n)
+	}
+	res, err := e.RemoveList(ctx, tester, late.List)
+	must(t, err)
+	if len(res.Voids) != 0 || res.People != 2 || res.Restored != 1 || res.Held != 1 {
+		t.Errorf("%+v", res)
+	}
+	if c, err := e.Campaign(ctx, id); err != nil || c.Phase != mailer.PhaseRunning {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if held, err := e.Held(ctx, id); err != nil || held[mailer.HeldChanged] != 1 {
+		t.Errorf("%v, %v", held, err)
+	}
+	if n, err := e.Late(ctx, id); err != nil || n != 0 {
+		t.Errorf("%d came late, %v", n, err)
+	}
+	if d := claim(t, e.DB, id, 4).Deliveries; len(d) != 3 {
+		t.Errorf("%d are sent without a decision", len(d))
+	}
+}
+
+// TestRemoveListTampered: what somebody else changed is not made good by taking a list
+// back, and verify finds it: neither what it keeps for that, nor people whom it brought.
+func (s suite) TestRemoveListTampered(t *testing.T) {
+	ctx := context.Background()
+	for name, tt := range map[string]struct{ do, rule string }{
+		"mention":             {`DELETE FROM mention WHERE recipient = 1`, "mention"},
+		"what stood before":   {`UPDATE mention SET was = NULL WHERE recipient = 1`, "mention"},
+		"of an earlier list":  {`UPDATE mention SET was = (SELECT sealed FROM recipient WHERE id = 1) WHERE recipient = 1`, "mention"},
+		"mention invented":    {`INSERT INTO mention (list, recipient) VALUES (2, 5)`, "mention"},
+		"person restored":     {`UPDATE recipient SET email_key = 7 WHERE id = 1`, "person"},
+		"person who goes":     {`UPDATE recipient SET email_key = 7 WHERE id = 4`, "person"},
+		"person missing":      {`DELETE FROM recipient WHERE id = 5`, "person"},
+		"first of the people": {`UPDATE list SET first_id = 1, imported = 5 WHERE num = 2`, "list"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := s.open(t)
+			e.apply()
+			e.load("shop", "first", people(3))
+			rows := people(5)
+			rows[0].Name, rows[1].Phone = "別人 一", "090-0000-0001"
+			second, _ := e.load("shop", "second", rows)
+			if second.Imported != 2 || second.Updated != 2 {
+				t.Fatalf("%+v", second)
+			}
+			e.damaged = true
+			s.Unguard(t, e.sql())
+			_, err := e.sql().Exec(tt.do)
+			must(t, err)
+			if found := e.verify(); !slices.ContainsFunc(found, func(d mailer.Discrepancy) bool { return d.Rule == tt.rule }) {
+				t.Errorf("found %+v, want %s", found, tt.rule)
+			}
+			_, err = e.RemoveList(ctx, tester, second.List)
+			wantErr(t, err, mailer.ErrDamaged, "")
+		})
+	}
+}
+
+// TestCountAcceptances: they are control rows.
+func (s suite) TestCountAcceptances(t *testing.T) {
+	ctx := context.Background()
+	e := s.open(t)
+	e.apply()
+	id := e.create(mailer.Campaign{})
+	if all, err := e.CountAcceptances(ctx, id); err != nil || all == nil || len(all) > 0 {
+		t.Errorf("%v, %v", all, err)
+	}
+	a := mailer.CountAcceptance{Exposure: "A", Declared: 3, Found: 2}
+	must(t, e.AcceptCounts(ctx, actor("佐藤"), id, "一名は退会済み", []mailer.CountAcceptance{a}))
+	all, err := e.CountAcceptances(ctx, id)
+	if must(t, err); len(all) != 1 || !all[0].Covers("A", 3, 2) || all[0].By != "佐藤" || all[0].Reason != "一名は退会済み" {
+		t.Errorf("%+v", all)
+	}
+	e.verifyLedger()
+	e.damaged = true
+	s.Unguard(t, e.sql())
+	_, err = e.sql().Exec(`UPDATE count_acceptance SET found = 1`)
+	must(t, err)
+	_, err = e.CountAcceptances(ctx, id)
+	wantErr(t, err, mailer.ErrDamaged, "")
+	if found := e.verify(); !slices.ContainsFunc(found, func(d mailer.Discrepancy) bool { return d.Rule == "count_acceptance" }) {
+		t.Errorf("found %+v", found)
+	}
 }
 
 // TestElsewhere: a list whose people another merchant of the incident has is taken, and

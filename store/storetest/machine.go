@@ -125,7 +125,7 @@ func (m *machine) observe() {
 	}
 	m.state, m.events = next, history
 	m.e.recount()
-	m.e.verifyJournal()
+	m.e.verifyLedger()
 	var orphans int
 	if err := m.sql.GetContext(ctx, &orphans, `
 		SELECT count(*) FROM delivery d WHERE d.state = 'sending' AND NOT EXISTS (
@@ -237,6 +237,7 @@ func (m *machine) change(t *rapid.T) {
 	}
 	m.total++
 	m.e.load("shop", "more"+strconv.Itoa(m.total), people(m.total)[m.total-1:])
+	m.try(m.handles[0].Void(context.Background(), tester, m.id, "to check"))
 	m.e.run(m.id)
 }
 

@@ -31,6 +31,7 @@ func (s suite) TestNothingPersonalOnDisk(t *testing.T) {
 	mended := p
 	mended.Address = "沖縄県那覇市久茂地一丁目"
 	e.load("shop", "mended", []mailer.Row{row(2, mended, "A")})
+	must(t, e.Pause(ctx, tester, id, "to check"))
 	e.run(id)
 	l := claim(t, db, id, 10)
 	must(t, db.Record(ctx, intent(&l.Deliveries[3]))[0])
@@ -70,54 +71,12 @@ func (s suite) TestSealedPersonIsBound(t *testing.T) {
 	ctx := context.Background()
 	e := s.open(t)
 	id := e.campaign(2)
+	e.damaged = true
 	_, err := e.sql().Exec(`UPDATE recipient SET sealed = (SELECT sealed FROM recipient WHERE id = 1) WHERE id = 2`)
 	must(t, err)
 	_, err = e.Claim(ctx, id, t0, t0.Add(1e9), 2, nil)
-	wantErr(t, err, mailer.ErrWrongKey, "does not open")
+	wantErr(t, err, mailer.ErrDamaged, "recipient.damaged")
 	e.wantCounts(e.DB, id, mailer.Counts{mailer.StateQueued: 2}) // given back at once
-}
-
-func (s suite) TestDestroyKey(t *testing.T) {
-	ctx := context.Background()
-	e := s.open(t)
-	id := e.campaign(3)
-	other := e.again()
-	d := claim(t, e.DB, id, 1).Deliveries
-	must(t, e.Record(ctx, intent(&d[0]))[0])
-	must(t, e.Record(ctx, outcome(&d[0], mailer.StateAccepted, mailer.AtDot))[0])
-	wantErr(t, e.DestroyKey(ctx, actor("佐藤"), "pay"), mailer.ErrConflict, "destroy.running")
-	must(t, e.Pause(ctx, tester, id, "stop"))
-	var wrapped []byte
-	must(t, e.sql().Get(&wrapped, `SELECT sealed_key FROM incident`))
-	must(t, e.DestroyKey(ctx, actor("佐藤"), "pay"))
-	wantErr(t, e.DestroyKey(ctx, actor("佐藤"), "pay"), mailer.ErrKeyDestroyed, "pay")
-	for _, db := range []*store.DB{e.DB, other} {
-		err := db.Recipients(ctx, id, func([]mailer.Recipient) error {
-			t.Error("recipients can still be read")
-			return nil
-		})
-		wantErr(t, err, mailer.ErrKeyDestroyed, "pay")
-		m, err := db.Lookup(ctx, actor("窓口"), mailer.Query{Email: person(0).Email})
-		if err != nil || len(m) != 0 {
-			t.Errorf("found by address: %+v %v", m, err)
-		}
-		m, err = db.Lookup(ctx, actor("窓口"), mailer.Query{Ref: d[0].Recipient.Ref})
-		if err != nil || len(m) != 1 || m[0].Name != "" || m[0].Notices[0].State != mailer.StateAccepted {
-			t.Errorf("found by reference number: %+v %v", m, err)
-		}
-		n := 0
-		must(t, db.EachDelivery(ctx, tester, mailer.DeliveryFilter{Campaign: id}, func(mailer.DeliveryView) error { n++; return nil }))
-		if n != 3 {
-			t.Errorf("%d deliveries left", n)
-		}
-	}
-	for name, content := range s.Stored(t, e.path) {
-		if bytes.Contains(content, wrapped) {
-			t.Errorf("%s still holds the wrapped key", name)
-		}
-	}
-	_, err := e.Import(ctx, tester, mailer.Import{Incident: "pay", Merchant: "shop"}, source(people(1)))
-	wantErr(t, err, mailer.ErrKeyDestroyed, "pay")
 }
 
 // TestHistoryIsAppendOnly: nobody who has but the database changes what happened.

@@ -1,16 +1,16 @@
 package storetest
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"oshirase/mailer"
-	"oshirase/mailer/journal"
-	"oshirase/store"
 )
 
 // history is a ledger in which something of every sort has happened.
@@ -50,28 +50,29 @@ func (s suite) TestJournal(t *testing.T) {
 	var raw, acts int
 	must(t, e.sql().Get(&raw, `SELECT count(*) FROM event WHERE raw IS NOT NULL`))
 	must(t, e.sql().Get(&acts, `SELECT count(*) FROM act`))
-	if raw != 1 || acts == 0 {
+	if raw != 5 || acts == 0 {
 		t.Errorf("%d sealed replies, %d acts", raw, acts)
 	}
-	heads := e.heads()
-	if len(heads) != 2 || e.chains() != 2 {
-		t.Errorf("two handles wrote, and there are %d chains with %d heads", e.chains(), len(heads))
+	if e.chains() != 2 {
+		t.Errorf("a worker and others wrote, and there are %d chains", e.chains())
 	}
-	e.verifyJournal(heads...)
+	e.verifyLedger(e.checkpoint())
 }
 
-// TestJournalFinds: whatever of the past is changed, it shows.
-func (s suite) TestJournalFinds(t *testing.T) {
+// TestVerifyFinds: whatever is changed, taken away, put in or put back, it shows.
+func (s suite) TestVerifyFinds(t *testing.T) {
 	// An entry with several events, which stands in the middle of its chain.
 	const middle = ` (SELECT chain FROM event GROUP BY chain, entry HAVING count(*) > 1 AND max(entry) < (SELECT max(n) FROM entry x WHERE x.chain = event.chain)
 		ORDER BY chain, entry LIMIT 1) `
 	const inMiddle = ` chain = ` + middle + `AND entry = (SELECT min(entry) FROM event f WHERE f.chain = ` + middle + `
 		AND 1 < (SELECT count(*) FROM event g WHERE g.chain = f.chain AND g.entry = f.entry)) `
+	const common = ` (SELECT num FROM chain WHERE id = 'ledger') `
+	const worker = ` (SELECT num FROM chain WHERE id <> 'ledger') `
 	for _, tt := range []struct {
 		name string
 		do   []string
-		want string // what is said contains it
-		only bool   // only by a head that is known from elsewhere
+		want string // rule
+		only bool   // only by a checkpoint that is known from elsewhere
 	}{
 		{name: "text", do: []string{`UPDATE event SET text = text || '!' WHERE` + inMiddle + `AND leaf = 0`}, want: "root"},
 		{name: "code", do: []string{`UPDATE event SET code = 251 WHERE` + inMiddle + `AND leaf = 1`}, want: "root"},
@@ -79,18 +80,18 @@ func (s suite) TestJournalFinds(t *testing.T) {
 		{name: "point", do: []string{`UPDATE event SET point = 'body' WHERE` + inMiddle + `AND leaf = 1`}, want: "root"},
 		{name: "relay", do: []string{`UPDATE event SET relay = 'other' WHERE` + inMiddle + `AND leaf = 1`}, want: "root"},
 		{name: "time", do: []string{`UPDATE event SET at = at + 1 WHERE` + inMiddle + `AND leaf = 0`}, want: "root"},
-		{name: "state", do: []string{`UPDATE event SET state = 'rejected' WHERE` + inMiddle + `AND state = 'accepted' AND leaf = 0`}, want: "root"},
+		{name: "state of an event", do: []string{`UPDATE event SET state = 'rejected' WHERE state = 'accepted' AND kind = 'attempt'`}, want: "root"},
 		{name: "kind", do: []string{`UPDATE event SET kind = 'report' WHERE` + inMiddle + `AND leaf = 0`}, want: "root"},
-		{name: "delivery", do: []string{`UPDATE event SET delivery = 8, n = 9 WHERE` + inMiddle + `AND leaf = 0`}, want: "root"},
-		{name: "sealed reply", do: []string{`UPDATE event SET raw = (SELECT raw_sum FROM event WHERE raw IS NOT NULL) WHERE raw IS NOT NULL`}, want: "sealed reply"},
-		{name: "hash of a sealed reply", do: []string{`UPDATE event SET raw = NULL, raw_sum = NULL WHERE raw IS NOT NULL`}, want: "root"},
-		{name: "campaign", do: []string{`UPDATE campaign SET id = 'c-other'`}, want: "root"},
+		{name: "delivery of an event", do: []string{`UPDATE event SET delivery = 8, n = 9 WHERE` + inMiddle + `AND leaf = 0`}, want: "root"},
+		{name: "sealed reply", do: []string{`UPDATE event SET raw = zeroblob(40) WHERE` + inMiddle + `AND leaf = 0`}, want: "root"},
+		{name: "no reply", do: []string{`UPDATE event SET raw = NULL WHERE state = 'accepted' AND kind = 'attempt'`}, want: "root"},
+		{name: "campaign's name", do: []string{`UPDATE campaign SET id = 'c-other'`}, want: "campaign"},
 		{name: "deleted event", do: []string{`DELETE FROM event WHERE` + inMiddle + `AND leaf = 0`}, want: "count"},
 		{name: "deleted last event", do: []string{
 			`DELETE FROM event WHERE` + inMiddle + `AND leaf = (SELECT max(leaf) FROM event WHERE` + inMiddle + `)`,
 		}, want: "count"},
 		{name: "swapped pair", do: []string{`UPDATE event SET leaf = 1 - leaf WHERE` + inMiddle + `AND leaf IN (0, 1)`}, want: "root"},
-		{name: "one twice", do: []string{`UPDATE event SET leaf = 0 WHERE` + inMiddle + `AND leaf = 1`}, want: "where leaf 1 should be"},
+		{name: "one twice", do: []string{`UPDATE event SET leaf = 0 WHERE` + inMiddle + `AND leaf = 1`}, want: "leaf"},
 		{name: "invented event", do: []string{`
 			INSERT INTO event (delivery, n, merchant, at, kind, state, attempt, chain, entry, leaf)
 			SELECT 8, 9, 1, at, 'attempt', 'accepted', 1, chain, entry, (SELECT count(*) FROM event WHERE` + inMiddle + `)
@@ -98,79 +99,119 @@ func (s suite) TestJournalFinds(t *testing.T) {
 		{
 			name: "invented event of no entry", do: []string{`
 			INSERT INTO event (delivery, n, merchant, at, kind, state, attempt, chain, entry, leaf) VALUES (8, 9, 1, 1, 'attempt', 'accepted', 1, 1, 999, 0)`},
-			want: "there is no entry 999",
+			want: "stray",
 		},
 		{name: "actor", do: []string{`UPDATE act SET who = '田中' WHERE action = 'approve'`}, want: "root"},
 		{name: "act", do: []string{`UPDATE act SET detail = 'count 9' WHERE action = 'approve'`}, want: "root"},
 		{name: "time of an act", do: []string{`UPDATE act SET at = at - 1 WHERE action = 'approve'`}, want: "root"},
 		{name: "deleted act", do: []string{`DELETE FROM act WHERE action = 'approve'`}, want: "count"},
-		{name: "entry", do: []string{`DELETE FROM entry WHERE chain = 1 AND n = 3`}, want: "missing"},
-		{name: "first entry with its acts", do: []string{`DELETE FROM entry WHERE chain = 1 AND n = 1`, `DELETE FROM act WHERE chain = 1 AND entry = 1`}, want: "missing"},
-		{name: "time of an entry", do: []string{`UPDATE entry SET at = at + 1 WHERE chain = 1 AND n = 3`}, want: "previous"},
-		{name: "hash", do: []string{`UPDATE entry SET hash = root WHERE chain = 1 AND n = 3`}, want: "its hash is another"},
-		{name: "head", do: []string{`UPDATE entry SET hash = root WHERE chain = 1 AND n = (SELECT max(n) FROM entry WHERE chain = 1)`}, want: "its hash is another"},
-		{name: "name of a chain", do: []string{`UPDATE chain SET id = 'other' WHERE num = 1`}, want: "its hash is another"},
-		{name: "chain", do: []string{`DELETE FROM chain WHERE num = 2`}, want: "there is no such chain"},
+		{name: "entry", do: []string{`DELETE FROM entry WHERE chain =` + common + `AND n = 3`}, want: "missing"},
+		{name: "first entry with its acts", do: []string{
+			`DELETE FROM entry WHERE chain =` + common + `AND n = 1`, `DELETE FROM act WHERE chain =` + common + `AND entry = 1`,
+		}, want: "missing"},
+		{name: "time of an entry", do: []string{`UPDATE entry SET at = at + 1 WHERE chain =` + common + `AND n = 3`}, want: "previous"},
+		{name: "hash", do: []string{`UPDATE entry SET hash = root WHERE chain =` + common + `AND n = 3`}, want: "hash"},
+		{name: "code of an entry", do: []string{`UPDATE entry SET code = zeroblob(16) WHERE chain =` + common + `AND n = 3`}, want: "code"},
+		{name: "name of a chain", do: []string{`UPDATE chain SET id = 'other' WHERE num = 1`}, want: "hash"},
+		{name: "chain", do: []string{`DELETE FROM chain WHERE num = 2`}, want: "chain"},
 		{name: "end cut off", do: []string{
-			`DELETE FROM event WHERE chain = 1 AND entry = (SELECT max(n) FROM entry WHERE chain = 1)`,
-			`DELETE FROM act WHERE chain = 1 AND entry = (SELECT max(n) FROM entry WHERE chain = 1)`,
-			`DELETE FROM entry WHERE chain = 1 AND n = (SELECT max(n) FROM entry WHERE chain = 1)`,
-		}, want: "short", only: true},
-		{
-			name: "whole chain", do: []string{`DELETE FROM event WHERE chain = 2`, `DELETE FROM act WHERE chain = 2`, `DELETE FROM entry WHERE chain = 2`, `DELETE FROM chain WHERE num = 2`},
-			want: "short", only: true,
-		},
+			`DELETE FROM event WHERE chain =` + worker + `AND entry = (SELECT max(n) FROM entry WHERE chain =` + worker + `)`,
+			`DELETE FROM act WHERE chain =` + worker + `AND entry = (SELECT max(n) FROM entry WHERE chain =` + worker + `)`,
+			`DELETE FROM entry WHERE chain =` + worker + `AND n = (SELECT max(n) FROM entry WHERE chain =` + worker + `)`,
+		}, want: "short"},
+		{name: "whole chain", do: []string{
+			`DELETE FROM event WHERE chain =` + worker, `DELETE FROM act WHERE chain =` + worker, `DELETE FROM entry WHERE chain =` + worker,
+			`DELETE FROM chain WHERE id <> 'ledger'`,
+		}, want: "short"},
+
+		{name: "accepted is queued again", do: []string{
+			`UPDATE delivery SET state = 'queued', chunk = 1 WHERE id = (SELECT id FROM delivery WHERE state = 'accepted' LIMIT 1)`,
+			`UPDATE campaign_count SET n = n + CASE state WHEN 'queued' THEN 1 ELSE -1 END WHERE state IN ('queued', 'accepted')`,
+		}, want: "state"},
+		{name: "rejected is accepted", do: []string{
+			`UPDATE delivery SET state = 'accepted' WHERE id = (SELECT id FROM delivery WHERE state = 'rejected' LIMIT 1)`,
+			`UPDATE campaign_count SET n = n + CASE state WHEN 'accepted' THEN 1 ELSE -1 END WHERE state IN ('rejected', 'accepted')`,
+		}, want: "state"},
+		{name: "cancelled is suppressed", do: []string{
+			`UPDATE delivery SET state = 'suppressed', suppressed = 'no-email' WHERE id = (SELECT id FROM delivery WHERE state = 'cancelled' LIMIT 1)`,
+			`UPDATE campaign_count SET n = n + CASE state WHEN 'suppressed' THEN 1 ELSE -1 END WHERE state IN ('suppressed', 'cancelled')`,
+		}, want: "state"},
+		{name: "attempts", do: []string{`UPDATE delivery SET attempts = attempts + 1 WHERE state = 'accepted'`}, want: "state"},
+		{name: "count", do: []string{`UPDATE campaign_count SET n = n + 1 WHERE state = 'accepted'`}, want: "count"},
+		{name: "deleted delivery", do: []string{
+			`DELETE FROM event WHERE delivery = (SELECT min(id) FROM delivery WHERE state = 'cancelled')`,
+			`DELETE FROM delivery WHERE id = (SELECT min(id) FROM delivery WHERE state = 'cancelled')`,
+		}, want: "digest"},
+		{name: "commitment", do: []string{`UPDATE delivery SET hash = zeroblob(32) WHERE id = 3`}, want: "digest"},
+		{name: "two commitments exchanged", do: []string{`UPDATE delivery SET recipient = recipient + 100`, `UPDATE delivery SET recipient = CASE recipient WHEN 101 THEN 2 WHEN 102 THEN 1 ELSE recipient - 100 END`}, want: "digest"},
+
+		{name: "person", do: []string{`UPDATE recipient SET sealed = (SELECT sealed FROM recipient WHERE id = 1) WHERE id = 2`}, want: "person"},
+		{name: "e-mail key", do: []string{`UPDATE recipient SET email_key = 7 WHERE id = 2`}, want: "person"},
+		{name: "key of the customer number as people misread it", do: []string{`UPDATE recipient SET similar_key = 7 WHERE id = 2`}, want: "person"},
+		{name: "person blanked", do: []string{`UPDATE recipient SET person_key = NULL, sealed = x'' WHERE id = 2`}, want: "person"},
+		{name: "two people exchanged", do: []string{
+			`UPDATE recipient SET id = -1 WHERE id = 1`, `UPDATE recipient SET id = 1 WHERE id = 2`, `UPDATE recipient SET id = 2 WHERE id = -1`,
+		}, want: "person"},
+		{name: "person missing", do: []string{`DELETE FROM recipient WHERE id = 8`}, want: "person"},
+		{name: "exposure of a person missing", do: []string{`DELETE FROM recipient_exposure WHERE recipient = 3`}, want: "exposed"},
+		{name: "exposure of a person invented", do: []string{`INSERT INTO recipient_exposure SELECT 3, max(exposure) + 1, list, NULL, NULL FROM recipient_exposure`}, want: "exposed"},
+
+		{name: "fact of an incident", do: []string{`UPDATE incident SET facts = replace(facts, '漏えい', '流出')`}, want: "incident"},
+		{name: "fact of a merchant", do: []string{`UPDATE merchant SET facts = replace(facts, 'notice@', 'other@') WHERE id = 'shop'`}, want: "merchant"},
+		{name: "certainty of an exposure", do: []string{`UPDATE exposure SET certainty = 'confirmed' WHERE id = 'A'`}, want: "exposure"},
+		{name: "phase", do: []string{`UPDATE campaign SET phase = 'running'`}, want: "campaign"},
+		{name: "snapshot", do: []string{`UPDATE campaign SET snapshot = json_set(snapshot, '$.x', 1)`}, want: "campaign"},
+		{name: "approval put back", do: []string{`UPDATE approval SET who = 'b', name = '田中' WHERE num = 1`}, want: "approval"},
+		{name: "approval missing", do: []string{`DELETE FROM approval WHERE num = 1`}, want: "control"},
+		{name: "list", do: []string{`UPDATE list SET imported = imported + 1`}, want: "list"},
+		{name: "merchant missing", do: []string{`DELETE FROM merchant WHERE id = 'club'`}, want: "control"},
+		{name: "code of another row", do: []string{`UPDATE merchant SET code = (SELECT code FROM merchant WHERE id = 'shop') WHERE id = 'club'`}, want: "merchant"},
+		{name: "sum", do: []string{`UPDATE control SET sum = zeroblob(16) WHERE version = (SELECT max(version) FROM control)`}, want: "control"},
+		{name: "newest version", do: []string{`DELETE FROM control WHERE version = (SELECT max(version) FROM control)`}, want: "control"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			e := s.history(t)
 			e.damaged = true
-			heads := e.heads()
+			elsewhere := e.checkpoint()
 			db := e.sql()
 			s.Unguard(t, db)
 			for _, q := range tt.do {
 				r, err := db.Exec(q)
 				must(t, err)
 				if n, err := r.RowsAffected(); err != nil || n == 0 {
-					t.Fatalf("nothing was changed: %v", err)
+					t.Fatalf("nothing was changed by %s: %v", q, err)
 				}
 			}
-			found, err := VerifyJournal(context.Background(), db)
-			must(t, err)
-			if tt.only == (len(found) > 0) {
-				t.Errorf("without a head: found %v", found)
-			}
-			if found, err = VerifyJournal(context.Background(), db, heads...); err != nil || !slices.ContainsFunc(found, func(f string) bool { return strings.Contains(f, tt.want) }) {
-				t.Errorf("found %q %v, want %q", found, err, tt.want)
+			if found := e.verify(elsewhere); !slices.ContainsFunc(found, func(d mailer.Discrepancy) bool { return d.Rule == tt.want }) {
+				t.Errorf("found %+v, want %s", found, tt.want)
 			}
 		})
 	}
 }
 
-// TestJournalWrittenAnew: a last entry that was made anew with all its hashes is known
-// by a head from elsewhere, and by nothing else.
-func (s suite) TestJournalWrittenAnew(t *testing.T) {
+// TestVerifyCheckpoints: one that is missing, changed, or of another ledger is named; one
+// from elsewhere knows what the ledger lost together with the one beside it.
+func (s suite) TestVerifyCheckpoints(t *testing.T) {
 	e := s.history(t)
 	e.damaged = true
-	heads := e.heads()
-	db := e.sql()
-	s.Unguard(t, db)
-	var r struct {
-		At, Leaves int64
-		Prev, Root []byte
-	}
-	must(t, db.Get(&r, `SELECT at, leaves, prev, root FROM entry WHERE chain = 2 AND n = ?`, heads[1].N))
-	anew := journal.Entry{Chain: heads[1].Chain, N: heads[1].N, At: r.At + 1, Leaves: r.Leaves}
-	copy(anew.Prev[:], r.Prev)
-	copy(anew.Root[:], r.Root)
-	sum := anew.Hash()
-	_, err := db.Exec(`UPDATE entry SET at = ?, hash = ? WHERE chain = 2 AND n = ?`, anew.At, sum[:], anew.N)
+	elsewhere := e.checkpoint()
+	beside := e.path + "-checkpoint"
+	signed, err := os.ReadFile(beside)
 	must(t, err)
-	if found, err := VerifyJournal(context.Background(), db); err != nil || len(found) > 0 {
-		t.Errorf("without a head: %v %v", found, err)
+	for name, write := range map[string]func() error{
+		"missing": func() error { return os.Remove(beside) },
+		"changed": func() error {
+			return os.WriteFile(beside, bytes.Replace(signed, []byte("\ntime 1"), []byte("\ntime 2"), 1), 0o600)
+		},
+		"empty": func() error { return os.WriteFile(beside, nil, 0o600) },
+	} {
+		must(t, write())
+		if found := e.verify(elsewhere); len(found) != 1 || found[0].Rule != "checkpoint" {
+			t.Errorf("%s: %+v", name, found)
+		}
+		must(t, os.WriteFile(beside, signed, 0o600))
 	}
-	if found, err := VerifyJournal(context.Background(), db, heads...); err != nil || len(found) != 1 || !strings.Contains(found[0], string(journal.RuleHead)) {
-		t.Errorf("with the head: %v %v", found, err)
-	}
+	e.verifyLedger(elsewhere)
 }
 
 // TestJournalGoesOn: a commit that fails after everything was written, be it at the
@@ -217,22 +258,22 @@ func (s suite) TestJournalGoesOn(t *testing.T) {
 		if now := entries(); now != before {
 			t.Errorf("%d entries after a commit that failed, %d before", now, before)
 		}
-		e.verifyJournal()
+		e.verifyLedger()
 		e.recount()
 		mend()
 		must(t, tt.do())
 		if now := entries(); now != before+1 {
 			t.Errorf("%d entries after the next commit, %d before", now, before)
 		}
-		e.verifyJournal()
+		e.verifyLedger()
 	}
-	if e.chains() != 1 {
-		t.Errorf("one handle has %d chains", e.chains())
+	if e.chains() != 2 {
+		t.Errorf("one worker makes %d chains", e.chains())
 	}
 }
 
-// TestChains: each handle has a chain from its first commit on, with entries only for
-// commits in which something happened.
+// TestChains: handles that claim nothing share one chain; a worker has its own from its
+// first claim on, until it ends. Entries are only of commits in which something happened.
 func (s suite) TestChains(t *testing.T) {
 	ctx := context.Background()
 	e := s.open(t)
@@ -240,29 +281,33 @@ func (s suite) TestChains(t *testing.T) {
 		t.Error("opening makes a chain")
 	}
 	id := e.campaign(4)
-	d := claim(t, e.DB, id, 4).Deliveries
-	heads := e.heads()
-	if len(heads) != 1 {
-		t.Fatalf("heads %v", heads)
+	if e.chains() != 1 {
+		t.Errorf("%d chains", e.chains())
 	}
+	d := claim(t, e.DB, id, 4).Deliveries
+	must(t, e.Record(ctx, intent(&d[0]))[0])
+	heads := e.heads()
 	// Nothing happened that anybody would ask for later.
 	must(t, e.Renew(ctx, []int64{d[0].Epoch}, t0.Add(2*time.Minute)))
-	must(t, e.Record(ctx, intent(&d[0]))[0])
 	must(t, e.Settle(ctx, id))
 	if now := e.heads(); !slices.Equal(now, heads) {
 		t.Errorf("an entry without leaves: %v, before %v", now, heads)
 	}
-	var handles []*store.DB
-	for range 2 {
-		handles = append(handles, e.again())
-	}
-	for i, db := range handles {
-		must(t, db.Record(ctx, outcome(&d[i+1], mailer.StateRejected, mailer.AtRcpt))[0])
+	for i := range 2 {
+		must(t, e.again().Record(ctx, outcome(&d[i+1], mailer.StateRejected, mailer.AtRcpt))[0])
 	}
 	must(t, e.Record(ctx, outcome(&d[0], mailer.StateAccepted, mailer.AtDot))[0])
 	now := e.heads()
-	if len(now) != 3 || now[0].N != heads[0].N+1 || now[1].N != 1 || now[2].N != 1 {
-		t.Errorf("heads %v", now)
+	if len(now) != 2 || now[0].Chain != "ledger" || now[0].N != heads[0].N+2 || now[1].N != 1 {
+		t.Errorf("heads %v, before %v", now, heads)
 	}
-	e.verifyJournal(heads...)
+	must(t, e.Close())
+	var living int
+	other := e.again()
+	must(t, e.sql().Get(&living, `SELECT count(*) FROM chain WHERE ended_at IS NULL`))
+	if living != 1 || e.chains() != 2 {
+		t.Errorf("%d chains live of %d, though the worker ended", living, e.chains())
+	}
+	must(t, other.Pause(ctx, tester, id, "stop"))
+	e.verifyLedger()
 }

@@ -118,6 +118,7 @@ func (s suite) TestGroupCountsAreBounded(t *testing.T) {
 		{Scope: mailer.WaitGroup, Name: "slow", Reason: mailer.WaitRate, Since: t0, Held: map[string]int{id: 0}},
 	}))
 	db := e.sql()
+	e.damaged = true
 	_, err := db.Exec(`
 		WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100001)
 		INSERT INTO delivery (campaign, merchant, recipient, state, first_at, next_at, hash, exposures, grp)

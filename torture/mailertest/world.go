@@ -29,6 +29,9 @@ var Tester = Actor("試験")
 // Actor is somebody who gave a name and proved nothing.
 func Actor(name string) mailer.Actor { return mailer.Actor{Name: name, Proof: mailer.ProofNone} }
 
+// ByName is the policy that so many names are enough.
+func ByName(people int) mailer.Policy { return mailer.Policy{People: people, Proof: mailer.PolicyName} }
+
 // Must ends the test where there is an error.
 func Must(t testing.TB, err error) {
 	t.Helper()
@@ -205,9 +208,9 @@ func (w *World) Started(c mailer.Campaign) string {
 	if res.Errors() > 0 {
 		w.T.Fatal(res.Findings)
 	}
-	_, ok, err := w.DB.Approve(w.T.Context(), Actor("佐藤"), id, res.Sendable, 1)
+	out, err := w.DB.Approve(w.T.Context(), Actor("佐藤"), []string{id}, res.Sendable, ByName(1), mailer.Signed{})
 	Must(w.T, err)
-	if !ok {
+	if !out[0].Approved {
 		w.T.Fatal("not approved")
 	}
 	Must(w.T, w.DB.Start(w.T.Context(), Tester, id, true))
@@ -218,6 +221,22 @@ func (w *World) Started(c mailer.Campaign) string {
 // of the recipients to whom refuse says no.
 func (w *World) Send(id string, refuse func(address string) bool) {
 	w.T.Helper()
+	w.send(id, func(to string) mailer.Outcome {
+		if refuse != nil && refuse(to) {
+			return mailer.Outcome{State: mailer.StateRejected, Point: mailer.AtRcpt, Code: 550, Enhanced: "5.1.1"}
+		}
+		return mailer.Outcome{State: mailer.StateAccepted, Point: mailer.AtDot, Code: 250}
+	})
+}
+
+// Lose sends a campaign to a relay that is gone after each final dot.
+func (w *World) Lose(id string) {
+	w.T.Helper()
+	w.send(id, func(string) mailer.Outcome { return mailer.Outcome{State: mailer.StateUnknown, Point: mailer.AtDot} })
+}
+
+func (w *World) send(id string, outcome func(address string) mailer.Outcome) {
+	w.T.Helper()
 	now := w.Clock.Now()
 	for {
 		lease, err := w.DB.Claim(w.T.Context(), id, now, now.Add(time.Hour), 500, nil)
@@ -227,10 +246,9 @@ func (w *World) Send(id string, refuse func(address string) bool) {
 		}
 		for _, d := range lease.Deliveries {
 			r := mailer.Record{Delivery: d.ID, Epoch: lease.Epoch, Campaign: id, At: now}
-			out := mailer.Outcome{State: mailer.StateAccepted, Point: mailer.AtDot, Code: 250, Relay: "main", At: now}
-			if refuse != nil && refuse(d.Recipient.Email) {
-				out = mailer.Outcome{State: mailer.StateRejected, Point: mailer.AtRcpt, Code: 550, Enhanced: "5.1.1", Relay: "main", At: now}
-			} else {
+			out := outcome(d.Recipient.Email)
+			out.Relay, out.At = "main", now
+			if out.Point == mailer.AtDot {
 				w.record(r)
 				r.Intended = true
 			}

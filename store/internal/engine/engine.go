@@ -55,8 +55,18 @@ type Engine interface {
 	// Settle brackets a large import: begin before its transaction, and the result
 	// after it.
 	Settle(ctx context.Context) (after func(), err error)
-	// Purge leaves nothing of what was overwritten in free pages and logs.
+	// Purge leaves nothing of what was overwritten in logs. It waits for those who read
+	// what was before, and fails with ErrReaders where they go on.
 	Purge(ctx context.Context) error
+	// Holds names the files of the database, logs and free pages too, in which any 16
+	// bytes in a row of one of the secrets stand.
+	Holds(ctx context.Context, secrets [][]byte) (where []string, err error)
+	// Lock waits until this handle alone holds a lock of a name; it goes with the process.
+	Lock(ctx context.Context, name string) (unlock func(), err error)
+	// Backup copies the ledger, as it is at one moment, to a file that is not there yet,
+	// readable by its owner alone; others write meanwhile. The copy is checked, read is
+	// called with it, and it is on disk; or there is no file. progress may be nil.
+	Backup(ctx context.Context, path string, progress func(done, total int64), read func(copy *sqlx.DB) error) error
 	// Unique reports whether err says that a row is there already.
 	Unique(err error) bool
 	// Explain gives errors of the database codes of the ledger; others pass.
@@ -92,9 +102,8 @@ type Row struct {
 	At     int64  // unix milliseconds
 	NextAt int64  // unix milliseconds; To deferred only
 	Leaf   int    // number of its event in the journal's entry
-	Text   string // valid UTF-8
-	Raw    []byte // sealed reply; nil: the text says all
-	RawSum []byte // SHA-256 of Raw
+	Text   string // valid UTF-8, without personal data; empty where Raw is not nil
+	Raw    []byte // sealed reply; nil: there was none
 }
 
 // Entry is one entry of the journal.
@@ -102,6 +111,7 @@ type Entry struct {
 	Chain, N, At     int64 // number of the chain; counter; unix milliseconds
 	Leaves           int64
 	Prev, Root, Hash []byte // 32 bytes each
+	Code             []byte // 16 bytes, keyed, of the hash
 }
 
 // Chunk is some deliveries of one domain group that are leased together.
@@ -124,6 +134,7 @@ var (
 	ErrLocked      = &mailer.Error{Code: "ledger.locked"}
 	ErrIO          = &mailer.Error{Code: "ledger.io"}
 	ErrNoFile      = &mailer.Error{Code: "ledger.no-file"}
+	ErrReaders     = &mailer.Error{Kind: mailer.ErrConflict, Code: "ledger.readers"}
 )
 
 // Recipient is one row of recipient.
@@ -131,6 +142,7 @@ type Recipient struct {
 	PersonKey []byte // 16 bytes
 	Blind     Blind
 	Sealed    []byte
+	Bound     int64 // keyed code of the row, its id among it
 }
 
 // Blind are the short blind keys of a person; 0: none. Similar is that of a customer

@@ -14,7 +14,7 @@ import (
 )
 
 // stepRow is a row of the view step in hot.sql.
-const stepRow = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+const stepRow = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 // stepColumns is how many columns it has.
 var stepColumns = strings.Count(stepRow, "?")
@@ -36,7 +36,7 @@ func (db *DB) Apply(ctx context.Context, tx *sqlx.Tx, steps []*engine.Step, entr
 		args = appendStep(args, s)
 	}
 	if e := entry; e != nil {
-		args = append(args, 0, "", 0, "", "", "entry", false, false, 0, e.At, "", "", 0, "", e.Leaves, e.Prev, "", e.Root, e.Hash, e.Chain, e.N)
+		args = append(args, 0, "", 0, "", "", "entry", false, false, 0, e.At, e.Code, "", 0, "", e.Leaves, e.Prev, e.Hash, e.Root, e.Chain, e.N)
 	}
 	query := `INSERT INTO temp.step VALUES ` + stepRow + strings.Repeat(", "+stepRow, rows-1)
 	if tx != nil {
@@ -51,7 +51,7 @@ func (db *DB) Apply(ctx context.Context, tx *sqlx.Tx, steps []*engine.Step, entr
 
 func appendStep(args []any, s *engine.Step) []any {
 	ids := make([]byte, 0, 9*len(s.Rows)+1)
-	var nextAt, events, raws []byte
+	var nextAt, events []byte
 	for i := range s.Rows {
 		r := &s.Rows[i]
 		ids = strconv.AppendInt(append(ids, ','), r.ID, 10)
@@ -64,11 +64,12 @@ func appendStep(args []any, s *engine.Step) []any {
 		events = append(appendKey(events, r.ID), '"')
 		events = strconv.AppendInt(events, min(max(r.At, 1e12), 1e13-1), 10) // 13 digits: 2001 to 2286
 		events = appendLeaf(events, r.Leaf)
-		events = append(appendJSONText(events, r.Text), '"')
 		if r.Raw != nil {
-			raws = append(appendKey(raws, r.ID), '"')
-			raws = append(hex.AppendEncode(hex.AppendEncode(raws, r.RawSum), r.Raw), '"')
+			events = hex.AppendEncode(append(events, 'x'), r.Raw)
+		} else {
+			events = appendJSONText(append(events, 't'), r.Text)
 		}
+		events = append(events, '"')
 	}
 	if len(ids) > 0 {
 		ids[0] = '['
@@ -76,7 +77,7 @@ func appendStep(args []any, s *engine.Step) []any {
 		ids = append(ids, '[')
 	}
 	return append(args, s.Campaign, string(s.Phase), s.Lease, string(s.From), string(s.To), string(s.Kind), s.Tried, s.Counted, s.Chunk, s.At,
-		s.Relay, string(s.Point), s.Code, s.Enhanced, len(s.Rows), string(append(ids, ']')), closed(nextAt), closed(events), closed(raws), s.Chain, s.Entry)
+		s.Relay, string(s.Point), s.Code, s.Enhanced, len(s.Rows), string(append(ids, ']')), closed(nextAt), closed(events), s.Chain, s.Entry)
 }
 
 // appendKey begins the next member of a JSON object that has a number as key.

@@ -14,9 +14,9 @@
 CREATE TEMP VIEW step (
   campaign, phase, lease, was, state, kind, tried, counted, chunk, at, relay, point, code, enhanced,
   n, ids,                -- how many deliveries, and their IDs (JSON array)
-  next_at, events, raws, -- JSON objects by ID: next_at; at (13 digits) ‖ leaf (8 digits) ‖ text; SHA-256 of the sealed reply ‖ that reply (hex)
+  next_at, events,       -- JSON objects by ID: next_at; at (13 digits) ‖ leaf (8 digits) ‖ t and text, or x and the sealed reply (hex)
   chain, entry           -- of the journal; a row with kind entry is that entry itself (see below)
-) AS SELECT 0, '', 0, '', '', '', 0, 0, 0, 0, '', '', 0, '', 0, '', '', '', '', 0, 0;
+) AS SELECT 0, '', 0, '', '', '', 0, 0, 0, 0, '', '', 0, '', 0, '', '', '', 0, 0;
 
 -- An intent: the chunk must be leased under the epoch still.
 CREATE TEMP TRIGGER step_intent INSTEAD OF INSERT ON step WHEN NEW.state = 'sending' BEGIN
@@ -29,8 +29,25 @@ CREATE TEMP TRIGGER step_intent INSTEAD OF INSERT ON step WHEN NEW.state = 'send
   WHERE campaign = NEW.campaign AND state IN ('queued', 'sending');
 END;
 
+-- A delivery that is not to be sent after all: the text of its event is the reason.
+CREATE TEMP TRIGGER step_suppress INSTEAD OF INSERT ON step WHEN NEW.state = 'suppressed' BEGIN
+  UPDATE delivery SET state = 'suppressed', next_at = NULL, held = '', suppressed = substr(j.value, 23)
+  FROM json_each(NEW.events) j
+  WHERE delivery.id = CAST(j.key AS INTEGER) AND +campaign = NEW.campaign AND +state = NEW.was;
+  SELECT raise(ABORT, 'stale')
+  WHERE changes() <> NEW.n OR (SELECT phase FROM campaign WHERE num = NEW.campaign) IS NOT NEW.phase;
+  INSERT INTO event (delivery, n, merchant, at, kind, state, attempt, text, chain, entry, leaf)
+  SELECT d.id, (SELECT coalesce(max(n), 0) + 1 FROM event e WHERE e.delivery = d.id), d.merchant,
+         CAST(substr(j.value, 1, 13) AS INTEGER), NEW.kind, NEW.state, d.attempts, substr(j.value, 23),
+         NEW.chain, NEW.entry, CAST(substr(j.value, 14, 8) AS INTEGER)
+  FROM json_each(NEW.events) j CROSS JOIN delivery d ON d.id = CAST(j.key AS INTEGER);
+  UPDATE campaign_count SET n = n + CASE state WHEN NEW.state THEN NEW.n ELSE -NEW.n END
+  WHERE campaign = NEW.campaign AND state IN (NEW.was, NEW.state);
+END;
+
 -- Every other move.
-CREATE TEMP TRIGGER step_move INSTEAD OF INSERT ON step WHEN NEW.state <> 'sending' AND NEW.kind <> 'entry' BEGIN
+CREATE TEMP TRIGGER step_move INSTEAD OF INSERT ON step
+WHEN NEW.state <> 'sending' AND NEW.state <> 'suppressed' AND NEW.kind <> 'entry' BEGIN
   UPDATE delivery SET state = NEW.state, attempts = attempts + (NEW.tried AND NOT NEW.counted),
     first_at = CASE WHEN NEW.tried THEN coalesce(first_at, NEW.at) ELSE first_at END, next_at = NULL,
     lease = CASE WHEN NEW.lease > 0 THEN NEW.lease ELSE lease END, chunk = CASE NEW.state WHEN 'queued' THEN NEW.chunk ELSE chunk END
@@ -47,11 +64,11 @@ CREATE TEMP TRIGGER step_move INSTEAD OF INSERT ON step WHEN NEW.state <> 'sendi
     AND CASE WHEN NEW.lease = 0 THEN 1 WHEN NEW.was = 'queued' THEN chunk IN (SELECT c.id FROM chunk c WHERE c.lease = NEW.lease)
         ELSE lease = NEW.lease END;
   SELECT raise(ABORT, 'stale') WHERE NEW.state = 'deferred' AND changes() <> NEW.n;
-  INSERT INTO event (delivery, n, merchant, at, kind, state, attempt, relay, point, code, enhanced, text, raw, raw_sum, chain, entry, leaf)
+  INSERT INTO event (delivery, n, merchant, at, kind, state, attempt, relay, point, code, enhanced, text, raw, chain, entry, leaf)
   SELECT d.id, (SELECT coalesce(max(n), 0) + 1 FROM event e WHERE e.delivery = d.id), d.merchant,
-         CAST(substr(j.value, 1, 13) AS INTEGER), NEW.kind, NEW.state, d.attempts, NEW.relay, NEW.point, NEW.code, NEW.enhanced, substr(j.value, 22),
-         CASE WHEN NEW.raws <> '' THEN substr(unhex(NEW.raws ->> j.key), 33) END,
-         CASE WHEN NEW.raws <> '' THEN substr(unhex(NEW.raws ->> j.key), 1, 32) END, NEW.chain, NEW.entry, CAST(substr(j.value, 14, 8) AS INTEGER)
+         CAST(substr(j.value, 1, 13) AS INTEGER), NEW.kind, NEW.state, d.attempts, NEW.relay, NEW.point, NEW.code, NEW.enhanced,
+         CASE substr(j.value, 22, 1) WHEN 't' THEN substr(j.value, 23) ELSE '' END,
+         CASE substr(j.value, 22, 1) WHEN 'x' THEN unhex(substr(j.value, 23)) END, NEW.chain, NEW.entry, CAST(substr(j.value, 14, 8) AS INTEGER)
   FROM json_each(NEW.events) j CROSS JOIN delivery d ON d.id = CAST(j.key AS INTEGER)
   WHERE NEW.kind <> '';
   INSERT INTO campaign_tick (campaign, slot, accepted, first_at, last_at)
@@ -62,7 +79,7 @@ CREATE TEMP TRIGGER step_move INSTEAD OF INSERT ON step WHEN NEW.state <> 'sendi
   WHERE campaign = NEW.campaign AND state IN (NEW.was, NEW.state) AND NEW.was <> NEW.state;
 END;
 
--- The entry of the journal about the steps beside it: n leaves, and its hashes.
+-- The entry of the journal about the steps beside it: n leaves, its hashes and its code.
 CREATE TEMP TRIGGER step_entry INSTEAD OF INSERT ON step WHEN NEW.kind = 'entry' BEGIN
-  INSERT INTO entry (chain, n, at, leaves, prev, root, hash) VALUES (NEW.chain, NEW.entry, NEW.at, NEW.n, NEW.ids, NEW.events, NEW.raws);
+  INSERT INTO entry (chain, n, at, leaves, prev, root, hash, code) VALUES (NEW.chain, NEW.entry, NEW.at, NEW.n, NEW.ids, NEW.events, NEW.next_at, NEW.relay);
 END;

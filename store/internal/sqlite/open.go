@@ -5,10 +5,12 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"embed"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"net/url"
@@ -35,6 +37,8 @@ type Options struct {
 	Durability string
 	ReadOnly   bool // opens an existing file and writes nothing
 	Logger     *slog.Logger
+	// Patience is how long Purge waits for readers; 0: 30 seconds.
+	Patience time.Duration
 }
 
 // DB is one handle; see engine.Engine.
@@ -42,10 +46,11 @@ type DB struct {
 	w, r *sqlx.DB // w is nil in a read-only ledger
 	path string
 	log  *slog.Logger
-	// patience is how long a writer waits for another process in all.
-	patience time.Duration
-	owner    owner
-	bulk     []string // SQL of the indexes that BeginBulk dropped
+	// patience is how long a writer waits for another process in all, purging how long
+	// Purge waits for readers.
+	patience, purging time.Duration
+	owner             owner
+	bulk              []string // SQL of the indexes that BeginBulk dropped
 }
 
 var _ engine.Engine = (*DB)(nil)
@@ -71,7 +76,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if err := prepareFile(o.Path, o.ReadOnly); err != nil {
 		return nil, err
 	}
-	db := &DB{path: o.Path, log: o.Logger, patience: 5 * time.Minute}
+	db := &DB{path: o.Path, log: o.Logger, patience: 5 * time.Minute, purging: cmp.Or(o.Patience, 30*time.Second)}
 	if err := db.connect(ctx, sync, o.ReadOnly); err != nil {
 		return nil, errors.Join(db.Explain(err), db.Close())
 	}
@@ -167,7 +172,7 @@ func prepareFile(path string, readOnly bool) error {
 	if st, err := os.Stat(path); err == nil && st.IsDir() {
 		return mailer.Invalid("ledger.is-directory")
 	} else if err == nil {
-		return nil
+		return checkModes(path)
 	} else if readOnly {
 		return mailer.NewError(fs.ErrNotExist, "ledger.none", "path", path)
 	}
@@ -179,6 +184,17 @@ func prepareFile(path string, readOnly bool) error {
 		return err
 	}
 	return f.Close()
+}
+
+// checkModes refuses what anybody can read or write, or a group can write. A group
+// that reads is the installation's affair.
+func checkModes(path string) error {
+	for _, file := range []string{path, path + "-wal"} {
+		if st, err := os.Stat(file); err == nil && st.Mode().Perm()&0o026 != 0 {
+			return mailer.Invalid("ledger.shown", "file", file, "mode", fmt.Sprintf("%04o", st.Mode().Perm()))
+		}
+	}
+	return nil
 }
 
 // migrate brings the schema up to date. Processes that open a new ledger at
@@ -263,11 +279,4 @@ func (db *DB) settle() {
 	if _, err := db.w.Exec(after); err != nil {
 		db.log.Warn("settings and memory of an import not given back", "error", err)
 	}
-}
-
-// Purge: secure_delete has overwritten the bytes in their page; the pages before
-// it still stand in the write-ahead log.
-func (db *DB) Purge(ctx context.Context) error {
-	_, err := db.w.ExecContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`)
-	return err
 }

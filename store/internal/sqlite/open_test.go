@@ -300,7 +300,7 @@ func TestWriterComesBack(t *testing.T) {
 	db.w.SetMaxIdleConns(0) // each statement has a connection of its own
 	entry := func(n int64) *engine.Entry {
 		zero := make([]byte, 32)
-		return &engine.Entry{Chain: 1, N: n, At: 1, Leaves: 0, Prev: zero, Root: zero, Hash: zero}
+		return &engine.Entry{Chain: 1, N: n, At: 1, Leaves: 0, Prev: zero, Root: zero, Hash: zero, Code: zero[:16]}
 	}
 	must(t, db.Apply(ctx, nil, nil, entry(1)))
 	must(t, db.Write(ctx, func(tx *sqlx.Tx) error { return db.Apply(ctx, tx, nil, entry(2)) }))

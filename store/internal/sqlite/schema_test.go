@@ -39,12 +39,13 @@ func TestStatesSchema(t *testing.T) {
 		coming        []string
 	}{
 		{"delivery", "state", texts(states...), nil},
+		{"delivery", "held", texts(mailer.HeldReasons...), nil},
 		{"campaign", "phase", texts(mailer.PhaseDraft, mailer.PhaseChecked, mailer.PhaseApproved, mailer.PhaseScheduled, mailer.PhaseOverdue,
 			mailer.PhaseRunning, mailer.PhasePaused, mailer.PhaseFinished, mailer.PhaseCancelled), nil},
 		{"campaign", "stage", texts(mailer.Stages...), nil},
 		{"exposure", "certainty", texts(mailer.CertaintyPossible, mailer.CertaintyConfirmed), []string{"leaked"}},
 		{"finding", "severity", texts(mailer.SeverityError, mailer.SeverityWarning, mailer.SeverityInfo), nil},
-		{"act", "proof", texts(mailer.ProofProgram, mailer.ProofOSUser, mailer.ProofNone), nil},
+		{"act", "proof", texts(mailer.ProofProgram, mailer.ProofOSUser, mailer.ProofNone, mailer.ProofSSHKey), nil},
 		{"wait", "scope", texts(mailer.WaitCampaign, mailer.WaitGroup, mailer.WaitRelay), nil},
 	} {
 		var schema string

@@ -7,27 +7,28 @@
 -- ids inside the database; people see the ids.
 
 -- The one random secret of this database, wrapped by the master key: opening it
--- proves the key; reference numbers and tokens are derived from it.
+-- proves the key; reference numbers and tokens are derived from it. Two rows hold the
+-- same secret, while the master key is being changed.
 CREATE TABLE secret (
-  id      INTEGER PRIMARY KEY CHECK (id = 1),
+  master  TEXT    PRIMARY KEY, -- id of the master key
   wrapped BLOB    NOT NULL,
   made_at INTEGER NOT NULL
 );
 
 CREATE TABLE incident (
+  code BLOB, -- keyed; see store/code.go
   num              INTEGER PRIMARY KEY,
   id               TEXT    NOT NULL UNIQUE,
   facts            TEXT    NOT NULL CHECK (json_valid(facts)),
   digest           TEXT    NOT NULL,
   revision         INTEGER NOT NULL DEFAULT 1,
-  key_id           TEXT    NOT NULL, -- names the key wherever it is kept; random
-  sealed_key       BLOB,
-  key_destroyed_at INTEGER,
-  applied_at       INTEGER NOT NULL,
-  CHECK ((sealed_key IS NULL) = (key_destroyed_at IS NOT NULL))
+  key_id           TEXT    NOT NULL UNIQUE, -- names the key in the keyring; random
+  key_destroyed_at INTEGER, -- NULL: it is to be there
+  applied_at       INTEGER NOT NULL
 );
 
 CREATE TABLE exposure (
+  code BLOB, -- keyed; see store/code.go
   num       INTEGER PRIMARY KEY,
   incident  INTEGER NOT NULL REFERENCES incident,
   id        TEXT    NOT NULL,
@@ -37,6 +38,7 @@ CREATE TABLE exposure (
 );
 
 CREATE TABLE merchant (
+  code BLOB, -- keyed; see store/code.go
   num        INTEGER PRIMARY KEY,
   id         TEXT    NOT NULL UNIQUE,
   facts      TEXT    NOT NULL CHECK (json_valid(facts)),
@@ -45,13 +47,17 @@ CREATE TABLE merchant (
   applied_at INTEGER NOT NULL
 );
 
--- The people of one merchant in one incident: bumped by every import that
--- changes any of them.
+-- The people of one merchant in one incident: revision is bumped by every import that
+-- changes any of them. people and exposed are sums of the keyed codes of their rows and
+-- of their exposures' (store/seal, bound.go): none is missing, invented or changed.
 CREATE TABLE population (
   incident   INTEGER NOT NULL REFERENCES incident,
   merchant   INTEGER NOT NULL REFERENCES merchant,
   revision   INTEGER NOT NULL DEFAULT 1,
   recipients INTEGER NOT NULL DEFAULT 0,
+  people     BLOB    NOT NULL CHECK (length(people) = 16),
+  exposed    BLOB    NOT NULL CHECK (length(exposed) = 16),
+  code       BLOB, -- keyed, of the row; see store/code.go
   PRIMARY KEY (incident, merchant)
 ) WITHOUT ROWID;
 
@@ -59,6 +65,7 @@ CREATE TABLE population (
 -- those of all its lists are a population. The checksum of the file is personal (a
 -- guess can be tried against it): it is sealed, and looked for by a keyed one.
 CREATE TABLE list (
+  code BLOB, -- keyed; see store/code.go
   num        INTEGER PRIMARY KEY,
   id         TEXT    NOT NULL UNIQUE,
   incident   INTEGER NOT NULL REFERENCES incident,
@@ -74,6 +81,7 @@ CREATE TABLE list (
   updated    INTEGER NOT NULL,
   duplicates INTEGER NOT NULL,
   rejected   INTEGER NOT NULL,
+  named      BLOB,             -- sum of the keyed codes of its mentions (store/seal, bound.go): none is missing, invented or changed
   revision   INTEGER NOT NULL, -- of the population once the list was in
   first_id   INTEGER NOT NULL,
   at         INTEGER NOT NULL
@@ -105,6 +113,7 @@ CREATE TABLE recipient (
   phone_key  INTEGER,
   kana_key   INTEGER,
   similar_key INTEGER,         -- of the customer number as people misread it
+  bound      INTEGER NOT NULL, -- keyed code of id, keys and sealed: rows cannot be exchanged unseen; 0 where the row is blank
   sealed     BLOB    NOT NULL
 );
 CREATE UNIQUE INDEX recipient_person ON recipient (person_key);
@@ -123,6 +132,7 @@ CREATE TABLE recipient_exposure (
 
 -- Who may act. A person ends and never vanishes.
 CREATE TABLE person (
+  code BLOB, -- keyed; see store/code.go
   num         INTEGER PRIMARY KEY,
   id          TEXT    NOT NULL,
   name        TEXT    NOT NULL,
@@ -136,6 +146,7 @@ CREATE TABLE person (
 CREATE UNIQUE INDEX person_valid ON person (id) WHERE valid_until IS NULL;
 
 CREATE TABLE campaign (
+  code BLOB, -- keyed; see store/code.go
   num         INTEGER PRIMARY KEY,
   id          TEXT    NOT NULL UNIQUE,
   name        TEXT    NOT NULL,
@@ -143,6 +154,7 @@ CREATE TABLE campaign (
   merchant    INTEGER NOT NULL REFERENCES merchant DEFERRABLE INITIALLY DEFERRED,
   channel     TEXT    NOT NULL DEFAULT 'email' CHECK (channel IN ('email', 'letter')),
   stage       TEXT    NOT NULL CHECK (stage IN ('first-warning', 'formal', 'follow-up', 'correction')),
+  cause       TEXT    NOT NULL DEFAULT '', -- of a follow-up or correction: each cause is told once
   exposures   TEXT    NOT NULL CHECK (json_type(exposures) = 'array'),
   certainty   TEXT    NOT NULL CHECK (certainty IN ('', 'possible', 'leaked', 'confirmed')),
   at          INTEGER,
@@ -161,7 +173,10 @@ CREATE TABLE campaign (
   result      TEXT    CHECK (result IS NULL OR json_valid(result)),
   notice_on   TEXT    NOT NULL DEFAULT '',
   digest      TEXT    NOT NULL DEFAULT '',
-  sendable    INTEGER NOT NULL DEFAULT 0
+  sendable    INTEGER NOT NULL DEFAULT 0,
+  frozen_after INTEGER NOT NULL DEFAULT 0, -- the newest delivery before those that the check froze
+  last_id     INTEGER NOT NULL DEFAULT 0, -- recipients beyond this one came after the check
+  check_id    TEXT    NOT NULL DEFAULT '' -- random, of the check that stands
 );
 CREATE INDEX campaign_population ON campaign (incident, merchant);
 CREATE INDEX campaign_phase ON campaign (phase);
@@ -179,6 +194,7 @@ CREATE TABLE finding (
 -- Differences between declared and found people of an exposure that somebody has
 -- accepted: with any other number a row says nothing.
 CREATE TABLE count_acceptance (
+  code BLOB, -- keyed; see store/code.go
   num      INTEGER PRIMARY KEY,
   campaign INTEGER NOT NULL REFERENCES campaign,
   exposure TEXT    NOT NULL, -- its id
@@ -191,33 +207,77 @@ CREATE TABLE count_acceptance (
 );
 CREATE INDEX count_acceptance_campaign ON count_acceptance (campaign);
 
--- What approvers sign: the text that they read, of one check.
+-- What approvers sign: the text that they read, of one campaign or of several as they
+-- were checked.
 CREATE TABLE sheet (
-  num      INTEGER PRIMARY KEY,
-  campaign INTEGER NOT NULL REFERENCES campaign,
-  check_id TEXT    NOT NULL, -- random, of the check that it shows
-  digest   TEXT    NOT NULL,
-  text     TEXT    NOT NULL,
-  at       INTEGER NOT NULL
+  code BLOB, -- keyed; see store/code.go
+  num  INTEGER PRIMARY KEY,
+  text TEXT    NOT NULL,
+  at   INTEGER NOT NULL
 );
-CREATE INDEX sheet_campaign ON sheet (campaign);
+CREATE TABLE sheet_campaign (
+  code BLOB, -- keyed; see store/code.go
+  sheet    INTEGER NOT NULL REFERENCES sheet,
+  campaign INTEGER NOT NULL REFERENCES campaign,
+  check_id TEXT    NOT NULL,
+  PRIMARY KEY (sheet, campaign)
+) WITHOUT ROWID;
+CREATE INDEX sheet_campaign_check ON sheet_campaign (campaign, check_id);
 
--- who is the name folded (width, case, blanks): one person cannot approve twice.
--- An approval that was voided stays, and does not count.
+-- who is the name folded as people read it: one person cannot approve twice. An
+-- approval that was voided stays, and does not count.
 CREATE TABLE approval (
-  num       INTEGER PRIMARY KEY,
-  campaign  INTEGER NOT NULL REFERENCES campaign,
-  who       TEXT    NOT NULL,
-  name      TEXT    NOT NULL,
-  proof     TEXT    NOT NULL,
-  count     INTEGER NOT NULL,
-  digest    TEXT    NOT NULL,
-  at        INTEGER NOT NULL,
-  sheet     INTEGER REFERENCES sheet,
-  signature TEXT,
-  voided_at INTEGER -- NULL: it stands
+  code BLOB, -- keyed; see store/code.go
+  num        INTEGER PRIMARY KEY,
+  campaign   INTEGER NOT NULL REFERENCES campaign,
+  who        TEXT    NOT NULL,
+  name       TEXT    NOT NULL,
+  person     TEXT    NOT NULL, -- id; empty: none was registered
+  proof      TEXT    NOT NULL CHECK (proof IN ('os-user', 'none', 'ssh-key')),
+  count      INTEGER NOT NULL,
+  digest     TEXT    NOT NULL,
+  check_id   TEXT    NOT NULL,
+  at         INTEGER NOT NULL,
+  sheet      INTEGER REFERENCES sheet, -- NULL: no signature, and none was made
+  ssh_key    TEXT    NOT NULL DEFAULT '', -- that signed
+  signature  TEXT    NOT NULL DEFAULT '', -- armored
+  voided_at  INTEGER -- NULL: it stands
 );
 CREATE UNIQUE INDEX approval_stands ON approval (campaign, who) WHERE voided_at IS NULL;
+
+-- What it takes to approve: the last row is in force.
+CREATE TABLE policy (
+  code BLOB, -- keyed; see store/code.go
+  num               INTEGER PRIMARY KEY,
+  people            INTEGER NOT NULL CHECK (people > 0),
+  proof             TEXT    NOT NULL CHECK (proof IN ('signature', 'name')),
+  maker_may_approve INTEGER NOT NULL CHECK (maker_may_approve IN (0, 1)),
+  at                INTEGER NOT NULL
+);
+
+-- Changes of persons and policy, as they were proposed, and what approvers signed for
+-- them where they had to.
+CREATE TABLE amendment (
+  code BLOB, -- keyed; see store/code.go
+  num     INTEGER PRIMARY KEY,
+  id      TEXT    NOT NULL UNIQUE,
+  kind    TEXT    NOT NULL CHECK (kind IN ('add', 'replace', 'end', 'policy')),
+  body    TEXT    NOT NULL CHECK (json_valid(body)), -- a mailer.Member or mailer.Policy
+  text    TEXT    NOT NULL, -- what is signed; empty: nobody had to
+  who     TEXT    NOT NULL,
+  proof   TEXT    NOT NULL,
+  at      INTEGER NOT NULL,
+  done_at INTEGER -- NULL: it waits for signatures
+);
+CREATE TABLE consent (
+  code BLOB, -- keyed; see store/code.go
+  amendment INTEGER NOT NULL REFERENCES amendment,
+  person    TEXT    NOT NULL,
+  ssh_key   TEXT    NOT NULL,
+  signature TEXT    NOT NULL, -- armored
+  at        INTEGER NOT NULL,
+  PRIMARY KEY (amendment, person, ssh_key) -- who has another key since may sign again
+) WITHOUT ROWID;
 
 -- AUTOINCREMENT: an id is never used again, since tokens that stand in envelope
 -- senders are made of it. A delivery is claimed (as people see it) while it is queued
@@ -256,6 +316,7 @@ CREATE UNIQUE INDEX delivery_recipient ON delivery (recipient, campaign, try);
 CREATE INDEX delivery_campaign ON delivery (campaign);
 CREATE INDEX delivery_deferred ON delivery (campaign, next_at) WHERE state = 'deferred';
 CREATE INDEX delivery_unknown ON delivery (campaign) WHERE state = 'unknown';
+CREATE INDEX delivery_held ON delivery (campaign, id) WHERE held <> '';
 
 -- What happened to a delivery, oldest first by n. Only ever appended. The leaf with
 -- this number of the journal's entry says what stands here, but for n, attempt and
@@ -265,20 +326,20 @@ CREATE TABLE event (
   n        INTEGER NOT NULL,
   merchant INTEGER NOT NULL,
   at       INTEGER NOT NULL,
-  kind     TEXT    NOT NULL CHECK (kind = 'attempt' OR kind IN ('lapse', 'resolve', 'cancel', 'report')),
+  kind     TEXT    NOT NULL CHECK (kind = 'attempt' OR kind IN ('lapse', 'resolve', 'cancel', 'suppress', 'report')),
   state    TEXT    NOT NULL, -- that the delivery went to
   attempt  INTEGER NOT NULL,
   relay    TEXT    NOT NULL DEFAULT '',
   point    TEXT    NOT NULL DEFAULT '',
   code     INTEGER NOT NULL DEFAULT 0,
   enhanced TEXT    NOT NULL DEFAULT '',
-  text     TEXT    NOT NULL DEFAULT '', -- masked and cut
-  raw      BLOB,                        -- sealed: the reply as it came, where text is not all of it
-  raw_sum  BLOB,                        -- SHA-256 of that, which the leaf holds: a purge may blank raw
+  text     TEXT    NOT NULL DEFAULT '', -- of the program; holds no personal data
+  raw      BLOB,                        -- sealed: what the relay said
+  raw_sum  BLOB,                        -- SHA-256 of raw, which the leaf holds, once a purge has blanked that
   chain    INTEGER NOT NULL,
   entry    INTEGER NOT NULL,
   leaf     INTEGER NOT NULL,
-  CHECK (raw IS NULL OR raw_sum IS NOT NULL),
+  CHECK (raw IS NULL OR raw_sum IS NULL),
   PRIMARY KEY (delivery, n)
 ) WITHOUT ROWID;
 
@@ -307,10 +368,12 @@ CREATE INDEX report_delivery ON report (delivery);
 -- The journal: each handle that writes has a chain, and each of its commits in which
 -- something happened an entry, whose root is that of the tree (RFC 6962) over the
 -- events and acts of the commit. See mailer/journal.
+-- A chain that ended is no longer in checkpoints: its last entry is named by an act.
 CREATE TABLE chain (
-  num     INTEGER PRIMARY KEY,
-  id      TEXT    NOT NULL UNIQUE,
-  made_at INTEGER NOT NULL
+  num      INTEGER PRIMARY KEY,
+  id       TEXT    NOT NULL UNIQUE,
+  made_at  INTEGER NOT NULL,
+  ended_at INTEGER
 );
 CREATE TABLE entry (
   chain  INTEGER NOT NULL,
@@ -320,6 +383,7 @@ CREATE TABLE entry (
   prev   BLOB    NOT NULL CHECK (length(prev) = 32),
   root   BLOB    NOT NULL CHECK (length(root) = 32),
   hash   BLOB    NOT NULL CHECK (length(hash) = 32),
+  code   BLOB    NOT NULL CHECK (length(code) = 16), -- keyed, of the hash: none can be invented
   PRIMARY KEY (chain, n)
 ) WITHOUT ROWID;
 -- +goose StatementBegin
@@ -330,6 +394,17 @@ BEGIN SELECT raise(ABORT, 'the journal is only ever appended'); END;
 CREATE TRIGGER entry_keep_delete BEFORE DELETE ON entry
 BEGIN SELECT raise(ABORT, 'the journal is only ever appended'); END;
 -- +goose StatementEnd
+
+-- The sum of the codes of all rows that decide what is sent, version by version; each
+-- is a leaf of the journal. Only ever appended. See store/code.go.
+CREATE TABLE control (
+  version INTEGER PRIMARY KEY,
+  sum     BLOB    NOT NULL CHECK (length(sum) = 16),
+  chain   INTEGER NOT NULL,
+  entry   INTEGER NOT NULL,
+  leaf    INTEGER NOT NULL,
+  code    BLOB    NOT NULL CHECK (length(code) = 16)
+);
 
 -- Deliveries of one domain group that are leased together, 256 at most. The queued
 -- ones among them are what is still to be sent; a chunk that has none is gone.
@@ -400,7 +475,7 @@ CREATE TABLE act (
   id      INTEGER PRIMARY KEY AUTOINCREMENT,
   at      INTEGER NOT NULL,
   who     TEXT    NOT NULL, -- empty: the program
-  proof   TEXT    NOT NULL CHECK (proof IN ('program', 'os-user', 'none')),
+  proof   TEXT    NOT NULL CHECK (proof IN ('program', 'os-user', 'none', 'ssh-key')),
   action  TEXT    NOT NULL,
   subject TEXT    NOT NULL,
   detail  TEXT    NOT NULL,
