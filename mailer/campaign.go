@@ -102,7 +102,9 @@ type Campaign struct {
 	Phase     Phase      `json:"phase"`
 	// Reason says why the campaign stands where it does, where that is not its own step
 	// (voided by a change, paused by the runner); English, empty otherwise.
-	Reason    string    `json:"reason,omitempty"`
+	Reason string `json:"reason,omitempty"`
+	// Halt is why the program paused it by itself; zero: it did not.
+	Halt      Halt      `json:"halt,omitzero"`
 	CreatedAt time.Time `json:"created_at"`
 	// Digest covers the snapshot and every rendered notice; empty before the check.
 	Digest string `json:"digest,omitempty"`

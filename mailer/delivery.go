@@ -34,14 +34,19 @@ var States = []State{
 // transitions is the whole of what may happen to a delivery. A refusal of the
 // envelope needs no intent (nothing that a relay could keep has left), hence
 // queued → deferred and queued → rejected; everything after the body passes
-// through sending. Claimed is no step of its own: so a queued delivery is called
+// through sending. What is no matter of the person (a relay refused us, or we could
+// not compose) leaves the delivery queued, or brings it back there, with an event and
+// without an attempt. From rejected and expired a person alone leads back. Claimed is
+// no step of its own: so a queued delivery is called
 // while the chunk in which it lies is leased by a worker, and a lapsed lease takes
 // nothing back.
 var transitions = map[State][]State{
-	StateQueued:   {StateSending, StateDeferred, StateRejected, StateExpired, StateCancelled, StateSuppressed},
-	StateSending:  {StateAccepted, StateDeferred, StateRejected, StateUnknown, StateExpired},
+	StateQueued:   {StateQueued, StateSending, StateDeferred, StateRejected, StateExpired, StateCancelled, StateSuppressed},
+	StateSending:  {StateQueued, StateAccepted, StateDeferred, StateRejected, StateUnknown, StateExpired},
 	StateDeferred: {StateQueued, StateExpired, StateCancelled, StateSuppressed},
 	StateUnknown:  {StateAccepted, StateQueued, StateDeferred, StateRejected, StateExpired},
+	StateRejected: {StateQueued},
+	StateExpired:  {StateQueued},
 	StateAccepted: {StateDelivered, StateBounced},
 }
 
@@ -144,7 +149,10 @@ const (
 
 // Outcome is what one attempt came to.
 type Outcome struct {
-	State State // Accepted, Deferred, Rejected or Unknown
+	// State is Accepted, Deferred, Rejected or Unknown; or Queued, where the sender
+	// found that the attempt says nothing about the recipient: see Advice.RefusesUs and
+	// Advice.Ours. It is no attempt then.
+	State State
 	Point Point
 	// Code is the reply code, 0 where no reply came; Enhanced is the status
 	// code of RFC 3463 as text, empty where the reply had none. They are for people
@@ -162,6 +170,8 @@ type Outcome struct {
 	// NextAt is when a deferred delivery is tried again; the sender sets it, a
 	// transport asks for a time with Advice.Wait.
 	NextAt time.Time
+	// Held keeps a queued delivery back until a person decides; empty: it is not.
+	Held   Held
 	Advice Advice
 }
 
@@ -181,9 +191,16 @@ type Advice struct {
 	// GroupSlower: the provider behind the message's domain group asks for less mail;
 	// false: it does not mind, or nobody asked it.
 	GroupSlower bool
-	// RefusesUs: the relay refuses the sender, this client or its authentication, which
-	// says nothing about the recipient; false: it does not, or it cannot be told.
+	// RefusesUs: the relay refuses to relay for us, the sender, this client or its
+	// authentication, for good or for now, which says nothing about the recipient;
+	// false: it does not, or it cannot be told.
 	RefusesUs bool
+	// Ours: the message was refused by ourselves, before anything of it was said to the
+	// relay, or does not fit this relay, whoever it is to; false: it was not.
+	Ours bool
+	// Impersonal: a temporary refusal that came before the recipient was spoken of, or
+	// that ends the connection: nobody expires by it; false: it may be the recipient's.
+	Impersonal bool
 	// Gone: the connection is of no further use, and a message that was begun on it
 	// behind this one has not left; false: it may be used as Usable says.
 	Gone bool

@@ -14,10 +14,15 @@ const (
 	// HeldNotified: another campaign is about to tell the person all of this, or may have
 	// told it. It is decided by what becomes of that one.
 	HeldNotified Held = "already-notified"
+	// HeldCompose: our own composing or addressing refused it. A person decides.
+	HeldCompose Held = "compose"
+	// HeldRefused: a relay refused us over it, again and again, or over its domain, while
+	// it took others. A person decides.
+	HeldRefused Held = "refused"
 )
 
 // HeldReasons lists all reasons in the order of reports.
-var HeldReasons = []Held{HeldChanged, HeldDamaged, HeldNotified}
+var HeldReasons = []Held{HeldChanged, HeldDamaged, HeldCompose, HeldRefused, HeldNotified}
 
 // Japanese returns the word for tables and reports.
 func (h Held) Japanese() string {
@@ -26,6 +31,10 @@ func (h Held) Japanese() string {
 		return "確認後に変更された方"
 	case HeldDamaged:
 		return "記録の破損"
+	case HeldCompose:
+		return "作成できない通知"
+	case HeldRefused:
+		return "当方への拒否"
 	case HeldNotified:
 		return "ほかの配信の結果待ち"
 	}
@@ -45,7 +54,7 @@ func (h HeldCounts) Total() (n int64) {
 }
 
 // Deciding is the number of those that wait for a person.
-func (h HeldCounts) Deciding() int64 { return h[HeldChanged] + h[HeldDamaged] }
+func (h HeldCounts) Deciding() int64 { return h.Total() - h[HeldNotified] }
 
 // Wait is why nothing of a campaign is sent, where all that the program still has to send
 // is held: for a person where one is needed, else for other campaigns. Zero: something

@@ -141,6 +141,7 @@ var may = map[Action][]Role{
 	ActResume:     {RoleOperator},
 	ActCancel:     {RoleOperator},
 	ActResolve:    {RoleOperator},
+	ActRequeue:    {RoleOperator},
 	ActLookUp:     {RoleOperator, RoleDesk, RoleAuditor},
 	ActDeliveries: {RoleOperator, RoleMerchant, RoleAuditor},
 	ActDestroyKey: {RoleAdmin},

@@ -11,16 +11,17 @@ type Status struct {
 
 // CampaignProgress is one campaign of a Status.
 type CampaignProgress struct {
-	ID        string     `json:"id"`
-	Name      string     `json:"name"`
-	Incident  string     `json:"incident"`
-	Merchant  string     `json:"merchant"`
-	Stage     Stage      `json:"stage"`
-	Phase     Phase      `json:"phase"`
-	Counts    Counts     `json:"counts"`         // every state, zero included
-	Held      HeldCounts `json:"held,omitempty"` // of the queued ones; counted up to a bound
-	Total     int64      `json:"total"`
+	ID       string `json:"id"`
+	Name     string `json:"name"`
+	Incident string `json:"incident"`
+	Merchant string `json:"merchant"`
+	Stage    Stage  `json:"stage"`
+	Phase    Phase  `json:"phase"`
+	Counts   Counts `json:"counts"` // every state, zero included
+	Total    int64  `json:"total"`
+	// Remaining deliveries are open: to be sent, on the wire, deferred, unknown or held.
 	Remaining int64      `json:"remaining"`
+	Held      HeldCounts `json:"held,omitempty"` // of those: kept back, by reason; counted up to a bound
 	// PerMinute is how many messages were accepted in the last full minute.
 	PerMinute     int64     `json:"per_minute"`
 	FirstAccepted time.Time `json:"first_accepted,omitzero"`
@@ -92,7 +93,7 @@ func NewStatus(campaigns []CampaignStatus, relays []Wait, now time.Time) Status 
 func (s *CampaignStatus) progress(now time.Time) CampaignProgress {
 	p := CampaignProgress{
 		ID: s.ID, Name: s.Name, Incident: s.Incident, Merchant: s.Merchant, Stage: s.Stage, Phase: s.Phase,
-		Counts: s.Counts, Held: s.Held, Total: s.Total, Remaining: s.Counts.Pending(), PerMinute: s.PerMinute,
+		Counts: s.Counts, Held: s.Held, Total: s.Total, Remaining: s.Counts.Open(), PerMinute: s.PerMinute,
 		FirstAccepted: s.FirstAccepted, LastAccepted: s.LastAccepted, NextDue: s.NextDue,
 		Ends: s.Ends(now), Wait: s.Wait(now), Reason: s.Reason,
 	}

@@ -54,8 +54,14 @@ type Count struct {
 func (s *CampaignStatus) Wait(now time.Time) Wait {
 	w := Wait{Scope: WaitCampaign, Name: s.ID}
 	switch {
+	case s.Phase == PhasePaused && !s.Halt.IsZero(): // though nothing may be left to send
+		w.Reason, w.Halt = WaitHalted, s.Halt
+		return w
 	case s.Counts.Open() == 0:
 		return Wait{}
+	case s.Phase == PhaseDraft && !s.StartedAt.IsZero():
+		w.Reason = WaitVoided
+		return w
 	case s.Counts.Pending() == 0:
 		w.Reason, w.Count = WaitDecision, s.Counts[StateUnknown]
 		return w
@@ -131,4 +137,37 @@ func (s *CampaignStatus) Ends(now time.Time) time.Time {
 type Backlog struct {
 	Campaign
 	Left int64
+}
+
+// Started reports whether the campaign is one that is to be sent: it was started and
+// has not come to its end, or should have started by itself.
+func (s *CampaignStatus) Started() bool {
+	switch s.Phase {
+	case PhaseFinished:
+		return false
+	case PhaseOverdue:
+		return true
+	}
+	return !s.StartedAt.IsZero()
+}
+
+// NeedsPerson says why nothing but a person brings the campaign on, or a part of it;
+// zero: it goes on by itself, as planned, or has nothing left.
+func (s *CampaignStatus) NeedsPerson(now time.Time) Wait {
+	if !s.Started() {
+		return Wait{}
+	}
+	if w := s.Wait(now); w.NeedsPerson() {
+		return w
+	}
+	w := Wait{Scope: WaitCampaign, Name: s.ID}
+	switch n := s.Counts[StateUnknown]; {
+	case n > 0:
+		w.Reason, w.Count = WaitDecision, n
+	case s.Held.Deciding() > 0:
+		w.Reason, w.Count = WaitHeld, s.Held.Deciding()
+	default:
+		return Wait{}
+	}
+	return w
 }

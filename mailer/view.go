@@ -33,7 +33,10 @@ const (
 	EventCancel  EventKind = "cancel"
 	// EventSuppress: nothing is to be sent any more; the text is a Suppression.
 	EventSuppress EventKind = "suppress"
-	EventReport   EventKind = "report" // something came back
+	EventReport   EventKind = "report"  // something came back
+	EventRefusal  EventKind = "refusal" // a relay refused us, not the person: no attempt
+	EventHold     EventKind = "hold"    // kept back until a person decides
+	EventRequeue  EventKind = "requeue" // a person had it sent again
 )
 
 // Reply is what a relay said, in one line.
@@ -244,6 +247,7 @@ const (
 	ActWake       Action = "wake"
 	ActFinish     Action = "finish"
 	ActResolve    Action = "resolve"
+	ActRequeue    Action = "requeue"
 	ActDestroyKey Action = "destroy key"
 	ActRekey      Action = "rekey"
 	ActBackup     Action = "backup"

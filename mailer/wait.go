@@ -28,6 +28,10 @@ const (
 	WaitOthers    WaitReason = "others"    // Count deliveries wait for what becomes of other campaigns
 	WaitElsewhere WaitReason = "elsewhere" // another worker is sending the rest
 	WaitPaused    WaitReason = "paused"
+	WaitHalted    WaitReason = "halted"    // the program paused it, as Halt says
+	WaitVoided    WaitReason = "voided"    // it had been started, and its approval no longer stands
+	WaitRefused   WaitReason = "refused"   // a relay refuses us at the domain groups in Groups
+	WaitSender    WaitReason = "sender"    // a relay refuses the sender for now; asked again at Until
 	WaitScheduled WaitReason = "scheduled" // it starts at Until
 	WaitOverdue   WaitReason = "overdue"   // its time has passed: started by hand only
 	WaitPhase     WaitReason = "phase"     // it is in Phase
@@ -52,8 +56,9 @@ type Wait struct {
 	Limit  int // messages a second (WaitRate) or at once (WaitConnections); else 0
 	// Reply is what the provider or relay said last, or the error; masked.
 	Reply  string
-	Groups []string // of WaitGroups
-	Count  int64    // of WaitDecision, WaitHeld, WaitOthers
+	Groups []string // of WaitGroups and WaitRefused
+	Count  int64    // of WaitDecision, WaitHeld and WaitOthers
+	Halt   Halt     // of WaitHalted
 	Phase  Phase    // of WaitPhase
 	Since  time.Time
 	// Until is when it is tried again; zero: as soon as there is room, or now.
@@ -61,6 +66,15 @@ type Wait struct {
 	// Held has, of a group, the campaigns that the worker sends, by ID, each with the
 	// number of its deliveries to the group that the worker has claimed and not begun.
 	Held map[string]int
+}
+
+// NeedsPerson reports whether nothing but a person ends the wait.
+func (w Wait) NeedsPerson() bool {
+	switch w.Reason {
+	case WaitDecision, WaitPaused, WaitHalted, WaitVoided, WaitRefused, WaitHeld, WaitOverdue:
+		return true
+	}
+	return false
 }
 
 // IsZero reports whether nothing waits.

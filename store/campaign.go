@@ -33,17 +33,19 @@ type campaignRow struct {
 	PerHour     int `db:"per_hour"`
 	Phase       mailer.Phase
 	Reason      string
+	Halt        string
 	CreatedAt   int64 `db:"created_at"`
 	Digest      string
 	Sendable    int64
 	Revision    int64
-	LastID      int64  `db:"last_id"`
+	LastID      int64 `db:"last_id"`
+	Round       int64
 	CheckID     string `db:"check_id"`
 }
 
 const selectCampaign = `
 	SELECT c.num, c.id, c.name, c.incident, c.merchant, i.id AS incident_id, m.id AS merchant_id, c.channel, c.stage, c.cause,
-	       c.exposures, c.certainty, c.at, c.hours, c.days, c.per_hour, c.phase, c.reason, c.created_at, c.digest, c.sendable, c.revision, c.last_id, c.check_id
+	       c.exposures, c.certainty, c.at, c.hours, c.days, c.per_hour, c.phase, c.reason, c.halt, c.created_at, c.digest, c.sendable, c.revision, c.last_id, c.round, c.check_id
 	FROM campaign c JOIN incident i ON i.num = c.incident JOIN merchant m ON m.num = c.merchant `
 
 func (r *campaignRow) campaign() (mailer.Campaign, error) {
@@ -51,10 +53,16 @@ func (r *campaignRow) campaign() (mailer.Campaign, error) {
 	if err != nil {
 		return mailer.Campaign{}, err
 	}
+	var halt mailer.Halt
+	if r.Halt != "" {
+		if err := unmarshal(r.Halt, &halt); err != nil {
+			return mailer.Campaign{}, err
+		}
+	}
 	return mailer.Campaign{
 		ID: r.ID, Name: r.Name, Incident: r.Incident, Merchant: r.Merchant, Stage: mailer.Stage(r.Stage), Cause: r.Cause,
 		Exposures: exposures, Certainty: mailer.Certainty(r.Certainty), At: fromMS(r.At),
-		Window: mailer.WindowSpec{Hours: r.Hours, Days: r.Days}, PerHour: r.PerHour, Phase: r.Phase, Reason: r.Reason,
+		Window: mailer.WindowSpec{Hours: r.Hours, Days: r.Days}, PerHour: r.PerHour, Phase: r.Phase, Reason: r.Reason, Halt: halt,
 		CreatedAt: time.UnixMilli(r.CreatedAt).UTC(), Digest: r.Digest,
 	}, nil
 }

@@ -49,7 +49,7 @@ func (db *DB) BeginCheck(ctx context.Context, by mailer.Actor, campaign string) 
 		if _, err := do(ctx, c, `DELETE FROM finding WHERE campaign = ?`, row.Num); err != nil {
 			return err
 		}
-		if _, err := do(ctx, c, `UPDATE campaign SET frozen_after = (SELECT coalesce(max(id), 0) FROM delivery) WHERE num = ?`, row.Num); err != nil {
+		if _, err := do(ctx, c, `UPDATE campaign SET round = round + 1 WHERE num = ?`, row.Num); err != nil {
 			return err
 		}
 		if rev, err = revision(ctx, c, row); err != nil {
@@ -68,8 +68,8 @@ func (db *DB) BeginCheck(ctx context.Context, by mailer.Actor, campaign string) 
 }
 
 const (
-	// neverTried picks deliveries for which nothing was ever said to a relay.
-	neverTried = ` AND first_at IS NULL`
+	// neverTried picks deliveries that were never tried; a refusal of us is no attempt.
+	neverTried = ` AND first_at IS NULL AND attempts = 0`
 	// withoutEvent picks those to which nothing happened: what did stays told of.
 	withoutEvent = ` AND NOT EXISTS (SELECT 1 FROM event e WHERE e.delivery = delivery.id)`
 	// notClaimed picks deliveries that no worker holds.
@@ -79,6 +79,9 @@ const (
 // thaw drops the deliveries of a campaign that were never tried and that no worker
 // holds. What remains queued is put into chunks anew.
 func (c *change) thaw(ctx context.Context, row *campaignRow) error {
+	if err := c.unfreeze(ctx, row); err != nil {
+		return err
+	}
 	for _, state := range []mailer.State{mailer.StateQueued, mailer.StateSuppressed} {
 		n, err := do(ctx, c, `DELETE FROM delivery WHERE campaign = ? AND state = ?`+neverTried+notClaimed+withoutEvent, row.Num, string(state))
 		if err != nil {
@@ -89,7 +92,8 @@ func (c *change) thaw(ctx context.Context, row *campaignRow) error {
 		}
 	}
 	var tried []queuedRow
-	if err := find(ctx, c, &tried, `SELECT id, grp AS "group" FROM delivery WHERE campaign = ? AND state = 'queued'`+notClaimed+` ORDER BY id`, row.Num); err != nil {
+	if err := find(ctx, c, &tried, `SELECT id, grp AS "group" FROM delivery WHERE campaign = ? AND state = 'queued' AND held <> ?`+notClaimed+` ORDER BY id`,
+		row.Num, string(holdRefreeze)); err != nil {
 		return err
 	}
 	if _, err := do(ctx, c, `DELETE FROM chunk WHERE campaign = ? AND lease IS NULL`, row.Num); err != nil {
@@ -98,7 +102,7 @@ func (c *change) thaw(ctx context.Context, row *campaignRow) error {
 	if err := c.rechunk(ctx, row.Num, tried); err != nil {
 		return err
 	}
-	_, err := do(ctx, c, `UPDATE delivery SET held = '' WHERE campaign = ? AND held <> ''`, row.Num)
+	_, err := do(ctx, c, `UPDATE delivery SET held = '' WHERE campaign = ? AND held <> '' AND held <> ?`, row.Num, string(holdRefreeze))
 	return err
 }
 
@@ -127,6 +131,9 @@ func (db *DB) EndCheck(ctx context.Context, campaign string, rev int64, snap mai
 			return mailer.Conflict("check.changed", "campaign", row.ID)
 		}
 		if err := c.touch(ctx, "campaign", `num = ?`, row.Num); err != nil {
+			return err
+		}
+		if err := c.dropUnfrozen(ctx, row); err != nil {
 			return err
 		}
 		if !failed {

@@ -14,12 +14,17 @@ import (
 // group, made when they are frozen or queued again. While a chunk is leased, its queued
 // deliveries are claimed; claiming them touches no row of theirs.
 
-// chunkSize is how many deliveries a chunk holds at most.
-const chunkSize = 256
+const (
+	// chunkSize is how many deliveries a chunk holds at most.
+	chunkSize = 256
+	// smallChunk is the same for what a person has sent again: a cause that was not
+	// mended is found by a few.
+	smallChunk = 32
+)
 
-// makeChunks makes chunks of some deliveries, each of one domain group, and has fn
-// put them in. The order of the deliveries stays.
-func (c *change) makeChunks(ctx context.Context, campaign int64, rows []queuedRow, fn func(chunk int64, in []queuedRow) error) error {
+// makeChunks makes chunks of some deliveries, each of one domain group and of at most
+// so many, and has fn put them in. The order of the deliveries stays.
+func (c *change) makeChunks(ctx context.Context, campaign int64, most int, rows []queuedRow, fn func(chunk int64, in []queuedRow) error) error {
 	rows = slices.Clone(rows)
 	slices.SortStableFunc(rows, func(a, b queuedRow) int { return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.ID, b.ID)) })
 	for len(rows) > 0 {
@@ -28,7 +33,7 @@ func (c *change) makeChunks(ctx context.Context, campaign int64, rows []queuedRo
 		if n < 0 {
 			n = len(rows)
 		}
-		for _, part := range even(rows[:n], chunkSize) {
+		for _, part := range even(rows[:n], most) {
 			ids := make([]int64, len(part))
 			for i := range part {
 				ids[i] = part[i].ID
@@ -72,7 +77,7 @@ func parseIDs(s string) (ids []int64, err error) {
 
 // rechunk puts deliveries that are queued, and in no chunk any more, into new ones.
 func (c *change) rechunk(ctx context.Context, campaign int64, rows []queuedRow) error {
-	return c.makeChunks(ctx, campaign, rows, func(chunk int64, in []queuedRow) error {
+	return c.makeChunks(ctx, campaign, chunkSize, rows, func(chunk int64, in []queuedRow) error {
 		return c.put(ctx, chunk, in)
 	})
 }

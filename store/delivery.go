@@ -80,7 +80,7 @@ const selectDelivery = `
 	       d.first_at, d.next_at, d.exposures, ` + sealedColumns + `,
 	       e.at AS last_at, e.relay, e.point, e.code, e.enhanced, e.raw
 	FROM delivery d JOIN campaign k ON k.num = d.campaign JOIN merchant m ON m.num = k.merchant JOIN recipient r ON r.id = d.recipient ` + joinLeased + `
-	LEFT JOIN event e ON e.delivery = d.id AND e.n = (SELECT max(n) FROM event l WHERE l.delivery = d.id AND l.kind = 'attempt') `
+	LEFT JOIN event e ON e.delivery = d.id AND e.n = (SELECT max(n) FROM event l WHERE l.delivery = d.id AND l.kind IN ('attempt', 'refusal', 'hold')) `
 
 // delivery opens a row; keys is nil where the incident's key is destroyed.
 func (r *Reader) delivery(row *deliveryRow, keys *seal.Keys) (mailer.DeliveryView, error) {

@@ -20,6 +20,10 @@ func (db *DB) Freeze(ctx context.Context, campaign string, rows []mailer.Frozen)
 		if row.Phase != mailer.PhaseDraft {
 			return standsAt(row, "freeze")
 		}
+		rows, err := c.refreeze(ctx, row, rows)
+		if err != nil {
+			return err
+		}
 		queued := make(map[string][]*mailer.Frozen) // by domain group, in the order of the rows
 		var groups []string
 		var suppressed []*mailer.Frozen
@@ -34,7 +38,7 @@ func (db *DB) Freeze(ctx context.Context, campaign string, rows []mailer.Frozen)
 			}
 			queued[f.Group] = append(queued[f.Group], f)
 		}
-		err := c.freezeSuppressed(ctx, row, suppressed)
+		err = c.freezeSuppressed(ctx, row, suppressed)
 		for _, g := range groups {
 			if err == nil {
 				err = c.freezeQueued(ctx, row, g, queued[g])
@@ -102,6 +106,6 @@ func (c *change) insertFrozen(ctx context.Context, row *campaignRow, state maile
 			return nil, err
 		}
 	}
-	of := engine.Frozen{Campaign: row.Num, Merchant: row.MerchantNum, State: state, Chunk: chunk}
+	of := engine.Frozen{Campaign: row.Num, Merchant: row.MerchantNum, Round: row.Round, State: state, Chunk: chunk}
 	return c.db.eng.AddDeliveries(ctx, c.Tx, of, out)
 }

@@ -2,7 +2,10 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
+	"slices"
 
 	"oshirase/mailer"
 	"oshirase/store/internal/engine"
@@ -105,4 +108,114 @@ func (c *change) decideHeld(ctx context.Context, by mailer.Actor, row *campaignR
 	in, arg := c.db.eng.In("id", ids)
 	_, err := do(ctx, c, `UPDATE delivery SET held = '' WHERE `+in, arg)
 	return err
+}
+
+// hold keeps deliveries back, for a reason. Where a worker has claimed one, its lease
+// no longer has it, and its intent is refused.
+func (c *change) hold(ctx context.Context, row *campaignRow, rows []candidate, why mailer.Held) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	// One that was to be tried again is queued: it goes at once when it is given back.
+	var again []queuedRow
+	ids := make([]int64, len(rows))
+	for i, d := range rows {
+		ids[i] = d.ID
+		if d.State == mailer.StateDeferred {
+			again = append(again, queuedRow{Row: engine.Row{ID: d.ID}, Group: d.Grp})
+		}
+	}
+	in, arg := c.db.eng.In("id", ids)
+	if len(again) > 0 {
+		m := move{campaign: row.ID, Step: engine.Step{Campaign: row.Num, Phase: row.Phase, From: mailer.StateDeferred, To: mailer.StateQueued}}
+		if err := c.moveRows(ctx, m, again); err != nil {
+			return err
+		}
+		rows = nil
+		if err := find(ctx, c, &rows, `SELECT d.id, coalesce(d.chunk, 0) AS chunk FROM delivery d WHERE `+in, arg); err != nil {
+			return err
+		}
+	}
+	n, err := do(ctx, c, `UPDATE delivery SET held = ?, chunk = NULL WHERE `+in+` AND state = 'queued'`, string(why), arg)
+	if err != nil {
+		return err
+	}
+	if n != int64(len(ids)) {
+		return errCorrupt
+	}
+	return c.leaveChunks(ctx, rows)
+}
+
+// leaveChunks takes deliveries out of the lists of free chunks. A leased one keeps the
+// names that it was leased with.
+func (c *change) leaveChunks(ctx context.Context, rows []candidate) error {
+	gone := make(map[int64]bool, len(rows))
+	var chunks []int64
+	for _, d := range rows {
+		gone[d.ID] = true
+		if d.Chunk != 0 {
+			chunks = append(chunks, d.Chunk)
+		}
+	}
+	slices.Sort(chunks)
+	chunks = slices.Compact(chunks)
+	if len(chunks) == 0 {
+		return nil
+	}
+	in, arg := c.db.eng.In("id", chunks)
+	var free []engine.Chunk
+	if err := find(ctx, c, &free, `SELECT id, grp, n, deliveries FROM chunk WHERE lease IS NULL AND `+in, arg); err != nil {
+		return err
+	}
+	for _, k := range free {
+		ids, err := parseIDs(k.Deliveries)
+		if err != nil {
+			return err
+		}
+		ids = slices.DeleteFunc(ids, func(id int64) bool { return gone[id] })
+		if len(ids) == 0 {
+			_, err = do(ctx, c, `DELETE FROM chunk WHERE id = ?`, k.ID)
+		} else {
+			_, err = do(ctx, c, `UPDATE chunk SET n = ?, deliveries = ? WHERE id = ?`, len(ids), idList(ids), k.ID)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unhold gives held deliveries back to the queue.
+func (c *change) unhold(ctx context.Context, row *campaignRow, rows []candidate) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	queued := make([]queuedRow, len(rows))
+	ids := make([]int64, len(rows))
+	for i, d := range rows {
+		ids[i] = d.ID
+		queued[i] = queuedRow{Row: engine.Row{ID: d.ID}, Group: d.Grp}
+	}
+	if err := c.rechunk(ctx, row.Num, queued); err != nil {
+		return err
+	}
+	in, arg := c.db.eng.In("id", ids)
+	_, err := do(ctx, c, `UPDATE delivery SET held = '' WHERE `+in, arg)
+	return err
+}
+
+// Hold keeps a delivery back that a worker has claimed under an epoch, and has not begun.
+// ErrLeaseLost where it is no longer so.
+func (db *DB) Hold(ctx context.Context, campaign string, delivery, epoch int64, why mailer.Held) error {
+	return db.change(ctx, "hold a delivery of", campaign, func(c *change, row *campaignRow) error {
+		var d candidate
+		err := get(ctx, c, &d, selectCandidate+`
+			JOIN chunk k ON k.id = d.chunk WHERE d.id = ? AND d.campaign = ? AND d.state = 'queued' AND k.lease = ?`, delivery, row.Num, epoch)
+		if errors.Is(err, sql.ErrNoRows) {
+			return mailer.ErrLeaseLost
+		} else if err != nil {
+			return err
+		}
+		return c.hold(ctx, row, []candidate{d}, why)
+	})
 }

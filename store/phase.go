@@ -21,6 +21,7 @@ var phases = map[mailer.Phase][]mailer.Phase{
 	mailer.PhaseOverdue:   {mailer.PhaseDraft, mailer.PhaseApproved, mailer.PhaseScheduled, mailer.PhaseRunning, mailer.PhaseCancelled},
 	mailer.PhaseRunning:   {mailer.PhaseDraft, mailer.PhasePaused, mailer.PhaseFinished, mailer.PhaseCancelled},
 	mailer.PhasePaused:    {mailer.PhaseDraft, mailer.PhaseRunning, mailer.PhaseCancelled},
+	mailer.PhaseFinished:  {mailer.PhaseRunning},
 }
 
 // standsAt refuses what a campaign's phase does not allow; the codes differ in what
@@ -49,12 +50,12 @@ func (c *change) setPhase(ctx context.Context, row *campaignRow, to mailer.Phase
 	if err := c.touch(ctx, "campaign", `num = ?`, row.Num); err != nil && (to != mailer.PhasePaused || !errors.Is(err, mailer.ErrDamaged)) {
 		return err // whatever somebody did to it, it can be stopped; that does not make it good
 	}
-	set := `phase = ?, reason = ?`
+	set := `phase = ?, reason = ?, halt = ''`
 	args := []any{string(to), reason}
 	now := c.db.now().UnixMilli()
 	switch to {
 	case mailer.PhaseRunning:
-		set += `, started_at = coalesce(started_at, ?)`
+		set += `, started_at = coalesce(started_at, ?), ended_at = NULL`
 		args = append(args, now)
 	case mailer.PhaseFinished, mailer.PhaseCancelled:
 		set += `, ended_at = ?`
@@ -155,7 +156,8 @@ func (db *DB) Pause(ctx context.Context, by mailer.Actor, campaign, reason strin
 	})
 }
 
-// Resume moves a paused campaign back to running.
+// Resume moves a paused campaign back to running. What was held over its relay or its
+// composing is sent again.
 func (db *DB) Resume(ctx context.Context, by mailer.Actor, campaign string) error {
 	return db.change(ctx, "resume", campaign, func(c *change, row *campaignRow) error {
 		if row.Phase != mailer.PhasePaused {
@@ -165,6 +167,12 @@ func (db *DB) Resume(ctx context.Context, by mailer.Actor, campaign string) erro
 			return err
 		}
 		if err := c.setPhase(ctx, row, mailer.PhaseRunning, ""); err != nil {
+			return err
+		}
+		if _, err := c.putBack(ctx, by, row, ""); err != nil {
+			return err
+		}
+		if err := c.holdRepeats(ctx, row); err != nil {
 			return err
 		}
 		return c.act(ctx, by, mailer.ActResume, row.ID, "")

@@ -183,7 +183,7 @@ func (c *change) commitRead(ctx context.Context, records []*mailer.Record, errs 
 		return err
 	}
 	for _, m := range moves {
-		if m.Phase == mailer.PhaseCancelled && m.To == mailer.StateDeferred {
+		if m.Phase == mailer.PhaseCancelled && (m.To == mailer.StateDeferred || m.To == mailer.StateQueued) {
 			if err := c.cancelRest(ctx, &campaignRow{Num: m.Campaign, ID: m.campaign, Phase: m.Phase}); err != nil {
 				return err
 			}
@@ -268,6 +268,10 @@ func goal(r *mailer.Record, phase mailer.Phase) (mailer.State, error) {
 	}
 	switch r.Outcome.State {
 	case mailer.StateAccepted, mailer.StateRejected, mailer.StateUnknown, mailer.StateExpired:
+	case mailer.StateQueued:
+		if r.Outcome.Code < 400 && r.Outcome.Held == "" { // without a refusal it may have left
+			return "", mailer.Invalid("record.no-refusal", "delivery", r.Delivery)
+		}
 	case mailer.StateDeferred:
 		if r.Outcome.NextAt.IsZero() {
 			return "", mailer.Invalid("record.no-time", "delivery", r.Delivery)
@@ -323,6 +327,18 @@ type alike struct {
 	point    mailer.Point
 	code     int
 	enhanced string
+	held     mailer.Held
+}
+
+// kind is what an outcome leaves in the history.
+func (a *alike) kind(wanted mailer.State) mailer.EventKind {
+	switch {
+	case wanted != mailer.StateQueued:
+		return mailer.EventAttempt
+	case a.held != "":
+		return mailer.EventHold
+	}
+	return mailer.EventRefusal
 }
 
 // group gathers records that are alike; a record that may not be written has its
@@ -352,9 +368,15 @@ func (db *DB) group(ctx context.Context, h handle, records []*mailer.Record, err
 			errs[i] = err
 			continue
 		}
+		if from == mailer.StateUnknown && to == mailer.StateQueued {
+			to = mailer.StateDeferred // late, and in no chunk any more: it is due at once
+		}
 		a := alike{campaignKey: k, epoch: r.Epoch, from: from, to: to}
 		if o := r.Outcome; o != nil {
 			a.relay, a.point, a.code, a.enhanced = cut(o.Relay), o.Point, o.Code, cut(o.Enhanced)
+			if to == mailer.StateQueued {
+				a.held = o.Held
+			}
 		}
 		m := groups[a]
 		if m == nil {
@@ -362,13 +384,14 @@ func (db *DB) group(ctx context.Context, h handle, records []*mailer.Record, err
 				Campaign: k.num, Phase: phase, Lease: r.Epoch, From: from, To: to, Tried: true, Counted: from == mailer.StateUnknown,
 				Relay: a.relay, Point: a.point, Code: a.code, Enhanced: a.enhanced,
 			}}
-			if r.Outcome != nil {
-				m.Kind = mailer.EventAttempt
+			if o := r.Outcome; o != nil {
+				m.Kind, m.Held = a.kind(o.State), a.held
+				m.Tried = m.Kind == mailer.EventAttempt
 			}
 			groups[a] = m
 			order = append(order, m)
 		}
-		row, err := seals.row(ctx, k, r, now)
+		row, err := seals.row(ctx, k, r, to, now)
 		if err != nil {
 			return nil, err
 		}
@@ -387,7 +410,7 @@ type replySealer struct {
 }
 
 // row is a record as one row of a step.
-func (s *replySealer) row(ctx context.Context, k campaignKey, r *mailer.Record, now time.Time) (row engine.Row, err error) {
+func (s *replySealer) row(ctx context.Context, k campaignKey, r *mailer.Record, to mailer.State, now time.Time) (row engine.Row, err error) {
 	row.ID = r.Delivery
 	o, at := r.Outcome, r.At
 	if o != nil && !o.At.IsZero() {
@@ -400,8 +423,11 @@ func (s *replySealer) row(ctx context.Context, k campaignKey, r *mailer.Record, 
 	if o == nil {
 		return row, nil
 	}
-	if o.State == mailer.StateDeferred {
+	switch {
+	case o.State == mailer.StateDeferred:
 		row.NextAt = o.NextAt.UnixMilli()
+	case to == mailer.StateDeferred:
+		row.NextAt = row.At
 	}
 	if o.Text != "" || o.Raw != "" {
 		row.Raw, err = s.seal(ctx, k.incident, r.Delivery, o)

@@ -161,8 +161,8 @@ func (s *selection) query(columns string) (string, []any) {
 	q := `
 		SELECT ` + columns + `
 		FROM recipient r WHERE r.incident = ? AND r.merchant = ?
-		AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.recipient = r.id AND d.campaign = ?)`
-	args := []any{s.row.IncidentNum, s.row.MerchantNum, s.row.Num}
+		AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.recipient = r.id AND d.campaign = ? AND d.held <> ?)`
+	args := []any{s.row.IncidentNum, s.row.MerchantNum, s.row.Num, string(holdRefreeze)}
 	if s.wanted != nil {
 		cond, arg := s.r.eng.In("x.exposure", s.wanted)
 		q += ` AND EXISTS (SELECT 1 FROM recipient_exposure x WHERE x.recipient = r.id AND ` + cond + `)`

@@ -154,7 +154,11 @@ func (c *change) moveRows(ctx context.Context, m move, rows []queuedRow) error {
 		return c.transition(ctx, &m)
 	}
 	moves := []*move{}
-	err := c.makeChunks(ctx, m.Campaign, rows, func(chunk int64, in []queuedRow) error {
+	most := chunkSize
+	if m.Kind == mailer.EventRequeue {
+		most = smallChunk
+	}
+	err := c.makeChunks(ctx, m.Campaign, most, rows, func(chunk int64, in []queuedRow) error {
 		part := m
 		part.Chunk, part.Rows = chunk, make([]engine.Row, len(in))
 		for i := range in {

@@ -219,16 +219,16 @@ func (v *verifier) chunks(ctx context.Context) error {
 // digests makes anew what approvals bind, from the commitments that stand in the rows.
 func (v *verifier) digests(ctx context.Context) error {
 	var campaigns []struct {
-		Num, FrozenAfter     int64
+		Num, Round           int64
 		ID, Digest, Snapshot string
 	}
 	if err := find(ctx, v.tx, &campaigns, `
-		SELECT num, id, digest, coalesce(snapshot, '') AS snapshot, frozen_after AS frozenafter FROM campaign WHERE digest <> '' ORDER BY num`); err != nil {
+		SELECT num, id, digest, coalesce(snapshot, '') AS snapshot, round FROM campaign WHERE digest <> '' ORDER BY num`); err != nil {
 		return err
 	}
 	for _, c := range campaigns {
 		rows, err := v.tx.QueryxContext(ctx, v.tx.Rebind(`
-			SELECT recipient, suppressed, hash FROM delivery WHERE campaign = ? AND id > ? AND try = 1 ORDER BY recipient`), c.Num, c.FrozenAfter)
+			SELECT recipient, suppressed, hash FROM delivery WHERE campaign = ? AND round = ? AND try = 1 ORDER BY recipient`), c.Num, c.Round)
 		if err != nil {
 			return err
 		}

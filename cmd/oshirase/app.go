@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -16,14 +17,6 @@ import (
 	"oshirase/store"
 )
 
-// Exit codes. They are a contract.
-const (
-	exitDone   = 0
-	exitFailed = 1
-	exitUsage  = 2 // wrong flags, arguments or command
-	exitCheck  = 3 // a check ran and found errors
-)
-
 // app is what all commands share: streams, clock, config. Commands read the
 // clock and randomness from here and from nowhere else.
 type app struct {
@@ -31,6 +24,7 @@ type app struct {
 	stdout, stderr io.Writer
 	now            func() time.Time
 	random         io.Reader
+	hurry          context.Context // ends with the second signal to stop; nil: never
 
 	configFile string          // --config; empty: OSHIRASE_CONFIG or oshirase.toml
 	json       bool            // --json
@@ -158,17 +152,6 @@ func withHint(err error, format string, args ...any) error {
 func (e hintError) Error() string { return e.err.Error() }
 func (e hintError) Unwrap() error { return e.err }
 func (e hintError) Hint() string  { return e.hint }
-
-// exitCode is the exit code for an error.
-func exitCode(err error) int {
-	if _, ok := errors.AsType[usageError](err); ok {
-		return exitUsage
-	}
-	if _, ok := errors.AsType[checkError](err); ok {
-		return exitCheck
-	}
-	return exitFailed
-}
 
 // printError writes what went wrong and what to do about it to standard error.
 func (a *app) printError(err error) {

@@ -12,10 +12,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"runtime/debug"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -40,10 +38,7 @@ func main() {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
+	os.Exit(newApp(os.Stdin, os.Stdout, os.Stderr).runUnderSignals(os.Args[1:]))
 }
 
 // commands makes the commands, in the order of the help text.
@@ -62,6 +57,8 @@ func commands(a *app) []*cobra.Command {
 		newLookupCommand(a),
 		newDeliveriesCommand(a),
 		newResolveCommand(a),
+		newRequeueCommand(a),
+		newRelayCommand(a),
 		newAuditCommand(a),
 		newVerifyCommand(a),
 		newCheckpointCommand(a),
@@ -78,8 +75,11 @@ func commands(a *app) []*cobra.Command {
 
 // run is the whole program; the result is the exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, now: time.Now, random: rand.Reader}
-	return a.run(ctx, args)
+	return newApp(stdin, stdout, stderr).run(ctx, args)
+}
+
+func newApp(stdin io.Reader, stdout, stderr io.Writer) *app {
+	return &app{stdin: stdin, stdout: stdout, stderr: stderr, now: time.Now, random: rand.Reader}
 }
 
 func (a *app) run(ctx context.Context, args []string) int {
@@ -109,7 +109,7 @@ SMTP relay, and keeps in a ledger what became of every single one.
 A first try, without network:   oshirase demo
 A working folder of your own:   oshirase init DIR
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a check found errors.`,
+` + exitHelp(),
 		Example: `  oshirase init first && cd first
   oshirase apply
   oshirase import --incident pay --merchant housing lists/housing.csv

@@ -150,7 +150,9 @@ func TestExitCode(t *testing.T) {
 		{withHint(errors.New("x"), "do %s", "this"), exitFailed, "do this"},
 		{fmt.Errorf("open: %w", mailer.ErrWrongKey), exitFailed, "restore the key"},
 		{fmt.Errorf("send: %w", &mailer.RelayDown{Err: errors.New("refused")}), exitFailed, "nothing is lost"},
-		{fmt.Errorf("send: %w", context.Canceled), exitFailed, "stays recorded"},
+		{fmt.Errorf("send: %w", context.Canceled), exitInterrupted, "stays recorded"},
+		{personError{map[string]mailer.Wait{"c-1": {Reason: mailer.WaitVoided}}}, exitPerson, "status"},
+		{interruptedError{3}, exitInterrupted, "next run"},
 		{fmt.Errorf("load: %w", &config.Error{File: "f", Err: mailer.Invalid("config.no-relay")}), exitFailed, "[[relay]]"},
 	}
 	for _, tt := range tests {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+
 	"github.com/spf13/cobra"
 
 	"oshirase/mailer"
@@ -16,10 +18,14 @@ func newRunCommand(a *app) *cobra.Command {
 		Long: `run sends the started campaigns, and retries what is due again, until nothing is
 due now: everything is sent, the window closed, or the next attempts are later. A
 campaign with a pace is sent at that pace, however long it takes. Two runs at once, or
-a run beside serve, are safe. SIGTERM finishes what is on the wire and returns.
+a run beside serve, are safe. SIGTERM, SIGINT or SIGHUP finishes what is on the wire,
+records it and returns; a second one does not wait for the relay any more.
 
-remaining counts what the program still has to send, deferred deliveries among them;
-run again, or serve, to send it. unknown deliveries wait for oshirase resolve.`,
+remaining counts all that is open in the campaigns that were started: to be sent,
+deferred, unknown (oshirase resolve) or held (oshirase requeue), also where a campaign is
+paused or its approval void. Exit code 4 says that nothing but a person brings some of
+it on, 5 that a signal came first; 0 that all is done, or waits as planned: for its
+window, its next attempt, its pace.`,
 		Example: `  oshirase run
   oshirase run --campaign c-20261201-7f3a --json`,
 		Args: cobra.NoArgs,
@@ -44,16 +50,11 @@ run again, or serve, to send it. unknown deliveries wait for oshirase resolve.`,
 			runner.Options.Progress = func(done int64) { bar.set(done, 0) }
 			sum, err := runner.Run(ctx, id)
 			bar.end()
-			if id != "" && sum.Remaining > 0 && sum.Waits[id].IsZero() {
-				if w, werr := reg.NotRunning(ctx, a.actor(), id); werr == nil && !w.IsZero() {
-					sum.Waits[id] = w
-				}
+			if err == nil {
+				err = outcomeOf(&sum)
 			}
 			if a.json {
-				if jsonErr := a.printJSON(newRunResult(sum)); err == nil {
-					err = jsonErr
-				}
-				return err
+				return errors.Join(a.printJSON(newRunResult(sum)), err)
 			}
 			t := newTable("結果", "件数").alignRight(1)
 			t.add(mailer.StateAccepted.Japanese(), number(sum.Accepted))

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-	"crypto/rand"
 	"database/sql"
 	"encoding/csv"
 	"encoding/json"
@@ -11,7 +9,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -35,8 +32,7 @@ func TestMain(m *testing.M) {
 // begins, in RFC 3339. Empty, it is as if the script had begun at the last noon in Japan:
 // what is sent must not depend on when tests are run.
 func scriptMain() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, now: time.Now, random: rand.Reader}
+	a := newApp(os.Stdin, os.Stdout, os.Stderr)
 	if s := os.Getenv("CLOCK"); s != "" {
 		begin, err := time.Parse(time.RFC3339, s)
 		if err != nil {
@@ -49,9 +45,7 @@ func scriptMain() {
 	if shift, err := time.ParseDuration(os.Getenv("SHIFT")); err == nil && os.Getenv("CLOCK") == "" {
 		a.now = func() time.Time { return time.Now().Add(shift) }
 	}
-	code := a.run(ctx, os.Args[1:])
-	stop()
-	os.Exit(code)
+	os.Exit(a.runUnderSignals(os.Args[1:]))
 }
 
 // TestScript runs every command as a process of its own, as somebody at a shell
@@ -69,7 +63,7 @@ func scriptMain() {
 //	                       one in its place, at the same address
 //	down                   the receiver goes away
 //	received N             waits until it took that many messages in all, and no more
-//	terminate              SIGTERM to what runs in the background
+//	terminate [HUP|INT]    SIGTERM, or that signal, to what runs in the background
 //	edit FILE OLD NEW      replaces what must be there
 //	recode FROM TO SRC DST between utf-8 and cp932
 //	xlsx SRC DST           a CSV file as a workbook
@@ -251,9 +245,13 @@ func scriptReceived(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func scriptTerminate(ts *testscript.TestScript, neg bool, args []string) {
-	want(ts, !neg && len(args) == 0, "terminate")
+	by := syscall.SIGTERM
+	if len(args) == 1 {
+		by = map[string]syscall.Signal{"HUP": syscall.SIGHUP, "INT": syscall.SIGINT}[args[0]]
+	}
+	want(ts, !neg && len(args) < 2 && by != 0, "terminate [HUP|INT]")
 	for _, c := range ts.BackgroundCmds() {
-		ts.Check(c.Process.Signal(syscall.SIGTERM))
+		ts.Check(c.Process.Signal(by))
 	}
 }
 

@@ -25,7 +25,8 @@ A changed config is followed within a second as far as it sets paces: batch,
 batch_pause, per_second, per_hour and the limits of domain groups. The rest takes
 effect at the next start. oshirase campaign set changes a single send.
 
-SIGTERM or SIGINT finishes what is on the wire, records it, and exits within seconds.`,
+SIGTERM, SIGINT or SIGHUP finishes what is on the wire, records it, and exits within
+seconds, with 0: that is how a daemon ends. A second signal does not wait for the relay.`,
 		Example: "  oshirase serve --config /etc/oshirase/oshirase.toml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -86,8 +86,11 @@ func (a *app) printStatus(st *mailer.Status) error {
 	for _, c := range st.Campaigns {
 		n := c.Counts
 		why := words.Wait(c.Wait, words.Japanese)
-		if why == "" {
+		switch {
+		case why == "":
 			why = c.Reason
+		case c.Wait.Reason == mailer.WaitVoided:
+			why = c.Reason + ": " + why
 		}
 		t.add(c.ID, c.Merchant, c.Stage.Japanese(), c.Phase.Japanese(), number(c.Total), number(n[mailer.StateAccepted]), number(n.Waiting()),
 			number(n[mailer.StateDeferred]), number(n[mailer.StateRejected]), number(n[mailer.StateUnknown]), number(n.Rest()),

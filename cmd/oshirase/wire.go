@@ -20,6 +20,7 @@ var (
 	_ send.Dialer     = (*smtp.Dialer)(nil)
 	_ send.Pipeliner  = (*smtp.Conn)(nil)
 	_ send.Rester     = (*smtp.Conn)(nil)
+	_ send.Prober     = (*smtp.Conn)(nil)
 	_ mailer.Composer = (*smtp.Composer)(nil)
 )
 
@@ -75,7 +76,7 @@ func (a *app) runner(ctx context.Context) (*send.Runner, error) {
 	opt := send.Options{
 		Pace: pace, Lease: s.Lease.Std(), Deadline: s.Deadline.Std(), MinConnections: s.MinConnections,
 		Grace: s.Grace.Std(), StopGrace: s.StopGrace.Std(),
-		Resend: cfg.Ledger.Unknown == "resend", Now: a.now, Logger: a.logger(), Explain: words.Error,
+		Hurry: a.hurry, Resend: cfg.Ledger.Unknown == "resend", Now: a.now, Logger: a.logger(), Explain: words.Error,
 	}
 	for _, d := range s.Retry {
 		opt.Retry = append(opt.Retry, d.Std())
@@ -95,6 +96,20 @@ func paceOf(cfg *config.Config) (send.Pace, error) {
 	}, nil
 }
 
+// dialer opens no connection yet.
+func dialer(cfg *config.Config, r config.Relay) (*smtp.Dialer, error) {
+	password, err := cfg.RelayPassword(r)
+	if err != nil {
+		return nil, err
+	}
+	return smtp.NewDialer(smtp.RelayOptions{
+		Name: r.Name, Address: r.Address, TLS: r.TLS, CAFile: cfg.Path(r.CAFile), ServerName: r.ServerName, EHLO: r.EHLO,
+		Username: r.Username, Password: password, MessagesPerConnection: r.MessagesPerConnection,
+		DialTimeout: r.DialTimeout.Std(), CommandTimeout: r.CommandTimeout.Std(), DataTimeout: r.DataTimeout.Std(),
+		Pipelining: r.Pipelining, Chunking: r.Chunking, Intents: r.Intents,
+	})
+}
+
 // pool opens no connection yet. A relay of another kind is another Dialer.
 func (a *app) pool(cfg *config.Config) (*send.Pool, error) {
 	if len(cfg.Relays) == 0 {
@@ -105,20 +120,11 @@ func (a *app) pool(cfg *config.Config) (*send.Pool, error) {
 		if r.Weight == 0 {
 			continue // kept in the file, unused
 		}
-		password, err := cfg.RelayPassword(r)
+		d, err := dialer(cfg, r)
 		if err != nil {
 			return nil, err
 		}
-		dialer, err := smtp.NewDialer(smtp.RelayOptions{
-			Name: r.Name, Address: r.Address, TLS: r.TLS, CAFile: cfg.Path(r.CAFile), ServerName: r.ServerName, EHLO: r.EHLO,
-			Username: r.Username, Password: password, MessagesPerConnection: r.MessagesPerConnection,
-			DialTimeout: r.DialTimeout.Std(), CommandTimeout: r.CommandTimeout.Std(), DataTimeout: r.DataTimeout.Std(),
-			Pipelining: r.Pipelining, Chunking: r.Chunking, Intents: r.Intents,
-		})
-		if err != nil {
-			return nil, err
-		}
-		relays = append(relays, send.Relay{Name: r.Name, Dialer: dialer, Connections: r.Connections, Weight: r.Weight, Idle: r.Idle.Std()})
+		relays = append(relays, send.Relay{Name: r.Name, Dialer: d, Connections: r.Connections, Weight: r.Weight, Idle: r.Idle.Std()})
 	}
 	if len(relays) == 0 {
 		return nil, withHint(fmt.Errorf("every [[relay]] in %s has weight 0", a.configPath()), "give one of them a weight")

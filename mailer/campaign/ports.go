@@ -65,6 +65,9 @@ type Phases interface {
 	// DecideHeld decides deliveries that are held for a person: queued or cancelled; that
 	// of one reference number, or all with an empty one.
 	DecideHeld(ctx context.Context, by mailer.Actor, campaign string, as mailer.State, ref string) (n int64, err error)
+	// Requeue has deliveries sent again that were rejected, have expired or (queued) are
+	// held; a finished campaign is running again.
+	Requeue(ctx context.Context, by mailer.Actor, campaign string, from mailer.State, ref string) (n int64, err error)
 	// Settle moves a running campaign without open deliveries to finished.
 	Settle(ctx context.Context, campaign string) error
 }

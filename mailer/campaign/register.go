@@ -105,15 +105,6 @@ func (r *Register) Pending(ctx context.Context, _ mailer.Actor, id string) (n in
 	return n, err
 }
 
-// NotRunning is the wait of a campaign that is not in phase running; zero: it is.
-func (r *Register) NotRunning(ctx context.Context, _ mailer.Actor, id string) (mailer.Wait, error) {
-	c, err := r.Ledger.Campaign(ctx, id)
-	if err != nil || c.Phase == mailer.PhaseRunning {
-		return mailer.Wait{}, err
-	}
-	return mailer.Wait{Scope: mailer.WaitCampaign, Name: id, Reason: mailer.WaitPhase, Phase: c.Phase}, nil
-}
-
 // Deliveries calls fn with each delivery that the filter admits, with its
 // Message-ID, in order of their IDs. It streams, and each is as it is when it is
 // read; while much is being sent it leaves the machine to the sending. The act is

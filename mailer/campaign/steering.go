@@ -101,3 +101,18 @@ func (s *Steering) DecideHeld(ctx context.Context, by mailer.Actor, id string, a
 	}
 	return n, s.Ledger.Settle(ctx, id)
 }
+
+// Requeue has deliveries sent again that were rejected or have expired, or, from queued,
+// are held. ref names one recipient, in any form in which it is read out; empty takes
+// all. It returns how many.
+func (s *Steering) Requeue(ctx context.Context, by mailer.Actor, id string, from mailer.State, ref string) (n int64, err error) {
+	if ref != "" {
+		if ref, err = mailer.ParseRef(ref); err != nil {
+			return 0, err
+		}
+	}
+	if by, _, err = mayWith(ctx, s.Ledger, by, mailer.ActRequeue, id); err != nil {
+		return 0, err
+	}
+	return s.Ledger.Requeue(ctx, by, id, from, ref)
+}

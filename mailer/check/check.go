@@ -122,7 +122,7 @@ func (c *Check) Run(ctx context.Context, by mailer.Actor, id string) (mailer.Che
 		if err := c.declared(ctx, by, id, &snap, tally); err != nil {
 			return mailer.CheckResult{}, err
 		}
-		if c.AllowRepeat && tally.again > 0 {
+		if c.AllowRepeat {
 			tally.repeats()
 		}
 		if err := c.overlaps(ctx, id, tally); err != nil {

@@ -43,10 +43,10 @@ func alreadyTold(r *mailer.Recipient) bool {
 }
 
 // repeats warns that the check was asked to tell people again: whoever approves has to
-// know.
+// know, also where nobody would be by now.
 func (t *tally) repeats() {
 	t.find(mailer.Finding{
 		Severity: mailer.SeverityWarning, Rule: "allow-repeat",
-		Message: fmt.Sprintf("%d of them were told all of this before, and are told again (--allow-repeat)", t.again),
+		Message: fmt.Sprintf("%d of them were told all of this before, and are told again; whoever another campaign tells meanwhile is as well (--allow-repeat)", t.again),
 	})
 }

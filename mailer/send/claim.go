@@ -103,16 +103,24 @@ func (s *session) claim(ctx context.Context, b *backlog) (verdict, error) {
 		s.waits(b, mailer.Wait{Reason: mailer.WaitNoRelay, Since: at})
 		return dueLater, nil
 	}
+	if at, said := s.mayAsk(b, now); !at.IsZero() {
+		s.waits(b, mailer.Wait{Reason: mailer.WaitSender, Reply: said, Until: at})
+		return nothingIsDue, nil
+	}
 	if now.Before(b.nextAt) {
 		return dueLater, nil
 	}
+	if now.Before(b.idleUntil) {
+		return nothingIsDue, nil
+	}
+	held, last := b.brake.skip()
 	limits := s.limits(b.work)
 	n, got, err := s.reserve(ctx, b, s.turn(b), limits)
 	if n == 0 || err != nil {
 		return got, err
 	}
 	full := s.queue.full()
-	lease, err := s.Ledger.Claim(ctx, b.ID, now, now.Add(s.Options.Lease), n, full)
+	lease, err := s.Ledger.Claim(ctx, b.ID, now, now.Add(s.Options.Lease), n, append(held, full...))
 	claimed := 0
 	if lease != nil {
 		claimed = len(lease.Deliveries)
@@ -133,6 +141,9 @@ func (s *session) claim(ctx context.Context, b *backlog) (verdict, error) {
 		due, ok, err := s.Ledger.NextDue(ctx, b.ID)
 		if err != nil {
 			return nothingIsDue, err
+		}
+		if ok && !due.After(now) && len(held) > 0 {
+			return nothingIsDue, s.heldGroups(ctx, b, held, last)
 		}
 		return s.nothingDue(ctx, b, due, ok)
 	}
@@ -215,6 +226,9 @@ func (s *session) nothingDue(ctx context.Context, b *backlog, due time.Time, ok 
 	if err != nil {
 		return nothingIsDue, err
 	}
+	if s.stuck(b, counts) {
+		return nothingIsDue, nil
+	}
 	if counts.Open() == 0 {
 		if err := s.Ledger.Settle(ctx, b.ID); err != nil {
 			return nothingIsDue, err
@@ -234,6 +248,40 @@ func (s *session) nothingDue(ctx context.Context, b *backlog, due time.Time, ok 
 	}
 	s.waits(b, why)
 	return nothingIsDue, err
+}
+
+// heldGroups notes that nothing is due but what the brake holds.
+func (s *session) heldGroups(ctx context.Context, b *backlog, held []string, last kept) error {
+	if !s.queue.idle() {
+		s.goesOn(b)
+		return nil
+	}
+	counts, err := s.Ledger.Counts(ctx, b.ID)
+	if err != nil || s.stuck(b, counts) {
+		return err
+	}
+	b.idleUntil = s.Options.Now().Add(heldAgain)
+	s.waits(b, mailer.Wait{Reason: mailer.WaitRefused, Groups: held, Reply: last.us.Reply(), Since: last.since})
+	return nil
+}
+
+// heldAgain is how often it is looked whether something else is due of a campaign that
+// the brake holds: each look would take something out of its pace.
+const heldAgain = 5 * time.Second
+
+// stuck pauses a campaign that the brake finds to be at its end without having told
+// anybody; nothing of it may come due by itself.
+func (s *session) stuck(b *backlog, counts mailer.Counts) bool {
+	if counts[mailer.StateAccepted]+counts[mailer.StateDelivered]+counts[mailer.StateBounced]+counts[mailer.StateDeferred] > 0 ||
+		counts[mailer.StateUnknown]+counts[mailer.StateSending]+counts[mailer.StateClaimed] > 0 {
+		return false
+	}
+	why := b.brake.atEnd(counts.Open())
+	s.pause(b, why)
+	if !why.IsZero() {
+		s.goesOn(b)
+	}
+	return !why.IsZero()
 }
 
 // handOut queues a lease. It waits while the queue is full, so that one lease at most

@@ -1,6 +1,7 @@
 package send
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -37,7 +38,8 @@ func (w *worker) commit(jobs ...*job) []error {
 	for _, j := range jobs {
 		w.records = append(w.records, j.record(now, nil))
 	}
-	errs := w.s.Ledger.Record(w.ctx, w.records...)
+	// What is known is recorded, also after a stop.
+	errs := w.s.Ledger.Record(context.WithoutCancel(w.ctx), w.records...)
 	n := len(w.past)
 	w.insist(w.records[:n], errs[:n])
 	for i := range w.past {
@@ -81,13 +83,11 @@ func (w *worker) insist(records []mailer.Record, errs []error) {
 		select {
 		case <-deadline.C:
 			return
-		case <-w.ctx.Done():
-			return
 		case <-tick.C:
 		}
 		open := again[:0]
 		for _, i := range again {
-			errs[i] = w.s.Ledger.Record(w.ctx, records[i])[0]
+			errs[i] = w.s.Ledger.Record(context.WithoutCancel(w.ctx), records[i])[0]
 			if errs[i] != nil && !errors.Is(errs[i], mailer.ErrLeaseLost) {
 				open = append(open, i)
 			}
@@ -106,6 +106,10 @@ func (o *Options) classify(s *settled, now time.Time) {
 		}
 		out.Text = masked
 	}
+	certain := out.State == mailer.StateDeferred || out.State == mailer.StateRejected
+	if certain && (out.Advice.RefusesUs && out.Code >= 400 || out.Held != "") {
+		out.State = mailer.StateQueued // nothing of it is the person's
+	}
 	out.At = now // of the runner's clock, as the intent and the next attempt are
 	if out.State == mailer.StateUnknown && o.Resend {
 		// The policy is to risk a second copy, with the same Message-ID.
@@ -119,7 +123,7 @@ func (o *Options) classify(s *settled, now time.Time) {
 		return
 	}
 	at, inTime := o.retryAt(s.job.delivery, now, out.Advice.Wait)
-	if !inTime {
+	if !inTime && !out.Advice.Impersonal {
 		out.State = mailer.StateExpired
 		return
 	}
@@ -155,7 +159,7 @@ func (w *worker) recorded(s *settled, err error) {
 	default:
 		w.s.fail(err)
 	}
-	if s.out.State != mailer.StateAccepted {
+	if s.out.State != mailer.StateAccepted && (s.out.Held == "" || s.out.Code != 0 || s.out.Text != "") { // that its group or domain is held was said once
 		w.s.log.Info("not accepted", "campaign", d.Campaign, "ref", d.Recipient.Ref, "state", s.out.State,
 			"point", s.out.Point, "code", s.out.Code, "enhanced", s.out.Enhanced, "relay", s.out.Relay, "text", s.out.Text,
 			"refuses_us", s.out.Advice.RefusesUs)

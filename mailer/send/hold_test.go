@@ -124,7 +124,7 @@ func TestChangedWhileSending(t *testing.T) {
 func TestTwoCampaignsAtOnce(t *testing.T) {
 	t.Parallel()
 	const people = 60
-	w := newWorld(t, people, "rcpt=p01?@*:550 5.1.1 unknown")
+	w := newWorld(t, people, "rcpt=p010@*:550 5.1.1 unknown")
 	var ids []string
 	for range 2 {
 		id, res := w.checked(mailer.Campaign{})
@@ -146,12 +146,12 @@ func TestTwoCampaignsAtOnce(t *testing.T) {
 	}
 	both.Wait()
 	w.run(w.runner(w.db))
-	w.onceEach(people - 10)
+	w.onceEach(people - 1)
 	for _, id := range ids {
 		w.phase(id, mailer.PhaseFinished)
 		c, err := w.db.Counts(t.Context(), id)
 		must(t, err)
-		if c[mailer.StateRejected] != 10 { // the second campaign tried whom the first did not reach
+		if c[mailer.StateRejected] != 1 { // the second campaign tried whom the first did not reach
 			t.Errorf("counts %v", c)
 		}
 	}

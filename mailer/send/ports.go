@@ -60,6 +60,9 @@ type Ledger interface {
 	Settle(ctx context.Context, campaign string) error
 	// Pause moves a running campaign to paused, with a reason for people.
 	Pause(ctx context.Context, by mailer.Actor, campaign, reason string) error
+	// Halt pauses a running campaign for what the program found, with the same in words
+	// for people; one that is not running stays as it is.
+	Halt(ctx context.Context, campaign string, why mailer.Halt, reason string) error
 	// Void takes a campaign back to draft and its approvals away, with the reason.
 	Void(ctx context.Context, by mailer.Actor, campaign, reason string) error
 	// NextDue is the earliest time at which a delivery of the campaign is due;
@@ -74,6 +77,8 @@ type Ledger interface {
 	// FireOnce reports whether this process may act on a schedule's fire time;
 	// of all processes on the ledger exactly one may.
 	FireOnce(ctx context.Context, schedule string, at time.Time) (bool, error)
+	// Status is that of one campaign, or of all with an empty ID, oldest first.
+	Status(ctx context.Context, campaign string) ([]mailer.CampaignStatus, error)
 	// Counts returns the deliveries per state.
 	Counts(ctx context.Context, campaign string) (mailer.Counts, error)
 }

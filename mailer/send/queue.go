@@ -319,6 +319,11 @@ func (q *queue) drop(campaign string) {
 	q.dropIf(func(j *job) bool { return j.lease.campaign == campaign })
 }
 
+// dropGroup forgets those of one domain group.
+func (q *queue) dropGroup(campaign, group string) {
+	q.dropIf(func(j *job) bool { return j.lease.campaign == campaign && j.delivery.Group == group })
+}
+
 // close lets no further job out and forgets those that wait.
 func (q *queue) close() {
 	q.mu.Lock()

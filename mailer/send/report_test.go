@@ -145,3 +145,25 @@ func TestStopTakesBackWhatWasShown(t *testing.T) {
 		t.Errorf("%+v", relays)
 	}
 }
+
+// TestHeldGroupIsShown: a group that is held since a relay refuses us there is shown with
+// the codes of its reply, in another process.
+func TestHeldGroupIsShown(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 40, "rcpt=p02?@*:554 5.7.1 Relay access denied")
+	id := w.started(mailer.Campaign{})
+	w.grouped("slow", 20, 29)
+	_, said, serve := w.serving(id)
+	serve()
+	got := (<-said).groups
+	for len(got) == 0 {
+		got = (<-said).groups
+	}
+	if len(got) != 1 || got[0].Name != "slow" || got[0].Queued+got[0].Held != 10 {
+		t.Fatalf("%+v", got)
+	}
+	if o := got[0].Waits[0]; o.Reason != mailer.WaitRefused || o.Reply != "554 5.7.1" || o.Since.Before(noon) {
+		t.Errorf("%+v", o)
+	}
+	w.inbox.wait(30)
+}

@@ -30,7 +30,10 @@ type Options struct {
 	Deadline  time.Duration   // from the first attempt until a delivery expires; 48 h
 	Grace     time.Duration   // how late a scheduled campaign may start by itself; 1 h
 	StopGrace time.Duration   // how long what is on the wire may take after a stop; 10 s
-	RelayWait time.Duration   // how long Run waits for a relay that had worked; 5 m
+	// Hurry, once it is done, ends the StopGrace of a stop at once; what is known is
+	// recorded all the same. nil: never.
+	Hurry     context.Context
+	RelayWait time.Duration // how long Run waits for a relay that had worked; 5 m
 	// MinConnections is how many connections are used at least, however much the
 	// relays push back; 1.
 	MinConnections int
@@ -111,17 +114,21 @@ func (r *Runner) pace() *Pace {
 
 // Summary is what a run came to. JSON keys are the contract of `run`.
 type Summary struct {
-	Accepted int64 `json:"accepted"` // deliveries that a relay accepted in this run
-	Deferred int64 `json:"deferred"` // deliveries that wait for another attempt now
-	Rejected int64 `json:"rejected"` // deliveries that were refused for good in this run
-	Unknown  int64 `json:"unknown"`  // deliveries of unknown outcome, for a decision now
-	// Held deliveries are kept back now: for a decision, or for what becomes of others.
-	Held mailer.HeldCounts `json:"held,omitempty"`
-	// Remaining deliveries are still to be sent by the program (deferred ones
-	// among them), now or later.
+	Accepted int64             `json:"accepted"`       // deliveries that a relay accepted in this run
+	Deferred int64             `json:"deferred"`       // deliveries that wait for another attempt now
+	Rejected int64             `json:"rejected"`       // deliveries that were refused for good in this run
+	Unknown  int64             `json:"unknown"`        // deliveries that wait for a decision now
+	Held     mailer.HeldCounts `json:"held,omitempty"` // queued deliveries that are kept back now, by reason
+	// Remaining deliveries are open in all campaigns that were started, or should have
+	// been by now, also where they are paused or their approval is void: queued, on the
+	// wire, deferred, unknown or held.
 	Remaining int64 `json:"remaining"`
 	// Waits says for each campaign with remaining deliveries why they wait.
 	Waits map[string]mailer.Wait `json:"-"`
+	// Stuck has those of them that nothing but a person brings on, wholly or in part.
+	Stuck map[string]mailer.Wait `json:"-"`
+	// Interrupted: a stop came before the run was at its end.
+	Interrupted bool `json:"-"`
 }
 
 // Run sends until nothing is due now: in one campaign, or in all where campaign
@@ -135,7 +142,9 @@ func (r *Runner) Run(ctx context.Context, campaign string) (Summary, error) {
 	}
 	s.impatient = true
 	err = s.dispatch(ctx, false)
-	return s.summary(campaign, err)
+	sum, err := s.summary(campaign, err)
+	sum.Interrupted = ctx.Err() != nil
+	return sum, err
 }
 
 // summary counts from the ledger what stands after the run.
@@ -143,28 +152,43 @@ func (s *session) summary(campaign string, err error) (Summary, error) {
 	// The context of the run may be over; counting is not.
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	sum := Summary{Accepted: s.accepted.Load(), Rejected: s.rejected.Load(), Waits: s.campaignWaits()}
-	ids := s.seen()
-	if campaign != "" {
-		ids = []string{campaign}
+	sum := Summary{Accepted: s.accepted.Load(), Rejected: s.rejected.Load(), Waits: map[string]mailer.Wait{}, Stuck: map[string]mailer.Wait{}}
+	all, serr := s.Ledger.Status(ctx, campaign)
+	if serr != nil {
+		return sum, errors.Join(err, serr)
 	}
-	for _, id := range ids {
-		counts, cerr := s.Ledger.Counts(ctx, id)
-		if cerr != nil {
-			return sum, errors.Join(err, cerr)
+	own := s.campaignWaits()
+	now := s.Options.Now()
+	for i := range all {
+		c := &all[i]
+		if !c.Started() && campaign == "" {
+			continue
 		}
-		sum.Deferred += counts[mailer.StateDeferred]
-		sum.Unknown += counts[mailer.StateUnknown]
-		sum.Remaining += counts.Pending()
-		held, herr := s.Ledger.Held(ctx, id)
-		if herr != nil {
-			return sum, errors.Join(err, herr)
-		}
-		for why, n := range held {
+		sum.Deferred += c.Counts[mailer.StateDeferred]
+		sum.Unknown += c.Counts[mailer.StateUnknown]
+		for why, n := range c.Held {
 			if sum.Held == nil {
 				sum.Held = mailer.HeldCounts{}
 			}
 			sum.Held[why] += n
+		}
+		sum.Remaining += c.Counts.Open()
+		wait, person := c.Wait(now), c.NeedsPerson(now)
+		if w, mine := own[c.ID]; mine && c.Phase == mailer.PhaseRunning && c.Counts.Open() > 0 {
+			wait = w
+			if w.NeedsPerson() {
+				person = w
+			}
+		}
+		if !c.Started() && wait.IsZero() && c.Counts.Open() > 0 { // it was asked for by name
+			wait = mailer.Wait{Scope: mailer.WaitCampaign, Name: c.ID, Reason: mailer.WaitPhase, Phase: c.Phase}
+			person = wait
+		}
+		if c.Counts.Open() > 0 && !wait.IsZero() || !person.IsZero() {
+			sum.Waits[c.ID] = wait
+		}
+		if !person.IsZero() {
+			sum.Stuck[c.ID] = person
 		}
 	}
 	return sum, err

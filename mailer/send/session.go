@@ -35,7 +35,6 @@ type session struct {
 
 	mu        sync.Mutex
 	backlogs  map[string]*backlog // the campaigns that may be sent
-	touched   map[string]bool     // campaigns that were worked on
 	different map[string]int      // notices of campaigns that were not what was approved
 	active    map[int64]bool      // epochs of the leases that are held
 	ended     []int64             // epochs of those that have no open job and are to be released
@@ -60,7 +59,7 @@ type session struct {
 func (r *Runner) begin(ctx context.Context, admit Plan) (*session, error) {
 	s := &session{
 		Runner: r, n: r.sessions.Add(1), log: r.Options.Logger, admit: admit,
-		spare: map[string]spare{}, touched: map[string]bool{}, different: map[string]int{}, active: map[int64]bool{},
+		spare: map[string]spare{}, different: map[string]int{}, active: map[int64]bool{},
 	}
 	s.queue = newQueue(r.Options.Batch, s.leaseEnded)
 	s.adapter = newAdapter(max(r.Options.MinConnections, len(r.Relays.relays)), r.Relays.Size())
@@ -94,6 +93,9 @@ func (s *session) dispatch(ctx context.Context, forever bool) error {
 	err := s.claimUntil(wire, forever)
 	s.halt()
 	grace := time.AfterFunc(s.Options.StopGrace, cut)
+	if s.Options.Hurry != nil {
+		defer context.AfterFunc(s.Options.Hurry, cut)()
+	}
 	s.queue.close()
 	workers.Wait()
 	grace.Stop()
@@ -114,12 +116,13 @@ func (s *session) claimUntil(ctx context.Context, forever bool) error {
 		if err != nil {
 			return err
 		}
-		if got != someClaimed {
+		// Asked before the claims: a delivery that is deferred after them may be due at
+		// once; and before the release: of what a lease that ends after it gives back
+		// nothing is seen yet.
+		idle := s.idle()
+		if got != someClaimed || idle {
 			s.release() // what goes back may be claimed again
 		}
-		// Asked before the claims: a delivery that is deferred after them may be
-		// due at once.
-		idle := s.queue.idle()
 		if got, err = s.claimAll(ctx); err != nil {
 			return err
 		}
@@ -138,6 +141,16 @@ func (s *session) claimUntil(ctx context.Context, forever bool) error {
 		}
 	}
 	return nil
+}
+
+// idle reports whether nothing is in the hands of the workers, no lease either.
+func (s *session) idle() bool {
+	if !s.queue.idle() {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.active) == 0
 }
 
 // housekeep takes back what dead workers hold and wakes scheduled campaigns.
@@ -261,21 +274,13 @@ func (s *session) count(st mailer.State) {
 	case mailer.StateRejected, mailer.StateExpired:
 		s.rejected.Add(1)
 	}
+	if st == mailer.StateQueued {
+		return // it is where it was
+	}
 	done := s.outcomes.Add(1)
 	if s.Options.Progress != nil {
 		s.Options.Progress(done)
 	}
-}
-
-// seen lists the campaigns that the session worked on.
-func (s *session) seen() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var ids []string
-	for id := range s.touched {
-		ids = append(ids, id)
-	}
-	return ids
 }
 
 // campaignWaits are the campaigns that wait, by ID.

@@ -68,9 +68,14 @@ func (w *worker) gather(jobs []*job, n int) []*job {
 		if j == nil {
 			break
 		}
-		if w.prepared(j) {
-			jobs = append(jobs, j)
+		if !w.prepared(j) {
+			continue
 		}
+		if !w.known(j) { // asked for between messages, not among them
+			w.s.queue.pushFront(j)
+			break
+		}
+		jobs = append(jobs, j)
 	}
 	return jobs
 }

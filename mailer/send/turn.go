@@ -29,12 +29,15 @@ const (
 // backlog is a running campaign as the dispatcher sees it.
 type backlog struct {
 	mailer.Backlog
-	work   *work     // nil until its first turn
-	place  float64   // see above
-	nextAt time.Time // no claim before: pause between batches, its own pace
-	sent   int       // since the last pause between batches
-	// reviewAt: what is held of it is not looked at before.
-	reviewAt time.Time
+	work      *work     // nil until its first turn
+	brake     *brake    // see there
+	askAt     time.Time // no claim before: a relay refuses the sender for now; guarded by the session
+	asked     string    // what it said, codes; the same
+	place     float64   // see above
+	nextAt    time.Time // no claim before: pause between batches, its own pace
+	idleUntil time.Time // no claim before, and nothing is due: see heldGroups
+	sent      int       // since the last pause between batches
+	reviewAt  time.Time // what is held of it is not looked at before
 
 	// These are guarded by the session.
 	leases int         // that are held of it
@@ -65,9 +68,8 @@ func (s *session) enter(running []mailer.Backlog) []*backlog {
 			continue
 		}
 		b := known[r.ID]
-		if b == nil {
-			b = &backlog{place: s.place}
-			s.touched[r.ID] = true
+		if b == nil || b.brake.over.Load() { // paused by the brake, and running again
+			b = &backlog{place: s.place, brake: newBrake()}
 		}
 		b.Backlog = r
 		s.backlogs[r.ID] = b

@@ -195,6 +195,21 @@ func (b *book) Counts(_ context.Context, id string) (mailer.Counts, error) {
 	return mailer.Counts{mailer.StateQueued: int64(e.queued), mailer.StateClaimed: int64(e.claimed), mailer.StateAccepted: int64(len(e.at))}, nil
 }
 
+func (b *book) Halt(context.Context, string, mailer.Halt, string) error { return nil }
+
+func (b *book) Status(ctx context.Context, id string) (all []mailer.CampaignStatus, err error) {
+	for _, e := range b.campaigns {
+		if id == "" || e.ID == id {
+			counts, err := b.Counts(ctx, e.ID)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, mailer.CampaignStatus{Campaign: mailer.Campaign{ID: e.ID, Phase: mailer.PhaseRunning}, Counts: counts, StartedAt: time.Unix(1, 0)})
+		}
+	}
+	return all, nil
+}
+
 // plain are notices without a word.
 type plain struct{ mailer.Template }
 

@@ -82,6 +82,7 @@ func (s *session) held() []mailer.Wait {
 			o.Held[id] += 0 // it is sent, though none of it may be held
 		}
 	}
+	list = s.braked(list)
 	s.mu.Unlock()
 	list = append(list, s.Relays.Down()...)
 	for _, w := range s.campaignWaits() {
@@ -90,6 +91,35 @@ func (s *session) held() []mailer.Wait {
 	slices.SortFunc(list, func(a, b mailer.Wait) int {
 		return cmp.Or(cmp.Compare(a.Scope, b.Scope), cmp.Compare(a.Name, b.Name))
 	})
+	return list
+}
+
+// braked adds the groups that the brakes of campaigns hold, of which nothing else is
+// said; s.mu is held. Their times are by the machine's clock, as those of all groups.
+func (s *session) braked(list []mailer.Wait) []mailer.Wait {
+	ahead := time.Until(s.Options.Now())
+	said := map[string]int{} // by name: the place in list of what is said here; -1: something else is
+	for _, o := range list {
+		said[o.Name] = -1
+	}
+	for id, b := range s.backlogs {
+		names, last := b.brake.skip()
+		for _, name := range names {
+			at, known := said[name]
+			switch {
+			case !known:
+				at = len(list)
+				said[name] = at
+				list = append(list, mailer.Wait{
+					Scope: mailer.WaitGroup, Name: name, Reason: mailer.WaitRefused, Reply: last.us.Reply(),
+					Since: last.since.Add(-ahead), Held: map[string]int{},
+				})
+			case at < 0:
+				continue
+			}
+			list[at].Held[id] = 0
+		}
+	}
 	return list
 }
 

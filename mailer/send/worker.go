@@ -31,6 +31,8 @@ type worker struct {
 	ctx  context.Context // of the work: outlives a stop by the grace
 	conn mailer.Conn     // nil: none
 	pipe Pipeliner       // the same; nil where it is none
+	// proven is a campaign whose sender the relay of the connection takes.
+	proven *backlog
 	// past are the outcomes that are not yet committed: one, or as many as were in
 	// flight.
 	past    []settled
@@ -164,7 +166,7 @@ func (w *worker) beginBehind() *job {
 	if j == nil || !w.prepared(j) {
 		return nil
 	}
-	if w.s.Relays.More(w.conn, 1) == 0 {
+	if !w.known(j) || w.s.Relays.More(w.conn, 1) == 0 {
 		w.s.queue.pushFront(j)
 		return nil
 	}
@@ -180,21 +182,67 @@ func (w *worker) prepared(j *job) bool {
 		w.s.queue.done(j)
 		return false
 	}
+	if w.kept(j) {
+		return false
+	}
 	if j.msg != nil {
 		return true
 	}
 	var err error
 	j.to, j.msg, err = j.work.message(j.delivery, w.s.Options.Now())
-	if err == nil {
+	switch {
+	case err == nil:
+		return true
+	case errors.Is(err, mailer.ErrRenderedDifferently):
+		w.s.differs(j, err)
+		w.s.queue.done(j)
+	default:
+		// Our own composing refuses it: nobody but us has to do with that.
+		w.setAside(j, mailer.Outcome{State: mailer.StateQueued, Point: mailer.AtConnect, Text: err.Error(), Advice: mailer.Advice{Ours: true}})
+	}
+	return false
+}
+
+// setAside has a job held that is not to be said to a relay.
+func (w *worker) setAside(j *job, out mailer.Outcome) {
+	if out.Advice.Ours {
+		w.braked(j, &out)
+	}
+	w.past = append(w.past, settled{job: j, out: out})
+	if len(w.past) >= mostPast {
+		w.commit()
+	}
+}
+
+// mostPast is how many outcomes are gathered where nothing is sent in between.
+const mostPast = 64
+
+// kept drops a job of a campaign that the brake pauses or of a group that it holds, and
+// has one held of a domain that it holds; false: it may be sent.
+func (w *worker) kept(j *job) bool {
+	k := j.lease.of.brake
+	if k.over.Load() {
+		w.s.queue.drop(j.delivery.Campaign)
+		w.s.queue.done(j)
 		return true
 	}
-	if errors.Is(err, mailer.ErrRenderedDifferently) {
-		w.s.differs(j, err)
-	} else {
-		w.s.cannotSend(j.work, j.delivery.Recipient.Ref, err)
+	group, alone := k.holding(j.delivery)
+	switch {
+	case group:
+		w.s.queue.dropGroup(j.delivery.Campaign, j.delivery.Group)
+		w.s.queue.done(j)
+	case alone:
+		w.setAside(j, mailer.Outcome{State: mailer.StateQueued, Held: mailer.HeldRefused, Point: mailer.AtConnect})
 	}
-	w.s.queue.done(j)
-	return false
+	return group || alone
+}
+
+// braked tells the brake of an outcome, and does what it says.
+func (w *worker) braked(j *job, out *mailer.Outcome) {
+	b := j.lease.of
+	hold, why := b.brake.replied(j, out, w.s.Options.Now())
+	out.Held = hold
+	w.s.pause(b, why)
 }
 
 // connect gets a connection for a job. False: the job went back or was dropped.
@@ -203,7 +251,7 @@ func (w *worker) connect(j *job) bool {
 		w.hangUp()
 	}
 	if w.conn != nil {
-		return true
+		return w.asked(j)
 	}
 	// Getting a connection may take long: what is known is committed first.
 	w.commit()
@@ -218,7 +266,7 @@ func (w *worker) connect(j *job) bool {
 	w.s.relayUp()
 	w.conn = conn
 	w.pipe, _ = conn.(Pipeliner)
-	return true
+	return w.asked(j)
 }
 
 // refused takes the outcome of an envelope that the relay did not accept. One that
@@ -255,6 +303,7 @@ func (w *worker) answered(j *job, out mailer.Outcome, took time.Duration) {
 func (w *worker) replied(j *job, out *mailer.Outcome, took time.Duration) {
 	w.s.adapter.outcome(out, took)
 	w.s.queue.replied(j, out)
+	w.braked(j, out)
 }
 
 // mayLeave reports whether neither a stop nor the end of the window came
@@ -274,6 +323,6 @@ func (w *worker) giveUp(j *job) {
 func (w *worker) hangUp() {
 	if w.conn != nil {
 		w.s.Relays.Put(w.conn)
-		w.conn, w.pipe = nil, nil
+		w.conn, w.pipe, w.proven = nil, nil, nil
 	}
 }

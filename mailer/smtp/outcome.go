@@ -20,29 +20,17 @@ func advise(s mailer.State, p mailer.Point, r reply) mailer.Advice {
 		case mailer.StateUnknown: // the same behind the dot
 			return mailer.Advice{Gone: true, RelaySlower: true}
 		}
-		return mailer.Advice{} // refused by ourselves: the relay had no part in it
+		return mailer.Advice{Ours: true} // refused by ourselves: the relay had no part in it
 	}
 	// RFC 3463 section 3.8: X.7 is security and policy, with 4 the usual word for too
 	// much mail. 421 may be said at any point (RFC 5321 section 3.8).
 	slower := r.code == 421 || s == mailer.StateDeferred && strings.HasPrefix(r.enhanced, "4.7.")
+	us := about(p, r) == aboutUs
+	slower = slower && !us // less mail would not help
 	return mailer.Advice{
-		RelaySlower: slower, GroupSlower: slower, Gone: r.code == 421,
-		RefusesUs: r.code >= 500 && (p == mailer.AtMail || aboutUs(r)),
+		RelaySlower: slower, GroupSlower: slower, Gone: r.code == 421, RefusesUs: us,
+		Impersonal: r.code < 500 && (r.code == 421 || p == mailer.AtMail),
 	}
-}
-
-// aboutUs recognises refusals at whatever point that name the client or its
-// authentication: RFC 4954 section 4 and 6, and RFC 7372 (SPF, DKIM, reverse DNS).
-func aboutUs(r reply) bool {
-	switch r.code {
-	case 530, 534, 535, 538:
-		return true
-	}
-	switch r.enhanced {
-	case "5.7.8", "5.7.9", "5.7.11", "5.7.20", "5.7.21", "5.7.22", "5.7.23", "5.7.24", "5.7.25", "5.7.26":
-		return true
-	}
-	return false
 }
 
 // settle notes an outcome that no reply gave, unless there is one.

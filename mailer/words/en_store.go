@@ -75,11 +75,17 @@ var enStore = map[mailer.Code]phrase{
 	"resolve.held-as":  {text: "a held delivery is decided as queued or cancelled, not as \"{as}\""},
 	"resolve.not-held": {text: "not found: campaign {campaign} holds no delivery with reference number {ref} for a decision"},
 	"resolve.none":     {text: "not found: campaign {campaign} has no unknown delivery with reference number {ref}"},
+	"requeue.state":    {text: "what was rejected, has expired or is held is sent again, not what is \"{state}\""},
+	"requeue.none": {
+		text: "not found: campaign {campaign} has nothing of that state with reference number {ref}",
+		hint: "look at `oshirase deliveries --campaign {campaign}`",
+	},
 
 	"lookup.one":        {text: "look up by exactly one of reference number, e-mail address, customer id, telephone number and kana"},
 	"delivery.token":    {text: "not found: the token is not of this ledger"},
 	"delivery.message":  {text: "not found: the Message-ID is not of this ledger"},
 	"record.no-time":    {text: "record delivery {delivery}: a deferred outcome needs the time of the next attempt"},
+	"record.no-refusal": {text: "record delivery {delivery}: it stays queued only where something refused it"},
 	"record.no-outcome": {text: "record delivery {delivery}: \"{state}\" is no outcome"},
 
 	"list.sent": {

@@ -29,13 +29,21 @@ func Wait(w mailer.Wait, lang Language) string {
 	case mailer.WaitDecision:
 		return fmt.Sprintf("%d unknown deliveries wait for a decision (oshirase resolve)", w.Count)
 	case mailer.WaitHeld:
-		return fmt.Sprintf("%d held deliveries wait for a decision (oshirase resolve --held)", w.Count)
+		return fmt.Sprintf("%d held deliveries wait for a decision (oshirase deliveries --held, then resolve --held or requeue)", w.Count)
 	case mailer.WaitOthers:
 		return fmt.Sprintf("%d people wait for what becomes of another campaign's notice to them", w.Count)
 	case mailer.WaitElsewhere:
 		return "another worker is sending the rest"
 	case mailer.WaitPaused:
 		return "paused"
+	case mailer.WaitHalted:
+		return "paused by the program: " + haltEnglish(w.Halt)
+	case mailer.WaitVoided:
+		return "its approval is void: check it, have it approved, and start it again"
+	case mailer.WaitRefused:
+		return "a relay refuses us" + inBrackets(w.Reply, " (", ")") + " at " + strings.Join(w.Groups, ", ") + ": held until the next run, or campaign pause and resume"
+	case mailer.WaitSender:
+		return "a relay refuses the sender for now" + inBrackets(w.Reply, " (", ")") + ": asked again at " + value(w.Until)
 	case mailer.WaitScheduled:
 		return "starts at " + value(w.Until)
 	case mailer.WaitOverdue:
@@ -69,13 +77,21 @@ func waitJapanese(w mailer.Wait) string {
 	case mailer.WaitDecision:
 		return fmt.Sprintf("結果不明の%d件が判断を待っています（oshirase resolve）", w.Count)
 	case mailer.WaitHeld:
-		return fmt.Sprintf("保留の%d件が判断を待っています（oshirase resolve --held）", w.Count)
+		return fmt.Sprintf("保留の%d件が判断を待っています（deliveries --held で確かめ、resolve --held または requeue）", w.Count)
 	case mailer.WaitOthers:
 		return fmt.Sprintf("%d名が、ほかの配信の結果を待っています", w.Count)
 	case mailer.WaitElsewhere:
 		return "残りは別の処理が送信しています"
 	case mailer.WaitPaused:
 		return "一時停止中です"
+	case mailer.WaitHalted:
+		return "自動で一時停止しました: " + haltJapanese(w.Halt)
+	case mailer.WaitVoided:
+		return "承認が無効になりました（確認と承認をやり直してください）"
+	case mailer.WaitRefused:
+		return "中継サーバが当方を拒否したため保留しています" + reply + groupsJapanese(w.Groups)
+	case mailer.WaitSender:
+		return "中継サーバが差出人を一時的に拒否しています" + reply + "（次の確認 " + clock(w.Until) + "）"
 	case mailer.WaitScheduled:
 		return "開始予定 " + clock(w.Until)
 	case mailer.WaitOverdue:

@@ -21,6 +21,8 @@ func TestWait(t *testing.T) {
 		{mailer.Wait{Reason: mailer.WaitRetry, Until: at}, "next attempt: 2026-11-25T09:00:00+09:00", "次の再試行 2026-11-25 09:00:00"},
 		{mailer.Wait{Reason: mailer.WaitPhase, Phase: mailer.PhaseDraft}, "the campaign is draft", "配信の状況: 作成中"},
 		{mailer.Wait{Reason: mailer.WaitDecision, Count: 3}, "3 unknown deliveries wait for a decision (oshirase resolve)", "結果不明の3件が判断を待っています（oshirase resolve）"},
+		{mailer.Wait{Reason: mailer.WaitHeld, Count: 2}, "2 held deliveries wait for a decision (oshirase deliveries --held, then resolve --held or requeue)", "保留の2件が判断を待っています（deliveries --held で確かめ、resolve --held または requeue）"},
+		{mailer.Wait{Reason: mailer.WaitOthers, Count: 2}, "2 people wait for what becomes of another campaign's notice to them", "2名が、ほかの配信の結果を待っています"},
 		{mailer.Wait{Reason: mailer.WaitGroups, Groups: []string{"docomo", "au"}}, "domain groups: docomo, au take no more now", "宛先ドメインの上限に達しています（docomo, au）"},
 		{mailer.Wait{Reason: mailer.WaitNoRelay, Since: at}, "no relay takes connections since 2026-11-25T09:00:00+09:00", "中継サーバに接続できません（2026-11-25 09:00:00から）"},
 		{mailer.Wait{Reason: mailer.WaitNoWorker}, "no worker is sending: oshirase run, or serve", "送信の処理が動いていません（oshirase run または serve）"},

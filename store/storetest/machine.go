@@ -62,6 +62,7 @@ func (s suite) TestMachine(t *testing.T) {
 			"settle":  func(*rapid.T) { m.try(m.db().Settle(ctx, m.id)) },
 			"import":  m.change,
 			"cancel":  m.cancel,
+			"requeue": m.requeue,
 		})
 	})
 }
@@ -111,7 +112,7 @@ func (m *machine) observe() {
 		if r.Events < m.events[r.ID] {
 			m.t.Fatalf("delivery %d lost events", r.ID)
 		}
-		if was := m.state[r.ID]; (was == mailer.StateAccepted || was == mailer.StateRejected) && r.State != was {
+		if was := m.state[r.ID]; was == mailer.StateAccepted && r.State != was {
 			m.t.Fatalf("delivery %d did not stay %s", r.ID, was)
 		}
 	}
@@ -197,19 +198,29 @@ func (m *machine) intent(t *rapid.T) {
 
 func (m *machine) outcome(t *rapid.T) {
 	d := m.pick(t, m.intended)
-	s := rapid.SampledFrom([]mailer.State{mailer.StateAccepted, mailer.StateDeferred, mailer.StateRejected, mailer.StateUnknown, mailer.StateExpired}).Draw(t, "state")
+	s := rapid.SampledFrom([]mailer.State{mailer.StateAccepted, mailer.StateDeferred, mailer.StateRejected, mailer.StateUnknown, mailer.StateExpired, mailer.StateQueued}).Draw(t, "state")
 	m.record(d, s, mailer.AtDot)
 }
 
 func (m *machine) refuse(t *rapid.T) {
 	d := m.pick(t, m.held)
-	m.record(d, rapid.SampledFrom([]mailer.State{mailer.StateDeferred, mailer.StateRejected, mailer.StateAccepted}).Draw(t, "state"), mailer.AtRcpt)
+	m.record(d, rapid.SampledFrom([]mailer.State{mailer.StateDeferred, mailer.StateRejected, mailer.StateAccepted, mailer.StateQueued}).Draw(t, "state"), mailer.AtRcpt)
 }
 
 func (m *machine) record(d *mailer.Delivery, s mailer.State, p mailer.Point) {
 	r := outcome(d, s, p)
 	r.At, r.Outcome.At, r.Outcome.NextAt = m.now, m.now, m.now.Add(30*time.Second)
+	if s == mailer.StateQueued {
+		r.Outcome.Code = 554
+		r.Outcome.Held = rapid.SampledFrom([]mailer.Held{"", "", mailer.HeldCompose, mailer.HeldRefused}).Draw(m.t, "held")
+	}
 	m.try(m.db().Record(context.Background(), r)[0], mailer.ErrLeaseLost)
+}
+
+func (m *machine) requeue(t *rapid.T) {
+	from := rapid.SampledFrom([]mailer.State{mailer.StateRejected, mailer.StateExpired, mailer.StateQueued}).Draw(t, "from")
+	_, err := m.db().Requeue(context.Background(), actor("佐藤"), m.id, from, "")
+	m.try(err, mailer.ErrConflict)
 }
 
 func (m *machine) release(t *rapid.T) {

@@ -121,8 +121,8 @@ func (s suite) TestGroupCountsAreBounded(t *testing.T) {
 	e.damaged = true
 	_, err := db.Exec(`
 		WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100001)
-		INSERT INTO delivery (campaign, merchant, recipient, state, first_at, next_at, hash, exposures, grp)
-		SELECT 1, 1, (SELECT max(recipient) FROM delivery) + i, 'deferred', 1, i, (SELECT max(hash) FROM delivery), '[]', 'slow' FROM n`)
+		INSERT INTO delivery (campaign, merchant, round, recipient, state, first_at, next_at, hash, exposures, grp)
+		SELECT 1, 1, 1, (SELECT max(recipient) FROM delivery) + i, 'deferred', 1, i, (SELECT max(hash) FROM delivery), '[]', 'slow' FROM n`)
 	must(t, err)
 	count := func(n int) []mailer.GroupStatus {
 		t.Helper()

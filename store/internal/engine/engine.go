@@ -85,7 +85,8 @@ type Step struct {
 	Kind     mailer.EventKind // of the event that each leaves; empty: none
 	Tried    bool             // an attempt ends or begins: first_at is set, and with Kind attempts grows
 	Counted  bool             // the attempt was counted before
-	Chunk    int64            // that the deliveries are in from now on; To queued only
+	Held     mailer.Held      // why they are kept back; with the kind hold, and to queued only
+	Chunk    int64            // that the deliveries are in from now on, To queued only; 0: they stay where they are leased
 	At       int64            // unix milliseconds, of the last row
 	Relay    string
 	Point    mailer.Point
@@ -152,6 +153,7 @@ type Blind struct{ Email, Phone, Kana, Similar int64 }
 // Frozen is what deliveries have in common that are frozen together.
 type Frozen struct {
 	Campaign, Merchant int64
+	Round              int64 // of the campaign's checks
 	State              mailer.State
 	Chunk              int64 // 0: none
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,6 +24,15 @@ var stepColumns = strings.Count(stepRow, "?")
 func (db *DB) Apply(ctx context.Context, tx *sqlx.Tx, steps []*engine.Step, entry *engine.Entry) error {
 	if db.w == nil {
 		return engine.ErrReadOnly
+	}
+	if slices.ContainsFunc(steps, rare) {
+		if tx == nil {
+			return engine.ErrStale // two statements: the long way has a transaction
+		}
+		var err error
+		if steps, err = db.applyRare(ctx, tx, steps); err != nil {
+			return stale(err)
+		}
 	}
 	rows := len(steps)
 	if entry != nil {
@@ -47,6 +57,29 @@ func (db *DB) Apply(ctx context.Context, tx *sqlx.Tx, steps []*engine.Step, entr
 		_, err := db.w.ExecContext(ctx, query, args...)
 		return err
 	}))
+}
+
+// rare is what stands in a view of its own.
+func rare(s *engine.Step) bool { return s.Kind == mailer.EventHold || s.To == mailer.StateSuppressed }
+
+// heldAt is the place of held among the columns of the view rare; in step next_at stands
+// there.
+const heldAt = 16
+
+// applyRare writes the steps that are rare, and returns the others.
+func (db *DB) applyRare(ctx context.Context, tx *sqlx.Tx, steps []*engine.Step) (others []*engine.Step, err error) {
+	for _, s := range steps {
+		if !rare(s) {
+			others = append(others, s)
+			continue
+		}
+		args := appendStep(make([]any, 0, stepColumns), s)
+		args[heldAt] = string(s.Held)
+		if _, err := tx.ExecContext(ctx, `INSERT INTO temp.rare VALUES `+stepRow, args...); err != nil {
+			return nil, err
+		}
+	}
+	return others, nil
 }
 
 func appendStep(args []any, s *engine.Step) []any {

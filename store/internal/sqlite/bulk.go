@@ -75,8 +75,8 @@ func (db *DB) AddDeliveries(ctx context.Context, tx *sqlx.Tx, of engine.Frozen, 
 	for len(rows) > 0 {
 		part := rows[:min(len(rows), deliveryRows)]
 		rows = rows[len(part):]
-		args := make([]any, 4, 4+6*len(part))
-		args[0], args[1], args[2], args[3] = of.Campaign, of.Merchant, string(of.State), orNull(of.Chunk)
+		args := make([]any, 5, 5+6*len(part))
+		args[0], args[1], args[2], args[3], args[4] = of.Campaign, of.Merchant, string(of.State), orNull(of.Chunk), of.Round
 		for i := range part {
 			d := &part[i]
 			var hash, told any
@@ -88,8 +88,8 @@ func (db *DB) AddDeliveries(ctx context.Context, tx *sqlx.Tx, of engine.Frozen, 
 			}
 			args = append(args, d.Recipient, hash, told, d.Exposures, string(d.Suppressed), d.Group)
 		}
-		r, err := tx.ExecContext(ctx, `INSERT INTO delivery (campaign, merchant, state, chunk, recipient, hash, told, exposures, suppressed, grp) VALUES `+
-			strings.Repeat(`,(?1,?2,?3,?4,?,?,?,?,?,?)`, len(part))[1:], args...)
+		r, err := tx.ExecContext(ctx, `INSERT INTO delivery (campaign, merchant, state, chunk, round, recipient, hash, told, exposures, suppressed, grp) VALUES `+
+			strings.Repeat(`,(?1,?2,?3,?4,?5,?,?,?,?,?,?)`, len(part))[1:], args...)
 		if err != nil {
 			return nil, err
 		}

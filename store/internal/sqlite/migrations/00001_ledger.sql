@@ -164,6 +164,7 @@ CREATE TABLE campaign (
   phase       TEXT    NOT NULL CHECK (phase IN ('draft', 'checked', 'approved', 'scheduled', 'overdue',
                                                 'running', 'paused', 'finished', 'cancelled')),
   reason      TEXT    NOT NULL DEFAULT '',
+  halt        TEXT    NOT NULL DEFAULT '', -- a mailer.Halt: why the program paused it by itself; empty: it did not
   created_at  INTEGER NOT NULL,
   started_at  INTEGER,
   ended_at    INTEGER,
@@ -174,7 +175,7 @@ CREATE TABLE campaign (
   notice_on   TEXT    NOT NULL DEFAULT '',
   digest      TEXT    NOT NULL DEFAULT '',
   sendable    INTEGER NOT NULL DEFAULT 0,
-  frozen_after INTEGER NOT NULL DEFAULT 0, -- the newest delivery before those that the check froze
+  round       INTEGER NOT NULL DEFAULT 0, -- of checks: its deliveries of this round are those that the last one froze
   last_id     INTEGER NOT NULL DEFAULT 0, -- recipients beyond this one came after the check
   check_id    TEXT    NOT NULL DEFAULT '' -- random, of the check that stands
 );
@@ -287,11 +288,12 @@ CREATE TABLE delivery (
   campaign   INTEGER NOT NULL REFERENCES campaign DEFERRABLE INITIALLY DEFERRED,
   merchant   INTEGER NOT NULL REFERENCES merchant DEFERRABLE INITIALLY DEFERRED,
   recipient  INTEGER NOT NULL REFERENCES recipient DEFERRABLE INITIALLY DEFERRED,
+  round      INTEGER NOT NULL, -- of the check that froze it; see campaign
   try        INTEGER NOT NULL DEFAULT 1, -- 2, 3: again after a soft bounce, under the same approval
   state      TEXT    NOT NULL CHECK (state = 'accepted' OR state = 'sending' OR state = 'queued'
                                      OR state = 'deferred' OR state = 'rejected' OR state = 'unknown' OR state = 'delivered'
                                      OR state = 'bounced' OR state = 'expired' OR state = 'suppressed' OR state = 'cancelled'),
-  held       TEXT    NOT NULL DEFAULT '' CHECK (held IN ('', 'person-changed', 'damaged', 'already-notified')),
+  held       TEXT    NOT NULL DEFAULT '' CHECK (held IN ('', 'person-changed', 'damaged', 'already-notified', 'compose', 'refused', 'refreeze')),
   attempts   INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
   first_at   INTEGER,
   next_at    INTEGER,
@@ -326,7 +328,7 @@ CREATE TABLE event (
   n        INTEGER NOT NULL,
   merchant INTEGER NOT NULL,
   at       INTEGER NOT NULL,
-  kind     TEXT    NOT NULL CHECK (kind = 'attempt' OR kind IN ('lapse', 'resolve', 'cancel', 'suppress', 'report')),
+  kind     TEXT    NOT NULL CHECK (kind = 'attempt' OR kind IN ('lapse', 'resolve', 'cancel', 'suppress', 'report', 'refusal', 'hold', 'requeue')),
   state    TEXT    NOT NULL, -- that the delivery went to
   attempt  INTEGER NOT NULL,
   relay    TEXT    NOT NULL DEFAULT '',
