@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -55,6 +56,9 @@ seconds, with 0: that is how a daemon ends. A second signal does not wait for th
 			go a.followConfig(ctx, runner)
 			err = runner.Daemon(ctx, schedules)
 			log.Info("stopped")
+			if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+				return nil // stopped while it was still beginning
+			}
 			return err
 		},
 	}
