@@ -255,7 +255,7 @@ func (f *folder) start(ctx context.Context, people int, st *steps) (id string, e
 // check has a campaign to a merchant's people made and checked.
 func (f *folder) check(ctx context.Context, merchant string, people int) (id string, c cost, err error) {
 	var created struct{ ID string }
-	if _, err = f.do(ctx, &created, "campaign", "create", "--incident", incident, "--merchant", merchant, "--stage", stage, "--exposure", "A"); err != nil {
+	if _, err = f.do(ctx, &created, "campaign", "create", "--incident", incident, "--merchant", merchant, "--stage", stage, "--exposure", "A", "--window", "always"); err != nil {
 		return "", c, err
 	}
 	var checked struct{ Sendable int }

@@ -85,6 +85,11 @@ type Approval struct {
 	// MakerMayApprove lets who created, checked or changed a campaign approve it too.
 	// Default: false.
 	MakerMayApprove bool `toml:"maker_may_approve" json:"maker_may_approve"`
+	// CountTolerance is by what share of a declared count the lists may miss it: 0.01
+	// is one in a hundred, 0 is nobody. Missed by more, a check finds an error until
+	// somebody accepts that very difference (`oshirase campaign check ID
+	// --accept-count REASON`). Default: 0.01.
+	CountTolerance float64 `toml:"count_tolerance" json:"count_tolerance"`
 }
 
 // Policy is what this asks for; the ledger says what is in force.
@@ -297,7 +302,7 @@ func Default() *Config {
 		Incidents: "incidents",
 		Merchants: "merchants",
 		Key:       Key{File: "master.key", Folder: "keys", Command: []string{}},
-		Approval:  Approval{People: 2, Proof: string(mailer.PolicySignature)},
+		Approval:  Approval{People: 2, Proof: string(mailer.PolicySignature), CountTolerance: mailer.DefaultCountTolerance},
 		Ledger:    Ledger{Durability: "full", Unknown: "hold"},
 		Sending: Sending{
 			Batch:          mailer.DefaultBatch,

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strconv"
+	"time"
 
 	"oshirase/mailer"
 )
@@ -73,8 +74,11 @@ func (c *Config) Validate() error {
 	} else {
 		v.required("key.command", c.Key.Command[0], mailer.Invalid("config.no-program"))
 	}
-	v.atLeast("approval.people", c.Approval.People, 1)
+	v.between("approval.people", c.Approval.People, 1, 100)
 	v.oneOf("approval.proof", c.Approval.Proof, string(mailer.PolicySignature), string(mailer.PolicyName))
+	if t := c.Approval.CountTolerance; !(t >= 0 && t <= 1) {
+		v.add("approval.count_tolerance", mailer.Invalid("config.share", "value", t))
+	}
 	v.oneOf("ledger.durability", c.Ledger.Durability, "full", "normal")
 	v.oneOf("ledger.unknown", c.Ledger.Unknown, "hold", "resend")
 	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
@@ -110,13 +114,10 @@ func (c *Config) validateRelays(v *validation) {
 		if hasPassword := r.PasswordFile != "" || r.PasswordEnv != ""; hasPassword != (r.Username != "") {
 			v.add(at("username"), mailer.Invalid("config.half-login"))
 		}
-		v.atLeast(at("connections"), r.Connections, 1)
+		v.between(at("connections"), r.Connections, 1, 10_000)
 		v.atLeast(at("messages_per_connection"), r.MessagesPerConnection, 0)
 		v.atLeast(at("weight"), r.Weight, 0)
-		v.atLeast(at("intents"), r.Intents, 1)
-		if r.Intents > mailer.MaxIntents {
-			v.add(at("intents"), mailer.Invalid("config.large", "value", r.Intents, "most", mailer.MaxIntents))
-		}
+		v.between(at("intents"), r.Intents, 1, mailer.MaxIntents)
 		v.positive(at("idle"), r.Idle)
 		v.positive(at("dial_timeout"), r.DialTimeout)
 		v.positive(at("command_timeout"), r.CommandTimeout)
@@ -126,10 +127,10 @@ func (c *Config) validateRelays(v *validation) {
 
 func (c *Config) validateSending(v *validation) {
 	s := c.Sending
-	v.atLeast("sending.batch", s.Batch, 1)
-	v.atLeast("sending.per_second", s.PerSecond, 0)
+	v.between("sending.batch", s.Batch, 1, 1_000_000)
+	v.within("sending.per_second", s.PerSecond, mailer.MaxPerSecond)
 	v.atLeast("sending.min_connections", s.MinConnections, 1)
-	v.atLeast("sending.per_hour", s.PerHour, 0)
+	v.within("sending.per_hour", s.PerHour, mailer.MaxPerHour)
 	v.positive("sending.lease", s.Lease)
 	v.positive("sending.deadline", s.Deadline)
 	if s.BatchPause < 0 {
@@ -165,7 +166,7 @@ func (c *Config) validateDomainGroups(v *validation) {
 		at := func(key string) string { return fmt.Sprintf("domain_group[%d].%s", i, key) }
 		v.required(at("name"), g.Name, mailer.Invalid("config.no-group-name"))
 		v.atLeast(at("connections"), g.Connections, 0)
-		v.atLeast(at("per_second"), g.PerSecond, 0)
+		v.within(at("per_second"), g.PerSecond, mailer.MaxPerSecond)
 	}
 	if _, err := c.Grouping(); err != nil {
 		v.add("domain_group", mailer.Invalid("config.groups", "cause", err))
@@ -209,9 +210,25 @@ func (v *validation) atLeast(key string, value, least int) {
 	}
 }
 
+// within is a number from 0 on, which is no limit where it is a pace.
+func (v *validation) within(key string, value, most int) { v.between(key, value, 0, most) }
+
+func (v *validation) between(key string, value, least, most int) {
+	v.atLeast(key, value, least)
+	if value > most {
+		v.add(key, mailer.Invalid("config.large", "value", value, "most", most))
+	}
+}
+
+// longest is what a duration of a config can be meant to be.
+const longest = Duration(365 * 24 * time.Hour)
+
 func (v *validation) positive(key string, d Duration) {
 	if d <= 0 {
 		v.add(key, mailer.Invalid("config.short", "value", d))
+	}
+	if d > longest {
+		v.add(key, mailer.Invalid("config.large", "value", d, "most", longest))
 	}
 }
 

@@ -1,5 +1,7 @@
 package mailer
 
+import "time"
+
 // CheckResult is what a check came to. JSON keys are a contract; see CheckReport.
 type CheckResult struct {
 	Recipients int64                 `json:"recipients"`
@@ -9,9 +11,12 @@ type CheckResult struct {
 	// where one of them is not declared.
 	Declared *int64 `json:"declared"`
 	// AllowRepeat says that people are taken too who were told all of this before.
-	AllowRepeat bool      `json:"allow_repeat,omitempty"`
-	Digest      string    `json:"digest"`
-	Findings    []Finding `json:"findings"`
+	AllowRepeat bool `json:"allow_repeat,omitempty"`
+	// AcceptedCounts are the differences from declared counts that stand since somebody
+	// has accepted them.
+	AcceptedCounts []CountAcceptance `json:"accepted_counts,omitempty"`
+	Digest         string            `json:"digest"`
+	Findings       []Finding         `json:"findings"`
 }
 
 // CheckReport is a check with how fast it was. JSON keys are the contract of
@@ -21,6 +26,23 @@ type CheckReport struct {
 	Seconds float64 `json:"seconds"`
 	// PerSecond is how many recipients were read, rendered, checked and frozen a second.
 	PerSecond float64 `json:"per_second"`
+}
+
+// CountAcceptance is somebody's word that a declared count may be missed: this one,
+// by this much. With any other number it says nothing.
+type CountAcceptance struct {
+	Exposure string    `json:"exposure"`
+	Declared int64     `json:"declared"`
+	Found    int64     `json:"found"` // people of the exposure in the lists
+	By       string    `json:"by"`
+	Proof    Proof     `json:"proof"`
+	Reason   string    `json:"reason"`
+	At       time.Time `json:"at"`
+}
+
+// Covers reports whether the acceptance is of this very difference.
+func (a *CountAcceptance) Covers(exposure string, declared, found int64) bool {
+	return a.Exposure == exposure && a.Declared == declared && a.Found == found
 }
 
 // Errors counts the findings that forbid approval.

@@ -15,6 +15,8 @@ const (
 	DefaultGrace     = time.Hour        // how late a campaign may start by itself
 	DefaultStopGrace = 10 * time.Second // what a stop leaves to what is on the wire
 
+	DefaultCountTolerance = 0.01 // share of a declared count that may be missed
+
 	DefaultConnections    = 10               // to one relay, open at once
 	DefaultIdle           = 30 * time.Second // after which an unused connection is closed
 	DefaultDialTimeout    = 30 * time.Second // TCP, TLS, EHLO and AUTH together
@@ -22,6 +24,11 @@ const (
 	DefaultDataTimeout    = 10 * time.Minute // RFC 5321 section 4.5.3.2.6
 	DefaultIntents        = 1
 	DefaultWeight         = 1
+
+	// MaxPerSecond and MaxPerHour are the highest paces that can be meant: beyond
+	// them somebody has slipped on the keys. 0 is no limit.
+	MaxPerSecond = 100_000
+	MaxPerHour   = 3600 * MaxPerSecond
 
 	// MaxIntents bounds what one cut can leave unknown on one connection.
 	MaxIntents = 16

@@ -1,5 +1,7 @@
 package mailer
 
+import "time"
+
 // Import is one list on its way into the ledger: whose it is and who hears of it.
 // The callbacks and the row source are called on one goroutine.
 type Import struct {
@@ -32,6 +34,16 @@ type ImportResult struct {
 	// Held is how many deliveries are held from now on, since what the list says of
 	// their people is not what was checked.
 	Held int64
+	// Elsewhere is the merchant who has the same people; nil: none has.
+	Elsewhere *Elsewhere
+}
+
+// Elsewhere is another merchant of the incident who has half of a list's people or
+// more: the list may be that one's.
+type Elsewhere struct {
+	Merchant string `json:"merchant"`
+	Same     int    `json:"same"`    // people by number or address, and by name, among
+	Sampled  int    `json:"sampled"` // so many of the list
 }
 
 // ListInfo is what is known of a list file once it has been read to its end.
@@ -62,4 +74,32 @@ type ImportedList struct {
 	ID       string
 	Info     ListInfo
 	Rejected int64
+}
+
+// ListView is a list that was taken in. JSON keys are the contract of `lists`.
+type ListView struct {
+	ID       string    `json:"id"`
+	Incident string    `json:"incident"`
+	Merchant string    `json:"merchant"`
+	Name     string    `json:"name"` // base name of the file
+	Rows     int64     `json:"rows"`
+	Imported int64     `json:"imported"` // people whom it brought
+	At       time.Time `json:"at"`
+	// Removable: it can be taken back. Kept says why not; Why is that in words, put by
+	// cmd and web.
+	Removable bool   `json:"removable"`
+	Kept      error  `json:"-"`
+	Why       string `json:"why,omitempty"`
+}
+
+// ListFilter says which lists; empty: all.
+type ListFilter struct{ Incident, Merchant string }
+
+// ListRemoved is what taking a list back came to.
+type ListRemoved struct {
+	List     string   `json:"list"`
+	People   int64    `json:"people"`   // whom it alone had brought: they are gone
+	Restored int64    `json:"restored"` // of whom stands what earlier lists said
+	Held     int64    `json:"held"`     // deliveries to these, from now on
+	Voids    []Voided `json:"voids"`
 }

@@ -71,7 +71,7 @@ type DKIM struct {
 
 // WindowSpec is a sending window as people write it.
 type WindowSpec struct {
-	// Hours is always, or HH:MM-HH:MM in Asia/Tokyo; empty is always.
+	// Hours is always, or HH:MM-HH:MM in Asia/Tokyo; empty is DefaultHours.
 	Hours string `toml:"hours" json:"hours,omitempty"`
 	// Days is every-day (default) or weekdays (not Saturdays, Sundays or Japanese holidays).
 	Days Days `toml:"days" json:"days,omitempty"`
@@ -126,11 +126,11 @@ func (m *Merchant) Validate() error {
 			bad(Invalid("merchant.declared", "key", "declared."+id))
 		}
 	}
-	if m.PerSecond < 0 {
-		bad(Invalid("merchant.rate", "key", "per_second"))
+	if m.PerSecond < 0 || m.PerSecond > MaxPerSecond {
+		bad(Invalid("merchant.rate", "key", "per_second", "most", MaxPerSecond))
 	}
-	if m.PerHour < 0 {
-		bad(Invalid("merchant.rate", "key", "per_hour"))
+	if !ValidPerHour(m.PerHour) {
+		bad(Invalid("merchant.rate", "key", "per_hour", "most", MaxPerHour))
 	}
 	if _, err := ParseWindow(m.Window); err != nil {
 		bad(err)

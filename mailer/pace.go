@@ -11,6 +11,9 @@ type Limit struct {
 	Burst int
 }
 
+// ValidPerHour reports whether n can be meant as a pace: 0 is no limit.
+func ValidPerHour(n int) bool { return n >= 0 && n <= MaxPerHour }
+
 // Grant is what limits allow now.
 type Grant struct {
 	N int // messages; they are taken out of every limit

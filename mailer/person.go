@@ -128,8 +128,10 @@ func ParseRole(s string) (Role, error) {
 var may = map[Action][]Role{
 	ActApply:      {RoleAdmin, RoleOperator},
 	ActImport:     {RoleOperator, RoleMerchant},
+	ActTakeBack:   {RoleOperator, RoleMerchant},
 	ActCreate:     {RoleOperator, RoleMerchant},
 	ActCheck:      {RoleOperator, RoleMerchant},
+	ActCount:      {RoleOperator}, // and not the merchant whose count is missed
 	ActSet:        {RoleOperator, RoleMerchant},
 	ActPreview:    {RoleOperator, RoleApprover, RoleMerchant, RoleAuditor},
 	ActTest:       {RoleOperator, RoleApprover, RoleMerchant},

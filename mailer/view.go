@@ -153,6 +153,8 @@ type CampaignDetail struct {
 	Wait        Wait      `json:"-"`                 // why nothing is sent now; zero where it is
 	Waiting     string    `json:"waiting,omitempty"` // Wait in words; put by cmd and web
 	Findings    []Finding `json:"findings"`
+	// AcceptedCounts are the declared counts whose missing somebody has accepted.
+	AcceptedCounts []CountAcceptance `json:"accepted_counts"`
 }
 
 // Query is what a person on the phone can be found by; exactly one is set.
@@ -160,14 +162,42 @@ type Query struct {
 	Ref, Email, CustomerID, Phone, Kana string
 }
 
+// Found is what a look-up came to. Nobody among Matches says nothing of whether
+// somebody is affected: Searched says what was looked through.
+type Found struct {
+	Matches []Match `json:"matches"`
+	// Similar are people whose customer number is written almost as was asked:
+	// other people, unless they say so themselves.
+	Similar  []Match    `json:"similar"`
+	Searched []Searched `json:"searched"`
+	// NotSearched are the merchants of whom no list was taken in, by id.
+	NotSearched []string `json:"not_searched"`
+}
+
+// Searched is the people of one merchant in one incident, as a look-up went through
+// them.
+type Searched struct {
+	Incident string `json:"incident"`
+	Title    string `json:"title"` // of the incident
+	Merchant string `json:"merchant"`
+	Sender   string `json:"sender"` // name of the merchant
+	People   int64  `json:"people"`
+	// Destroyed: the incident's key is gone, and nobody is found but by reference
+	// number.
+	Destroyed bool `json:"destroyed,omitempty"`
+}
+
 // Match is one recipient that a look-up found, with all that was done.
 type Match struct {
-	Incident  string          `json:"incident"`
-	Title     string          `json:"title"` // of the incident
-	Merchant  string          `json:"merchant"`
-	Sender    string          `json:"sender"` // name of the merchant
-	Ref       string          `json:"ref"`
-	Person                    // empty where the incident's key is destroyed
+	Incident string `json:"incident"`
+	Title    string `json:"title"` // of the incident
+	Merchant string `json:"merchant"`
+	Sender   string `json:"sender"` // name of the merchant
+	Ref      string `json:"ref"`
+	Person          // empty where the incident's key is destroyed
+	// Similar: the customer number is another one than was asked for, written
+	// almost alike.
+	Similar   bool            `json:"-"`
 	Exposures []string        `json:"exposures"`
 	Notices   []NoticeHistory `json:"notices"`
 }
@@ -203,8 +233,10 @@ type Action string
 const (
 	ActApply      Action = "apply"
 	ActImport     Action = "import"
+	ActTakeBack   Action = "remove list"
 	ActCreate     Action = "create"
 	ActCheck      Action = "check"
+	ActCount      Action = "accept count" // a declared count that was missed
 	ActVoid       Action = "void"
 	ActApprove    Action = "approve"
 	ActStart      Action = "start"
@@ -240,8 +272,26 @@ type Change struct {
 	Changed bool   `json:"changed"` // new, or its facts differ from before
 }
 
-// ApplyResult is what an apply came to.
+// ApplyResult is what an apply came to, or would come to.
 type ApplyResult struct {
-	Incidents []Change `json:"incidents"`
-	Merchants []Change `json:"merchants"`
+	Incidents []Change     `json:"incidents"`
+	Merchants []Change     `json:"merchants"`
+	Diff      []FactChange `json:"diff"`  // of what was known before
+	Voids     []Voided     `json:"voids"` // what was checked or approved and no longer stands
+}
+
+// FactChange is one fact that differs from what was known.
+type FactChange struct {
+	Kind string `json:"kind"` // incident or merchant
+	ID   string `json:"id"`
+	Path string `json:"path"` // as a key of the facts' file: desks[2].hours, exposures[A].count
+	Old  string `json:"old"`  // empty: there was none
+	New  string `json:"new"`  // empty: there is none
+}
+
+// Voided is a campaign whose check and approvals no longer stand.
+type Voided struct {
+	Campaign string `json:"campaign"`
+	Phase    Phase  `json:"phase"` // that it was in
+	Sendable int64  `json:"sendable"`
 }

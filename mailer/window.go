@@ -1,6 +1,7 @@
 package mailer
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -13,8 +14,12 @@ type Window struct {
 	weekdays bool
 }
 
+// DefaultHours are those of a window that says none: at other times a notice goes out
+// only where somebody wrote so.
+const DefaultHours = "09:00-20:00"
+
 // ParseWindow reads a window as people write it. Hours must not cross midnight:
-// nobody wants a notice of a breach at night.
+// nobody wants a notice of a breach at night. Without hours they are DefaultHours.
 func ParseWindow(spec WindowSpec) (Window, error) {
 	var w Window
 	switch spec.Days {
@@ -24,10 +29,10 @@ func ParseWindow(spec WindowSpec) (Window, error) {
 	default:
 		return Window{}, Invalid("window.days", "key", "window.days", "days", spec.Days)
 	}
-	if spec.Hours == "" || spec.Hours == "always" {
+	if spec.Hours == "always" {
 		return w, nil
 	}
-	a, b, ok := strings.Cut(spec.Hours, "-")
+	a, b, ok := strings.Cut(cmp.Or(spec.Hours, DefaultHours), "-")
 	from, err1 := clockTime(a)
 	to, err2 := clockTime(b)
 	if !ok || err1 != nil || err2 != nil {

@@ -21,7 +21,7 @@ func TestWindow(t *testing.T) {
 	daily := WindowSpec{Hours: "09:00-21:00"}
 	weekdays := WindowSpec{Hours: "always", Days: "weekdays"}
 	late := WindowSpec{Hours: "18:00-24:00", Days: "every-day"}
-	always := WindowSpec{}
+	always := WindowSpec{Hours: "always"}
 	for _, c := range []struct {
 		spec        WindowSpec
 		now         string
@@ -41,6 +41,8 @@ func TestWindow(t *testing.T) {
 		{weekdays, "2026-09-19 00:00", false, "2026-09-24 00:00", "2026-09-26 00:00"},
 		{late, "2026-09-18 17:00", false, "2026-09-18 18:00", "2026-09-19 00:00"},
 		{late, "2026-09-18 23:59", true, "2026-09-18 23:59", "2026-09-19 00:00"},
+		{WindowSpec{}, "2026-01-01 08:59", false, "2026-01-01 09:00", "2026-01-01 20:00"}, // a holiday, too
+		{WindowSpec{}, "2026-01-01 20:00", false, "2026-01-02 09:00", "2026-01-02 20:00"},
 		{always, "2026-01-01 03:00", true, "2026-01-01 03:00", ""},
 		{WindowSpec{Hours: "00:00-24:00"}, "2026-01-01 03:00", true, "2026-01-01 03:00", ""},
 	} {
@@ -89,7 +91,7 @@ func TestParseWindowRefuses(t *testing.T) {
 
 func TestWindowString(t *testing.T) {
 	for want, spec := range map[string]WindowSpec{
-		"always": {}, "always weekdays": {Days: "weekdays"}, "09:00-17:30": {Hours: " 9:00 - 17:30 "}, "09:00-24:00 weekdays": {Hours: "9:00-24:00", Days: "weekdays"},
+		"always": {Hours: "always"}, "always weekdays": {Hours: "always", Days: "weekdays"}, "09:00-20:00": {}, "09:00-20:00 weekdays": {Days: "weekdays"}, "09:00-17:30": {Hours: " 9:00 - 17:30 "}, "09:00-24:00 weekdays": {Hours: "9:00-24:00", Days: "weekdays"},
 	} {
 		w, err := ParseWindow(spec)
 		if err != nil || w.String() != want {

@@ -8,42 +8,62 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jmoiron/sqlx"
 
 	"oshirase/mailer"
 )
 
-// Apply takes over the facts of incidents and merchants, all or nothing. A
-// change voids the campaigns that were checked with the facts before.
-func (db *DB) Apply(ctx context.Context, by mailer.Actor, incidents []mailer.Incident, merchants []mailer.Merchant) (res mailer.ApplyResult, err error) {
+// Apply takes over the facts of incidents and merchants, all or nothing. Any change
+// voids the campaigns that were checked with the facts before.
+func (db *DB) Apply(ctx context.Context, by mailer.Actor, incidents []mailer.Incident, merchants []mailer.Merchant) (mailer.ApplyResult, error) {
+	return db.ApplyPlanned(ctx, by, incidents, merchants, nil, nil)
+}
+
+// ApplyPlanned does so as somebody was shown before: it voids the campaigns of which
+// same does not say that their notices stay as they are, and refuses with ErrConflict
+// where these are others than in shown. nil: every change is one, nobody was shown
+// anything.
+func (db *DB) ApplyPlanned(ctx context.Context, by mailer.Actor, incidents []mailer.Incident, merchants []mailer.Merchant,
+	same mailer.SameNotices, shown *mailer.ApplyResult,
+) (res mailer.ApplyResult, err error) {
 	defer db.explain(&err, "apply")
-	res = mailer.ApplyResult{Incidents: []mailer.Change{}, Merchants: []mailer.Change{}}
 	keys, err := db.newKeys(ctx, incidents)
 	if err != nil {
-		return mailer.ApplyResult{}, err
+		return res, err
 	}
 	err = db.write(ctx, func(c *change) error {
-		for i := range incidents {
-			changed, err := c.applyIncident(ctx, by, &incidents[i], keys[incidents[i].ID])
-			if err != nil {
-				return fmt.Errorf("incident %s: %w", incidents[i].ID, err)
+		p, err := db.planApply(ctx, c, incidents, merchants, same)
+		if err != nil {
+			return err
+		}
+		if shown != nil && (!slices.Equal(shown.Voids, p.Voids) || !slices.Equal(shown.Diff, p.Diff)) {
+			return mailer.Conflict("apply.moved")
+		}
+		for i, change := range p.Incidents {
+			if err := c.applyIncident(ctx, &incidents[i], change.Changed, keys[change.ID]); err != nil {
+				return fmt.Errorf("incident %s: %w", change.ID, err)
 			}
-			if err := c.actApply(ctx, by, "incident "+incidents[i].ID, changed); err != nil {
+			if err := c.actApply(ctx, by, "incident", change, p.Diff); err != nil {
 				return err
 			}
-			res.Incidents = append(res.Incidents, mailer.Change{ID: incidents[i].ID, Changed: changed})
 		}
-		for i := range merchants {
-			changed, err := c.applyMerchant(ctx, by, &merchants[i])
-			if err != nil {
-				return fmt.Errorf("merchant %s: %w", merchants[i].ID, err)
+		for i, change := range p.Merchants {
+			if err := c.applyMerchant(ctx, &merchants[i], change.Changed); err != nil {
+				return fmt.Errorf("merchant %s: %w", change.ID, err)
 			}
-			if err := c.actApply(ctx, by, "merchant "+merchants[i].ID, changed); err != nil {
+			if err := c.actApply(ctx, by, "merchant", change, p.Diff); err != nil {
 				return err
 			}
-			res.Merchants = append(res.Merchants, mailer.Change{ID: merchants[i].ID, Changed: changed})
 		}
+		for _, v := range p.void {
+			if err := c.toDraft(ctx, by, v.row, v.reason); err != nil {
+				return err
+			}
+			c.db.log.Warn("campaign voided", "campaign", v.row.ID, "reason", v.reason)
+		}
+		res = p.ApplyResult
 		return nil
 	})
 	if err != nil {
@@ -52,12 +72,22 @@ func (db *DB) Apply(ctx context.Context, by mailer.Actor, incidents []mailer.Inc
 	return res, nil
 }
 
-func (c *change) actApply(ctx context.Context, by mailer.Actor, subject string, changed bool) error {
+// actApply records which facts changed: facts are no personal data, but long.
+func (c *change) actApply(ctx context.Context, by mailer.Actor, kind string, of mailer.Change, diff []mailer.FactChange) error {
 	detail := "unchanged"
-	if changed {
+	if of.Changed {
 		detail = "changed"
+		for _, d := range diff {
+			if d.Kind == kind && d.ID == of.ID {
+				if len(detail) > 200 {
+					detail += " …"
+					break
+				}
+				detail += " " + d.Path
+			}
+		}
 	}
-	return c.act(ctx, by, mailer.ActApply, subject, detail)
+	return c.act(ctx, by, mailer.ActApply, kind+" "+of.ID, detail)
 }
 
 func factsOf(v any) (facts, digest string, err error) {
@@ -69,45 +99,39 @@ func factsOf(v any) (facts, digest string, err error) {
 	return string(b), hex.EncodeToString(sum[:]), nil
 }
 
-func (c *change) applyIncident(ctx context.Context, by mailer.Actor, in *mailer.Incident, key string) (changed bool, err error) {
+func (c *change) applyIncident(ctx context.Context, in *mailer.Incident, changed bool, key string) error {
 	if !mailer.ValidID(in.ID) {
-		return false, mailer.Invalid("apply.id", "id", in.ID)
+		return mailer.Invalid("apply.id", "id", in.ID)
 	}
 	facts, digest, err := factsOf(in)
 	if err != nil {
-		return false, err
+		return err
 	}
 	now := c.db.now().UnixMilli()
-	var old struct {
-		Num   int64
-		Facts string
-	}
-	err = get(ctx, c, &old, `SELECT num, facts FROM incident WHERE id = ?`, in.ID)
+	var num int64
+	err = get(ctx, c, &num, `SELECT num FROM incident WHERE id = ?`, in.ID)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		if err := c.mayNewKey(ctx, in.ID); err != nil {
-			return false, err
+			return err
 		}
-		if err := get(ctx, c, &old.Num, `INSERT INTO incident (id, facts, digest, key_id, applied_at) VALUES (?, ?, ?, ?, ?) RETURNING num`,
+		if err := get(ctx, c, &num, `INSERT INTO incident (id, facts, digest, key_id, applied_at) VALUES (?, ?, ?, ?, ?) RETURNING num`,
 			in.ID, facts, digest, key, now); err != nil {
-			return false, err
+			return err
 		}
-		c.made("incident", `num = ?`, old.Num)
-		return true, c.applyExposures(ctx, old.Num, in)
-	case err != nil:
-		return false, err
+		c.made("incident", `num = ?`, num)
+		return c.applyExposures(ctx, num, in)
+	case err != nil || !changed:
+		return err
 	}
-	if err := c.touch(ctx, "incident", `num = ?`, old.Num); err != nil || old.Facts == facts {
-		return false, err
+	if err := c.touch(ctx, "incident", `num = ?`, num); err != nil {
+		return err
 	}
 	if _, err := do(ctx, c, `UPDATE incident SET facts = ?, digest = ?, revision = revision + 1, applied_at = ? WHERE num = ?`,
-		facts, digest, now, old.Num); err != nil {
-		return false, err
+		facts, digest, now, num); err != nil {
+		return err
 	}
-	if err := c.applyExposures(ctx, old.Num, in); err != nil {
-		return false, err
-	}
-	return true, c.voidWhere(ctx, by, "facts of incident "+in.ID+" changed since the check", `c.incident = ?`, old.Num)
+	return c.applyExposures(ctx, num, in)
 }
 
 // applyExposures keeps the numbered exposures in step with the facts. One that
@@ -153,36 +177,30 @@ func (c *change) applyExposures(ctx context.Context, incident int64, in *mailer.
 	return nil
 }
 
-func (c *change) applyMerchant(ctx context.Context, by mailer.Actor, m *mailer.Merchant) (changed bool, err error) {
+func (c *change) applyMerchant(ctx context.Context, m *mailer.Merchant, changed bool) error {
 	if !mailer.ValidID(m.ID) {
-		return false, mailer.Invalid("apply.id", "id", m.ID)
+		return mailer.Invalid("apply.id", "id", m.ID)
 	}
 	facts, digest, err := factsOf(m)
 	if err != nil {
-		return false, err
+		return err
 	}
 	now := c.db.now().UnixMilli()
-	var old struct {
-		Num   int64
-		Facts string
-	}
-	err = get(ctx, c, &old, `SELECT num, facts FROM merchant WHERE id = ?`, m.ID)
+	var num int64
+	err = get(ctx, c, &num, `SELECT num FROM merchant WHERE id = ?`, m.ID)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		err := get(ctx, c, &old.Num, `INSERT INTO merchant (id, facts, digest, applied_at) VALUES (?, ?, ?, ?) RETURNING num`, m.ID, facts, digest, now)
-		c.made("merchant", `num = ?`, old.Num)
-		return err == nil, err
-	case err != nil:
-		return false, err
+		err := get(ctx, c, &num, `INSERT INTO merchant (id, facts, digest, applied_at) VALUES (?, ?, ?, ?) RETURNING num`, m.ID, facts, digest, now)
+		c.made("merchant", `num = ?`, num)
+		return err
+	case err != nil || !changed:
+		return err
 	}
-	if err := c.touch(ctx, "merchant", `num = ?`, old.Num); err != nil || old.Facts == facts {
-		return false, err
+	if err := c.touch(ctx, "merchant", `num = ?`, num); err != nil {
+		return err
 	}
-	if _, err := do(ctx, c, `UPDATE merchant SET facts = ?, digest = ?, revision = revision + 1, applied_at = ? WHERE num = ?`,
-		facts, digest, now, old.Num); err != nil {
-		return false, err
-	}
-	return true, c.voidWhere(ctx, by, "facts of merchant "+m.ID+" changed since the check", `c.merchant = ?`, old.Num)
+	_, err = do(ctx, c, `UPDATE merchant SET facts = ?, digest = ?, revision = revision + 1, applied_at = ? WHERE num = ?`, facts, digest, now, num)
+	return err
 }
 
 // Incident returns the facts of an incident.
@@ -213,15 +231,21 @@ func (r *Reader) Merchants(ctx context.Context) (all []mailer.Merchant, err erro
 // changed them.
 func (r *Reader) facts(ctx context.Context, dst any, table, id string) error {
 	return r.read(ctx, func(tx *sqlx.Tx) error {
-		var s string
-		if err := get(ctx, tx, &s, `SELECT facts FROM `+table+` WHERE id = ?`, id); err != nil {
+		s, err := r.provedFacts(ctx, tx, table, id)
+		if err != nil {
 			return missing(err, table, id)
-		}
-		if _, err := r.proved(ctx, tx, controlRow{table, `id = ?`, []any{id}}); err != nil {
-			return err
 		}
 		return unmarshal(s, dst)
 	})
+}
+
+// provedFacts are facts as they were applied; sql.ErrNoRows where there are none.
+func (r *Reader) provedFacts(ctx context.Context, h handle, table, id string) (facts string, err error) {
+	if err := get(ctx, h, &facts, `SELECT facts FROM `+table+` WHERE id = ?`, id); err != nil {
+		return "", err
+	}
+	_, err = r.proved(ctx, h, controlRow{table, `id = ?`, []any{id}})
+	return facts, err
 }
 
 func allFacts[T any](ctx context.Context, r *Reader, table string) ([]T, error) {

@@ -156,8 +156,8 @@ func validCampaign(c *mailer.Campaign) error {
 	default:
 		return mailer.Invalid("campaign.certainty", "certainty", c.Certainty)
 	}
-	if c.PerHour < 0 {
-		return mailer.Invalid("campaign.per-hour", "per_hour", c.PerHour)
+	if !mailer.ValidPerHour(c.PerHour) {
+		return mailer.Invalid("campaign.per-hour", "per_hour", c.PerHour, "most", mailer.MaxPerHour)
 	}
 	_, err := mailer.ParseWindow(c.Window)
 	return err

@@ -236,7 +236,7 @@ func (db *DB) openBatch(ctx context.Context, campaign string, k campaignKey, key
 		var hash, told sql.RawBytes
 		d := mailer.Delivery{Campaign: campaign, Epoch: epoch}
 		if err := rows.Scan(&d.ID, &d.Attempts, &firstAt, &hash, &told, &d.Group, &rec.ID,
-			&rec.PersonKey, &rec.EmailKey, &rec.PhoneKey, &rec.KanaKey, &rec.Bound, &rec.Sealed, &rec.Exposures); err != nil {
+			&rec.PersonKey, &rec.EmailKey, &rec.PhoneKey, &rec.KanaKey, &rec.SimilarKey, &rec.Bound, &rec.Sealed, &rec.Exposures); err != nil {
 			return nil, err
 		}
 		d.FirstAt = fromMS(firstAt)

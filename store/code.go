@@ -26,7 +26,7 @@ import (
 // controlTables are the tables of control rows.
 var controlTables = []string{
 	"incident", "exposure", "merchant", "population", "list", "campaign", "person", "policy", "amendment", "consent",
-	"sheet", "sheet_campaign", "approval",
+	"count_acceptance", "sheet", "sheet_campaign", "approval",
 }
 
 // controlRow is one of them.

@@ -93,7 +93,7 @@ func (r *Reader) delivery(row *deliveryRow, keys *seal.Keys) (mailer.DeliveryVie
 	if d.Exposures, err = parseStrings(row.Exposures); err != nil {
 		return d, err
 	}
-	if keys != nil {
+	if keys != nil && !row.blank() {
 		if d.Person, err = keys.OpenRow(row.row(row.Recipient), row.Bound, row.IncidentNum, row.MerchantNum); err != nil {
 			return d, fmt.Errorf("recipient %s: %w", d.Ref, err)
 		}

@@ -79,8 +79,9 @@ type importer struct {
 	nextID  int64
 	seen    bitmap // recipients before firstID that this list has named
 	sealer  *seal.Sealer
-	// people and exposed are the sums of the population: see there.
-	people, exposed seal.Sum
+	sample  []mailer.Person // see namesake
+	// people and exposed are the sums of the population, named is the list's own: see there.
+	people, exposed, named seal.Sum
 	// standing are the campaigns that were checked before and have not ended.
 	standing []campaignRow
 	res      mailer.ImportResult
@@ -97,7 +98,7 @@ func (c *change) newImporter(ctx context.Context, by mailer.Actor, o *mailer.Imp
 	if im.keys, err = c.db.incidentKeys(ctx, c, im.incident); err != nil {
 		return nil, err
 	}
-	if err := im.findStanding(ctx); err != nil {
+	if im.standing, err = standing(ctx, c, im.incident, im.merchant); err != nil {
 		return nil, err
 	}
 	exposures, err := exposuresOf(ctx, c, im.incident)
@@ -242,6 +243,9 @@ func (im *importer) feed(ctx context.Context, rows func() (mailer.Row, error), f
 			var row mailer.Row
 			if row, err = rows(); err == nil {
 				c.rows = append(c.rows, row)
+				if len(im.sample) < sampleRows {
+					im.sample = append(im.sample, row.Person)
+				}
 			}
 		}
 		if err != nil && err != io.EOF {
@@ -293,7 +297,7 @@ func (c *part) seal(s *seal.Sealer) error {
 
 // blindKeys are the keys by which a person is found, beside the one of the row.
 func blindKeys(s *seal.Sealer, p *mailer.Person) engine.Blind {
-	return engine.Blind{Email: s.EmailKey(p.Email), Phone: s.PhoneKey(p.Phone), Kana: s.KanaKey(p.NameKana)}
+	return engine.Blind{Email: s.EmailKey(p.Email), Phone: s.PhoneKey(p.Phone), Kana: s.KanaKey(p.NameKana), Similar: s.SimilarKey(p.CustomerID)}
 }
 
 // orNull is a blind key as the database has it.
@@ -314,6 +318,12 @@ func (im *importer) finish(ctx context.Context) (mailer.ImportResult, error) {
 		info = im.o.Info()
 	}
 	res := &im.res
+	if res.Imported > 0 {
+		var err error
+		if res.Elsewhere, err = im.namesake(ctx); err != nil {
+			return *res, err
+		}
+	}
 	sum := im.sealer.SumKey(info.SHA256, im.o.How)
 	if res.Imported+res.Updated == 0 && info.SHA256 != "" {
 		var earlier []string
@@ -380,8 +390,8 @@ func (im *importer) describe(ctx context.Context, info *mailer.ListInfo, sum []b
 	}
 	_, err = do(ctx, im, `
 		UPDATE list SET name = ?, size = ?, sum_key = ?, sealed = ?, info = ?, encoding = ?, rows = ?, imported = ?, updated = ?, duplicates = ?,
-		rejected = ?, revision = ? WHERE num = ?`,
-		info.Name, im.o.Size, sum, sealed, string(text), info.Encoding, res.Rows, res.Imported, res.Updated, res.Duplicates, res.Rejected, revision, im.list)
+		rejected = ?, named = ?, revision = ? WHERE num = ?`,
+		info.Name, im.o.Size, sum, sealed, string(text), info.Encoding, res.Rows, res.Imported, res.Updated, res.Duplicates, res.Rejected, im.named[:], revision, im.list)
 	return err
 }
 

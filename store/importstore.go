@@ -187,6 +187,7 @@ func values(row string, n int) string {
 // knownRow is a recipient that a row of the part names.
 type knownRow struct {
 	id        int64
+	sealed    []byte
 	code      seal.Code
 	person    mailer.Person
 	exposures map[int64]bool
@@ -199,7 +200,8 @@ func (im *importer) add(ctx context.Context, c *part, rows []int) error {
 		return err
 	}
 	added := map[int64][]int64{}
-	var mentioned, otherwise []int64
+	var mentioned, changes, otherwise []int64
+	var was [][]byte // of changes, as they were sealed
 	for _, i := range rows {
 		row := &c.rows[i]
 		k := known[string(c.person[i])]
@@ -213,9 +215,11 @@ func (im *importer) add(ctx context.Context, c *part, rows []int) error {
 				continue
 			}
 		} else {
-			mentioned = append(mentioned, k.id)
 			merged, differs := merge(k.person, row.Person)
-			if differs {
+			if !differs {
+				mentioned = append(mentioned, k.id)
+			} else {
+				changes, was = append(changes, k.id), append(was, k.sealed)
 				if err := im.update(ctx, k, merged, c.person[i]); err != nil {
 					return err
 				}
@@ -239,10 +243,15 @@ func (im *importer) add(ctx context.Context, c *part, rows []int) error {
 			otherwise = append(otherwise, k.id)
 		}
 	}
-	if err := im.holdChanged(ctx, otherwise); err != nil {
+	held, err := im.holdChanged(ctx, im.standing, otherwise)
+	if err != nil {
 		return err
 	}
+	im.res.Held += held
 	if err := im.mention(ctx, mentioned); err != nil {
+		return err
+	}
+	if err := im.mentionChanged(ctx, changes, was); err != nil {
 		return err
 	}
 	return im.expose(ctx, added)
@@ -253,9 +262,29 @@ func (im *importer) mention(ctx context.Context, recipients []int64) error {
 	if len(recipients) == 0 {
 		return nil
 	}
+	for _, id := range recipients {
+		im.named.Add(im.keys.Named(im.list, id, nil))
+	}
 	cond, arg := im.db.eng.In("id", recipients)
 	_, err := do(ctx, im, `INSERT INTO mention (list, recipient) SELECT ?, id FROM recipient WHERE `+cond+` ON CONFLICT DO NOTHING`, im.list, arg)
 	return err
+}
+
+// mentionChanged notes those of whom it says something else, with what was said before.
+func (im *importer) mentionChanged(ctx context.Context, recipients []int64, was [][]byte) error {
+	for len(recipients) > 0 {
+		n := min(len(recipients), importInsert)
+		args := make([]any, 0, 3*n)
+		for i := range n {
+			im.named.Add(im.keys.Named(im.list, recipients[i], was[i]))
+			args = append(args, im.list, recipients[i], was[i])
+		}
+		if _, err := do(ctx, im, `INSERT INTO mention (list, recipient, was) VALUES `+values(`(?,?,?)`, n), args...); err != nil {
+			return err
+		}
+		recipients, was = recipients[n:], was[n:]
+	}
+	return nil
 }
 
 // find reads the recipients that rows of the part name, by person key.
@@ -273,11 +302,11 @@ func (im *importer) find(ctx context.Context, c *part, of []int) (map[string]*kn
 	defer rows.Close()
 	known := map[string]*knownRow{}
 	for rows.Next() {
-		var r recipientRow
-		if err := rows.Scan(&r.ID, &r.PersonKey, &r.EmailKey, &r.PhoneKey, &r.KanaKey, &r.Bound, &r.Sealed, &r.Exposures); err != nil {
+		var r recipientRow // of its own memory: knownRow keeps it
+		if err := rows.Scan(&r.ID, &r.PersonKey, &r.EmailKey, &r.PhoneKey, &r.KanaKey, &r.SimilarKey, &r.Bound, &r.Sealed, &r.Exposures); err != nil {
 			return nil, err
 		}
-		k := &knownRow{id: r.ID, code: im.keys.Bind(r.row(r.ID)), exposures: map[int64]bool{}}
+		k := &knownRow{id: r.ID, sealed: r.Sealed, code: im.keys.Bind(r.row(r.ID)), exposures: map[int64]bool{}}
 		if k.person, err = r.open(im.keys, im.incident, im.merchant); err != nil {
 			return nil, err
 		}
@@ -303,8 +332,15 @@ func (im *importer) update(ctx context.Context, k *knownRow, p mailer.Person, pe
 	im.people.Take(k.code)
 	im.people.Add(code)
 	k.code = code
-	_, err = do(ctx, im, `UPDATE recipient SET sealed = ?, email_key = ?, phone_key = ?, kana_key = ?, bound = ? WHERE id = ?`,
-		r.Sealed, orNull(r.Blind.Email), orNull(r.Blind.Phone), orNull(r.Blind.Kana), code.Short(), k.id)
+	return im.rewrite(ctx, k.id, &r, code)
+}
+
+// rewrite has a recipient be another: it is the same person, of whom something else is
+// said.
+func (c *change) rewrite(ctx context.Context, id int64, r *engine.Recipient, code seal.Code) error {
+	b := &r.Blind
+	_, err := do(ctx, c, `UPDATE recipient SET sealed = ?, email_key = ?, phone_key = ?, kana_key = ?, similar_key = ?, bound = ? WHERE id = ?`,
+		r.Sealed, orNull(b.Email), orNull(b.Phone), orNull(b.Kana), orNull(b.Similar), code.Short(), id)
 	return err
 }
 

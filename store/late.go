@@ -11,32 +11,35 @@ import (
 // came are for another campaign, and of people who changed the delivery is held, since
 // its notice is not what was approved.
 
-// standing are the campaigns of a population whose deliveries an import may hold.
-func (im *importer) findStanding(ctx context.Context) error {
-	return find(ctx, im, &im.standing, selectCampaign+`
+// standing are the campaigns of a population whose deliveries are held where their people
+// change.
+func standing(ctx context.Context, h handle, incident, merchant int64) (rows []campaignRow, err error) {
+	err = find(ctx, h, &rows, selectCampaign+`
 		WHERE c.phase IN ('checked', 'approved', 'scheduled', 'overdue', 'running', 'paused') AND c.incident = ? AND c.merchant = ?
-		ORDER BY c.num`, im.incident, im.merchant)
+		ORDER BY c.num`, incident, merchant)
+	return rows, err
 }
 
-// holdChanged holds what was still to be sent to people who changed.
-func (im *importer) holdChanged(ctx context.Context, recipients []int64) error {
-	if len(im.standing) == 0 || len(recipients) == 0 {
-		return nil
+// holdChanged holds what these campaigns were still to send to people who changed, and
+// says how much.
+func (c *change) holdChanged(ctx context.Context, standing []campaignRow, recipients []int64) (held int64, err error) {
+	if len(standing) == 0 || len(recipients) == 0 {
+		return 0, nil
 	}
-	of, arg := im.db.eng.In("d.recipient", recipients)
-	for i := range im.standing {
-		row := &im.standing[i]
+	of, arg := c.db.eng.In("d.recipient", recipients)
+	for i := range standing {
+		row := &standing[i]
 		var rows []candidate
-		if err := find(ctx, im, &rows, selectCandidate+`
+		if err := find(ctx, c, &rows, selectCandidate+`
 			WHERE `+of+` AND +d.campaign = ? AND d.state IN ('queued', 'deferred') AND d.held = '' ORDER BY d.id`, arg, row.Num); err != nil {
-			return err
+			return held, err
 		}
-		if err := im.hold(ctx, row, rows, mailer.HeldChanged); err != nil {
-			return err
+		if err := c.hold(ctx, row, rows, mailer.HeldChanged); err != nil {
+			return held, err
 		}
-		im.res.Held += int64(len(rows))
+		held += int64(len(rows))
 	}
-	return nil
+	return held, nil
 }
 
 // changesNotice reports whether a notice may read otherwise, or go elsewhere, for what a

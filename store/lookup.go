@@ -14,7 +14,8 @@ import (
 	"oshirase/store/seal"
 )
 
-// Lookup finds a person across incidents and merchants. Who looked, and by what
+// Lookup finds a person across incidents and merchants; behind those who match stand
+// those whose customer number is similar, and marked so. Who looked, and by what
 // (blind, where it is personal), is recorded, with a match or without, before anything
 // is returned.
 func (r *Reader) Lookup(ctx context.Context, by mailer.Actor, q mailer.Query) (matches []mailer.Match, err error) {
@@ -29,6 +30,7 @@ func (r *Reader) Lookup(ctx context.Context, by mailer.Actor, q mailer.Query) (m
 		if matches[i], err = r.match(ctx, &found[i]); err != nil {
 			return nil, err
 		}
+		matches[i].Similar = found[i].similar
 		refs[i] = matches[i].Ref
 	}
 	if err := r.witness(ctx, by, mailer.ActLookUp, term, fmt.Sprintf("%d matches %s", len(matches), strings.Join(refs, " "))); err != nil {
@@ -52,7 +54,12 @@ func (r *Reader) findPeople(ctx context.Context, q mailer.Query) (found []recipi
 		found, err = r.findByRef(ctx, q.Ref)
 		return found, "ref " + strings.Join(strings.Fields(cut(q.Ref)), ""), err
 	case q.CustomerID != "":
-		return r.findByCustomer(ctx, q.CustomerID)
+		found, term, err = r.findByCustomer(ctx, q.CustomerID)
+		if err != nil {
+			return nil, "", err
+		}
+		found, err = r.addSimilar(ctx, found, q.CustomerID)
+		return found, term, err
 	case q.Email != "":
 		return r.findShort(ctx, &shortTerm{
 			field: "email",
@@ -77,6 +84,7 @@ type recipientAt struct {
 	recipientRow
 	Incident int64
 	Merchant int64
+	similar  bool // found by what the customer number is like
 }
 
 const selectRecipientAt = `
@@ -89,7 +97,7 @@ func (r *Reader) findByRef(ctx context.Context, ref string) ([]recipientAt, erro
 		return nil, err
 	}
 	var rows []recipientAt
-	return rows, find(ctx, r.pool(), &rows, selectRecipientAt+`r.id = ?`, id)
+	return rows, find(ctx, r.pool(), &rows, selectRecipientAt+`r.id = ? AND r.person_key IS NOT NULL`, id)
 }
 
 // peopleOf is the people of one merchant in one incident, and their keys.
@@ -137,6 +145,70 @@ func (r *Reader) findByCustomer(ctx context.Context, id string) (out []recipient
 		out = append(out, rows...)
 	}
 	return out, term, nil
+}
+
+// maxSimilar bounds how many people are shown beside those who were asked for.
+const maxSimilar = 20
+
+// addSimilar adds the people whose customer number is almost that. Two numbers that
+// differ in case are two people, and on the telephone nobody hears which.
+func (r *Reader) addSimilar(ctx context.Context, found []recipientAt, id string) ([]recipientAt, error) {
+	known := make(map[int64]bool, len(found))
+	for i := range found {
+		known[found[i].ID] = true
+	}
+	similar, _, err := r.findShort(ctx, &shortTerm{
+		field: "similar",
+		key:   func(s *seal.Sealer) int64 { return s.SimilarKey(id) },
+		same:  func(p *mailer.Person) bool { return seal.SimilarID(p.CustomerID, id) },
+	})
+	for i := range similar {
+		if !known[similar[i].ID] && len(found)-len(known) < maxSimilar {
+			similar[i].similar = true
+			found = append(found, similar[i])
+		}
+	}
+	return found, err
+}
+
+// Searched lists what a look-up goes through: the people of each merchant in each
+// incident of whom a list was taken in.
+func (r *Reader) Searched(ctx context.Context) (all []mailer.Searched, err error) {
+	defer r.explain(&err, "list what is searched")
+	var rows []struct {
+		Incident, Merchant, IncidentFacts, MerchantFacts string
+		People                                           int64
+		Destroyed                                        bool
+	}
+	if err := find(ctx, r.pool(), &rows, `
+		SELECT i.id AS incident, m.id AS merchant, i.facts AS incidentfacts, m.facts AS merchantfacts, p.recipients AS people,
+		       i.key_destroyed_at IS NOT NULL AS destroyed
+		FROM population p JOIN incident i ON i.num = p.incident JOIN merchant m ON m.num = p.merchant
+		WHERE p.recipients > 0 ORDER BY i.id, m.id`); err != nil {
+		return nil, err
+	}
+	all = make([]mailer.Searched, len(rows))
+	for i, row := range rows {
+		var facts struct{ Title, Name string }
+		for _, s := range []string{row.IncidentFacts, row.MerchantFacts} {
+			if err := unmarshal(s, &facts); err != nil {
+				return nil, err
+			}
+		}
+		all[i] = mailer.Searched{
+			Incident: row.Incident, Title: facts.Title, Merchant: row.Merchant, Sender: facts.Name, People: row.People, Destroyed: row.Destroyed,
+		}
+	}
+	return all, nil
+}
+
+// NotSearched are the merchants of whom no list was taken in, by id; never nil.
+func (r *Reader) NotSearched(ctx context.Context) (ids []string, err error) {
+	defer r.explain(&err, "list who is not searched")
+	ids = []string{}
+	err = find(ctx, r.pool(), &ids, `
+		SELECT m.id FROM merchant m WHERE NOT EXISTS (SELECT 1 FROM population p WHERE p.merchant = m.num AND p.recipients > 0) ORDER BY m.id`)
+	return ids, err
 }
 
 // shortTerm is what is asked for by a short blind key.

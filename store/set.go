@@ -13,8 +13,8 @@ import (
 // is. None of them voids the approval: they say when, not what. Pace and window
 // may change while the campaign runs; the time may not. A zero time takes it away.
 func (db *DB) Set(ctx context.Context, by mailer.Actor, campaign string, perHour *int, window *mailer.WindowSpec, at *time.Time) error {
-	if perHour != nil && *perHour < 0 {
-		return mailer.Invalid("campaign.per-hour", "per_hour", *perHour)
+	if perHour != nil && !mailer.ValidPerHour(*perHour) {
+		return mailer.Invalid("campaign.per-hour", "per_hour", *perHour, "most", mailer.MaxPerHour)
 	}
 	if window != nil {
 		if _, err := mailer.ParseWindow(*window); err != nil {

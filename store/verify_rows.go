@@ -290,6 +290,9 @@ func (v *verifier) people(ctx context.Context) error {
 		if err := v.population(ctx, keys, p.Incident, p.Merchant, &people, &exposed, where); err != nil {
 			return err
 		}
+		if err := v.mentions(ctx, keys, p.Incident, p.Merchant); err != nil {
+			return err
+		}
 		if string(people[:]) != string(p.People) {
 			v.find("person", where, "a person is missing, was invented, or stands as in an earlier list")
 		}
@@ -297,7 +300,7 @@ func (v *verifier) people(ctx context.Context) error {
 			v.find("exposed", where, "of some person, other exposures stand there than the lists said")
 		}
 	}
-	if err := get(ctx, v.tx, &all, `SELECT count(*) FROM recipient`); err != nil {
+	if err := get(ctx, v.tx, &all, `SELECT count(*) FROM recipient WHERE person_key IS NOT NULL OR length(sealed) > 0`); err != nil {
 		return err
 	}
 	if all != counted {
@@ -331,12 +334,15 @@ func (v *verifier) population(ctx context.Context, keys *seal.Keys, incident, me
 					v.find("person", where+", "+v.r.names.Ref(next), "the person is missing, and %d after", r.ID-next-1)
 				}
 				next = r.ID + 1
+				after = r.ID
+				v.row()
+				if r.blank() { // nobody is counted, and nobody can be told
+					continue
+				}
 				people.Add(keys.Bind(r.row(r.ID)))
 				if _, err := r.open(keys, incident, merchant); err != nil {
 					v.find("person", where+", "+v.r.names.Ref(r.ID), "the row is not as the program wrote it")
 				}
-				v.row()
-				after = r.ID
 			}
 			if len(rows) < pageRows {
 				break
@@ -347,6 +353,43 @@ func (v *verifier) population(ctx context.Context, keys *seal.Keys, incident, me
 		}
 		if err := v.exposures(ctx, keys, l.First, l.Last, exposed); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// mentions holds what lists said of people of earlier lists, which taking a list back
+// restores, against the sum that stands with the list.
+func (v *verifier) mentions(ctx context.Context, keys *seal.Keys, incident, merchant int64) error {
+	var lists []struct {
+		Num   int64
+		ID    string
+		Named []byte
+	}
+	if err := find(ctx, v.tx, &lists, `SELECT num, id, named FROM list WHERE incident = ? AND merchant = ? ORDER BY num`, incident, merchant); err != nil {
+		return err
+	}
+	for _, l := range lists {
+		rows, err := v.tx.QueryxContext(ctx, v.tx.Rebind(`SELECT recipient, was FROM mention WHERE list = ?`), l.Num)
+		if err != nil {
+			return err
+		}
+		var sum seal.Sum
+		for rows.Next() {
+			var recipient int64
+			var was []byte
+			if err := rows.Scan(&recipient, &was); err != nil {
+				_ = rows.Close()
+				return err
+			}
+			sum.Add(keys.Named(l.Num, recipient, was))
+			v.row()
+		}
+		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+			return err
+		}
+		if string(sum[:]) != string(l.Named) {
+			v.find("mention", "list "+l.ID, "it named other people of earlier lists, or what stood of them was something else")
 		}
 	}
 	return nil

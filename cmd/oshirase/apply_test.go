@@ -94,3 +94,23 @@ func edit(t *testing.T, path, old, replacement string) {
 		t.Fatal(err)
 	}
 }
+
+func TestReadYes(t *testing.T) {
+	for answer, want := range map[string]bool{"y\n": true, "Yes\r\n": true, "y": true, "\n": false, "": false, "n\n": false, "yep\n": false, "はい\n": false} {
+		if got, err := readYes(strings.NewReader(answer)); err != nil || got != want {
+			t.Errorf("%q: %t, %v", answer, got, err)
+		}
+	}
+}
+
+func TestAround(t *testing.T) {
+	for _, tt := range []struct{ text, other, want string }{
+		{"9:00-17:00", "9:00-18:00", "9:00-17:00"},
+		{"第三者が決済サーバに不正に侵入し、情報が漏えいしました。", "第三者が決済サーバに不正に侵入し、一部の情報が漏えいしました。", "…侵入し、情報が漏えいし…"},
+		{"https://www.hikari-pay.example/news/20220228.html", "https://www.hikari-pay.example/news/20220301.html", "…ple/news/20220228.html"},
+	} {
+		if got := around(tt.text, tt.other); got != tt.want {
+			t.Errorf("got %q, want %q", got, tt.want)
+		}
+	}
+}

@@ -10,7 +10,7 @@ import (
 )
 
 func newCampaignApproveCommand(a *app) *cobra.Command {
-	var count int64
+	var n count
 	var signature string
 	c := &cobra.Command{
 		Use:   "approve ID... --by PERSON --count N [--sign KEYFILE | --signature FILE]",
@@ -37,7 +37,7 @@ of them.`,
 			if err != nil {
 				return err
 			}
-			out, err := s.Approve(cmd.Context(), a.actor(), args, count)
+			out, err := s.Approve(cmd.Context(), a.actor(), args, int64(n))
 			if err != nil {
 				return err
 			}
@@ -55,7 +55,7 @@ of them.`,
 			return nil
 		},
 	}
-	c.Flags().Int64Var(&count, "count", 0, "how many notices will be sent")
+	c.Flags().Var(&n, "count", "how many notices will be sent")
 	c.Flags().StringVar(&signature, "signature", "", "take a signature over the sheet that was made elsewhere (`FILE`)")
 	required(c, "count")
 	return c

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"oshirase/mailer"
@@ -10,13 +12,15 @@ import (
 func newCampaignCreateCommand(a *app) *cobra.Command {
 	var d campaign.Draft
 	var stage, certainty, at, days string
-	perHour := -1
+	var perHour int
 	c := &cobra.Command{
 		Use:   "create",
 		Short: "Create a campaign; nothing is frozen yet",
 		Long: `create makes a campaign: which notice (stage) goes to whom (the merchant's
 recipients in the incident, narrowed by exposure and certainty). Who that is, is
-frozen by campaign check. Window and pace are the merchant's unless given.
+frozen by campaign check. Window and pace are the merchant's unless given; where
+neither says a window, it is 9:00 to 20:00 in Japan. Only --window always sends at
+night.
 
 With --certainty confirmed those are selected for whom the leak of some exposure is
 established, with --certainty possible those for whom none is.
@@ -29,14 +33,23 @@ to people whom no first warning or formal notice has reached.`,
   oshirase campaign create --incident shop --merchant shop --stage formal --at 2026-12-01T10:00:00+09:00 --window 09:00-21:00 --per-hour 3840`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			d.Stage, d.Certainty, d.Window.Days = mailer.Stage(stage), mailer.Certainty(certainty), mailer.Days(days)
-			if at != "" {
-				var err error
-				if d.At, err = parseTime(at); err != nil {
-					return usageError{err: err}
+			f := cmd.Flags()
+			for _, name := range []string{"name", "exposure", "certainty", "at", "window", "days"} {
+				if f.Changed(name) && strings.Trim(f.Lookup(name).Value.String(), " 　[]") == "" {
+					return usagef("--%s is empty: give a value, or leave it out", name)
 				}
 			}
-			if perHour >= 0 {
+			var err error
+			if d.Stage, err = oneOf("stage", stage, mailer.Stages, ""); err != nil {
+				return err
+			}
+			d.Certainty, d.Window.Days = mailer.Certainty(certainty), mailer.Days(days)
+			if at != "" {
+				if d.At, err = startTime(at, a.now()); err != nil {
+					return err
+				}
+			}
+			if f.Changed("per-hour") {
 				d.PerHour = &perHour
 			}
 			if err := d.Validate(); err != nil {
@@ -60,15 +73,15 @@ to people whom no first warning or formal notice has reached.`,
 	f := c.Flags()
 	f.StringVar(&d.Incident, "incident", "", "`ID` of the incident")
 	f.StringVar(&d.Merchant, "merchant", "", "`ID` of the merchant")
-	f.StringVar(&stage, "stage", "", "first-warning, formal, follow-up or correction")
+	f.StringVar(&stage, "stage", "", "first-warning（第一報）, formal（通知）, follow-up（続報） or correction（訂正）")
 	f.StringVar(&d.Cause, "cause", "", "why there is one more follow-up or correction (`TEXT`)")
 	f.StringSliceVar(&d.Exposures, "exposure", nil, "only people with this `EXPOSURE`; may be repeated (default: all)")
 	f.StringVar(&certainty, "certainty", "", "only possible, or only confirmed (default: both)")
 	f.StringVar(&d.Name, "name", "", "name for people (default: made from merchant and stage)")
-	f.StringVar(&at, "at", "", "start by itself at this `TIME` (RFC 3339), once approved")
+	f.StringVar(&at, "at", "", "start by itself at this `TIME` to come (RFC 3339, with its zone), once approved")
 	f.StringVar(&d.Window.Hours, "window", "", "always, or HH:MM-HH:MM in Asia/Tokyo (default: the merchant's)")
 	f.StringVar(&days, "days", "", "every-day, or weekdays without Japanese holidays (default: the merchant's)")
-	f.IntVar(&perHour, "per-hour", -1, "messages an hour, 0 is no limit (default: the merchant's)")
+	f.IntVar(&perHour, "per-hour", 0, "messages an hour, 0 is no limit (default: the merchant's)")
 	required(c, "incident", "merchant", "stage")
 	return c
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,6 +23,14 @@ follows within a second.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var change campaign.Settings
 			f := cmd.Flags()
+			if !f.Changed("per-hour") && !f.Changed("window") && !f.Changed("days") && !f.Changed("at") {
+				return usagef("nothing to set: give --per-hour, --window, --days or --at")
+			}
+			for _, name := range []string{"window", "days"} {
+				if f.Changed(name) && strings.TrimSpace(f.Lookup(name).Value.String()) == "" {
+					return usagef("--%s is empty: give a value, or leave it out", name)
+				}
+			}
 			if f.Changed("per-hour") {
 				change.PerHour = &perHour
 			}
@@ -35,8 +44,8 @@ follows within a second.`,
 				change.At = &time.Time{}
 				if at != "" {
 					var err error
-					if *change.At, err = parseTime(at); err != nil {
-						return usageError{err: err}
+					if *change.At, err = startTime(at, a.now()); err != nil {
+						return err
 					}
 				}
 			}
@@ -62,6 +71,6 @@ follows within a second.`,
 	f.IntVar(&perHour, "per-hour", 0, "messages an hour, 0 is no limit")
 	f.StringVar(&window, "window", "", "always, or HH:MM-HH:MM in Asia/Tokyo")
 	f.StringVar(&days, "days", "", "every-day, or weekdays without Japanese holidays")
-	f.StringVar(&at, "at", "", "start by itself at this `TIME` (RFC 3339); empty: by hand")
+	f.StringVar(&at, "at", "", "start by itself at this `TIME` to come (RFC 3339, with its zone); empty: by hand")
 	return c
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -62,6 +63,9 @@ func (a *app) printCampaign(v *mailer.CampaignDetail) error {
 	}
 	for i := range v.Approvals {
 		t.add("承認", approvalJapanese(&v.Approvals[i]))
+	}
+	for _, c := range v.AcceptedCounts {
+		t.add("件数差の了承", fmt.Sprintf("%s 申告%s名・リスト%s名（%s、%s） %s", c.Exposure, number(c.Declared), number(c.Found), c.By, jst(c.At), c.Reason))
 	}
 	for _, s := range mailer.States {
 		if n := v.Counts[s]; n > 0 {

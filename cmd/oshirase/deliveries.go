@@ -4,14 +4,15 @@ import (
 	"bufio"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
 
 	"oshirase/mailer"
+	"oshirase/mailer/outfile"
 )
 
 func newDeliveriesCommand(a *app) *cobra.Command {
@@ -22,8 +23,9 @@ func newDeliveriesCommand(a *app) *cobra.Command {
 		Short: "Show the ledger of a campaign, person by person",
 		Long: `deliveries lists what became of every recipient of a campaign, with the last reply of
 the relay. --csv writes it to a file (UTF-8 with a byte order mark, for spreadsheets);
-the file holds personal data, and an apostrophe before what a spreadsheet might take for a
-formula (--json has all as it is). The list streams: a campaign may have millions.
+the file holds personal data, never takes the place of another, and has an apostrophe
+before what a spreadsheet might take for a formula (--json has all as it is). The list
+streams: a campaign may have millions.
 
 While campaigns are being sent, each row is as it is when it is read. While much is sent
 (1,000 messages a second and more) a long list takes its time: it leaves the machine to
@@ -32,17 +34,35 @@ the sending.`,
   oshirase deliveries --campaign c-20261201-7f3a --csv ledger.csv`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if state != "" && !slices.Contains(mailer.States, mailer.State(state)) {
-				return usagef("--state %q: no such state (see docs/states.md)", state)
+			of := mailer.DeliveryFilter{Campaign: id, Held: held}
+			if cmd.Flags().Changed("state") {
+				var err error
+				if of.State, err = oneOf("state", state, mailer.States, "; docs/states.md says what they mean"); err != nil {
+					return err
+				}
+			}
+			switch {
+			case cmd.Flags().Changed("csv") && file == "":
+				return usagef("--csv is empty: give a file, or - for standard output")
+			case a.json && (file == "-" || file == "/dev/stdout"):
+				return usagef("--json and --csv %s both want standard output: leave one out", file)
+			}
+			if file != "" && file != "-" && file != "/dev/stdout" {
+				if err := outfile.Free(file); err != nil {
+					return err
+				}
 			}
 			r, err := a.register(cmd.Context())
 			if err != nil {
 				return err
 			}
-			of := mailer.DeliveryFilter{Campaign: id, State: mailer.State(state), Held: held}
 			each := func(fn func(*mailer.DeliveryView) error) error { return r.Deliveries(cmd.Context(), a.actor(), of, fn) }
+			if file == "-" || file == "/dev/stdout" {
+				_, err := writeDeliveries(a.stdout, each)
+				return err
+			}
 			if file != "" {
-				n, err := writeDeliveries(file, each)
+				n, err := fileDeliveries(file, each)
 				if err != nil {
 					return err
 				}
@@ -60,9 +80,9 @@ the sending.`,
 	}
 	f := c.Flags()
 	f.StringVar(&id, "campaign", "", "`ID` of the campaign")
-	f.StringVar(&state, "state", "", "only deliveries in this `STATE`")
+	f.StringVar(&state, "state", "", "only deliveries in this `STATE`, as accepted or 受付済み")
 	f.BoolVar(&held, "held", false, "only deliveries that are held, and why")
-	f.StringVar(&file, "csv", "", "write them to this `FILE`")
+	f.StringVar(&file, "csv", "", "write them to this `FILE`, which must not be there yet; - is standard output")
 	required(c, "campaign")
 	return c
 }
@@ -93,38 +113,36 @@ func streamJSON[T any](w io.Writer, key string, each func(func(T) error) error) 
 	return nil
 }
 
-func writeDeliveries(path string, each eachDelivery) (n int64, err error) {
-	f, err := createBeside(path, 0o600)
+// fileDeliveries writes them to a file that is not there yet.
+func fileDeliveries(path string, each eachDelivery) (n int64, err error) {
+	f, err := outfile.Create(path)
 	if err != nil {
 		return 0, err
 	}
-	err = func() error {
-		if _, err := f.WriteString("\ufeff"); err != nil {
-			return err
+	n, err = writeDeliveries(f, each)
+	return n, f.Finish(err)
+}
+
+func writeDeliveries(to io.Writer, each eachDelivery) (n int64, err error) {
+	buf := bufio.NewWriterSize(to, 1<<16)
+	_, _ = buf.WriteString("\ufeff") // a bufio.Writer keeps its error until Flush
+	w := csv.NewWriter(buf)
+	w.UseCRLF = true
+	if err := w.Write(mailer.DeliveryColumns); err != nil {
+		return 0, err
+	}
+	if err := each(func(v *mailer.DeliveryView) error {
+		n++
+		cells := v.Cells()
+		for i, c := range cells {
+			cells[i] = mailer.Cell(c)
 		}
-		buf := bufio.NewWriterSize(f, 1<<16)
-		w := csv.NewWriter(buf)
-		w.UseCRLF = true
-		if err := w.Write(mailer.DeliveryColumns); err != nil {
-			return err
-		}
-		if err := each(func(v *mailer.DeliveryView) error {
-			n++
-			cells := v.Cells()
-			for i, c := range cells {
-				cells[i] = mailer.Cell(c)
-			}
-			return w.Write(cells)
-		}); err != nil {
-			return err
-		}
-		w.Flush()
-		if err := w.Error(); err != nil {
-			return err
-		}
-		return buf.Flush()
-	}()
-	return n, f.finish(err)
+		return w.Write(cells)
+	}); err != nil {
+		return n, err
+	}
+	w.Flush()
+	return n, errors.Join(w.Error(), buf.Flush())
 }
 
 // tableRows is how many deliveries are aligned as one table on a terminal:

@@ -86,6 +86,7 @@ func (d *demo) run(ctx context.Context) error {
 	}
 	defer srv.Close()
 	d.say("お知らせの準備から送信、結果の確認までを、ひととおり実行します（外部への通信はありません）。")
+	d.say("試しですので、--window always を付けて時刻を問わず送ります。付けなければ、送るのは9時から20時までです。")
 	d.say("受信役のSMTPサーバ: %s　届いたメール: %s", srv.Addr(), mail)
 	var made struct{ Dir string }
 	if err := d.ask(ctx, &made, "init", d.dir, "--relay", srv.Addr().String(), "--relay-tls", "none"); err != nil {
@@ -119,7 +120,7 @@ func (d *demo) prepare(ctx context.Context) error {
 				return err
 			}
 		}
-		create := append([]string{"campaign", "create", "--incident", c.incident, "--merchant", c.merchant, "--stage", "formal"}, c.args...)
+		create := append([]string{"campaign", "create", "--incident", c.incident, "--merchant", c.merchant, "--stage", "formal", "--window", "always"}, c.args...)
 		var made struct{ ID string }
 		if err := d.ask(ctx, &made, create...); err != nil {
 			return err
@@ -217,7 +218,7 @@ func (d *demo) next(mail string) {
 		"届いたメールを開く（.eml は、ほとんどのメールソフトで開けます）: " + mail,
 		"状況を見る:         oshirase --config " + config + " status",
 		"通知文を見る:       oshirase --config " + config + " campaign preview " + d.last,
-		"事実を書き換える:   " + filepath.Join(d.dir, "incidents", "pay.toml") + " を編集し、oshirase --config " + config + " apply（承認は無効になります）",
+		"事実を書き換える:   " + filepath.Join(d.dir, "incidents", "pay.toml") + " を編集し、oshirase --config " + config + " apply（通知文が変わる配信の承認は無効になります）",
 		"自分の環境を作る:   oshirase init 作業フォルダ",
 	} {
 		d.printf("・%s\n", s)
@@ -287,7 +288,7 @@ func (d *demo) hurry() error {
 		}
 		lines[i] = key + " = " + value
 	}
-	return writeFile(path, []byte(strings.Join(lines, "\n")), 0o600)
+	return replaceFile(path, []byte(strings.Join(lines, "\n")), 0o600)
 }
 
 // clear makes the folder ready: what an earlier demo made there is removed, what
@@ -332,7 +333,7 @@ func (d *demo) clear() error {
 			}
 		}
 	}
-	return writeFile(mark, []byte("Made by `oshirase demo`. Run again, it replaces the samples, the database and the\nmail that it made, and leaves every other file alone.\n"), 0o600)
+	return replaceFile(mark, []byte("Made by `oshirase demo`. Run again, it replaces the samples, the database and the\nmail that it made, and leaves every other file alone.\n"), 0o600)
 }
 
 // remove deletes a file that may not exist.

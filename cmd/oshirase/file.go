@@ -6,44 +6,33 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"oshirase/mailer/outfile"
 )
 
-// newContent is a file that is written beside the one it replaces and takes its
-// place only when it is whole.
-type newContent struct {
-	*os.File
-	path string
+// writeFile makes a file that is not there yet, whole or not at all.
+func writeFile(path string, data []byte, mode fs.FileMode) error {
+	f, err := outfile.Create(path)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return f.Finish(errors.Join(err, f.Chmod(mode)))
 }
 
-// createBeside begins a file that will stand at path.
-func createBeside(path string, mode fs.FileMode) (*newContent, error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return nil, fmt.Errorf("write %s: %w", path, err)
+// replaceFile writes a file anew that this program made itself, whole or not at all.
+func replaceFile(path string, data []byte, mode fs.FileMode) error {
+	beside := path + ".new"
+	if err := os.Remove(beside); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("write %s: %w", path, err)
 	}
-	if err := f.Chmod(mode); err != nil {
-		return nil, errors.Join(fmt.Errorf("write %s: %w", path, err), f.Close(), os.Remove(f.Name()))
+	if err := writeFile(beside, data, mode); err != nil {
+		return err
 	}
-	return &newContent{File: f, path: path}, nil
-}
-
-// finish puts the file in its place, or, with an error, throws it away.
-func (f *newContent) finish(err error) error {
-	if err == nil {
-		err = f.Sync()
+	if err := os.Rename(beside, path); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
 	}
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), f.path)
-	}
-	if err == nil {
-		err = syncFolder(filepath.Dir(f.path))
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-		return fmt.Errorf("write %s: %w", f.path, err)
-	}
-	return nil
+	return syncFolder(filepath.Dir(path))
 }
 
 // syncFolder makes durable which files a folder has.
@@ -53,14 +42,4 @@ func syncFolder(dir string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
-}
-
-// writeFile replaces a file, whole or not at all.
-func writeFile(path string, data []byte, mode fs.FileMode) error {
-	f, err := createBeside(path, mode)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	return f.finish(err)
 }

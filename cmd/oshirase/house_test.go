@@ -26,13 +26,14 @@ var mayImport = map[string][]string{
 	"mailer/approval":  {"mailer", "mailer/japanese", "mailer/sshsig"},
 	"mailer/words":     {"mailer"},
 	"mailer/envelope":  {"mailer"},
-	"mailer/list":      {"mailer", "mailer/japanese"},
-	"mailer/intake":    {"mailer", "mailer/list", "mailer/authority"},
+	"mailer/outfile":   {"mailer"},
+	"mailer/list":      {"mailer", "mailer/japanese", "mailer/outfile"},
+	"mailer/intake":    {"mailer", "mailer/list", "mailer/outfile", "mailer/authority"},
 	"mailer/check":     {"mailer", "mailer/envelope", "mailer/journal"},
 	"mailer/send":      {"mailer", "mailer/envelope"},
 	"mailer/campaign":  {"mailer", "mailer/check", "mailer/envelope", "mailer/approval", "mailer/authority", "mailer/sshsig"},
 	"mailer/smtp":      {"mailer", "mailer/japanese"},
-	"mailer/sink":      {"mailer"},
+	"mailer/sink":      {"mailer", "mailer/outfile"},
 	"mailer/bounce":    {"mailer", "mailer/japanese"},
 	"mailer/letter":    {"mailer", "mailer/japanese"},
 	"mailer/evidence":  {"mailer", "mailer/journal"},
@@ -58,7 +59,7 @@ var mayImport = map[string][]string{
 	"cmd/oshirase": {
 		"mailer", "mailer/words", "mailer/list", "mailer/intake", "mailer/send", "mailer/campaign",
 		"mailer/smtp", "mailer/sink", "mailer/sshsig", "mailer/authority", "mailer/bounce", "mailer/letter", "mailer/journal", "mailer/evidence",
-		"templates", "store", "store/keyring", "config", "web",
+		"mailer/outfile", "templates", "store", "store/keyring", "config", "web",
 	},
 }
 

@@ -24,8 +24,9 @@ func newImportCommand(a *app) *cobra.Command {
 incident, in one transaction: all good rows, or, where the list as a whole cannot be
 taken, none. Rows that cannot be taken are refused with row, column and reason; with
 --errors they are written to a file in the list's own encoding, to be mended and
-imported again. What in it a spreadsheet might take for a formula has an apostrophe before
-it, which is taken away when the file is imported.
+imported again. That file must not be there yet; a dry run writes none. What in it a
+spreadsheet might take for a formula has an apostrophe before it, which is taken away
+when the file is imported.
 
 Headers in Japanese and English are understood (会員番号, 氏名, フリガナ, メールアドレス,
 郵便番号, 住所, 電話番号, 漏えい区分); every other column becomes an attribute for templates.
@@ -52,6 +53,9 @@ list again changes nothing.`,
 			default:
 				return usagef("--encoding %q: use auto, utf-8 or cp932", o.Encoding)
 			}
+			if cmd.Flags().Changed("errors") && (o.ErrorsFile == "" || o.ErrorsFile == "-") {
+				return usagef("--errors %q: give the name of a file that is not there yet", o.ErrorsFile)
+			}
 			o.Path = args[0]
 			return a.importList(cmd.Context(), o)
 		},
@@ -64,7 +68,7 @@ list again changes nothing.`,
 	f.StringVar(&o.Encoding, "encoding", list.Auto, "auto, utf-8 or cp932")
 	f.BoolVar(&o.Strict, "strict", false, "take nothing if any row is refused")
 	f.BoolVar(&o.DryRun, "dry-run", false, "read and report, and change nothing")
-	f.StringVar(&o.ErrorsFile, "errors", "", "write refused rows to this `FILE`")
+	f.StringVar(&o.ErrorsFile, "errors", "", "write refused rows to this `FILE`, which must not be there yet")
 	required(c, "incident", "merchant")
 	return c
 }
@@ -114,6 +118,7 @@ func (a *app) printImport(res *intake.Result, errorsFile string) error {
 	if s := res.Shift; s != nil && s.Shifted > 0 {
 		a.printf("氏名とメールアドレスの行ずれの疑い: %s行（比較できた行の%.1f%%）\n", number(s.Shifted), 100*s.Share)
 	}
+	a.printWrongMerchant(res)
 	if len(res.Errors) == 0 {
 		return nil
 	}
@@ -127,7 +132,7 @@ func (a *app) printImport(res *intake.Result, errorsFile string) error {
 	if more := res.Rejected - shown; more > 0 {
 		a.printf("ほか%s行（すべては --errors FILE または --json で確認できます）\n", number(more))
 	}
-	if errorsFile != "" {
+	if errorsFile != "" && !res.DryRun {
 		a.printf("受け付けなかった行を %s に書き出しました。修正して、もう一度読み込んでください。\n", errorsFile)
 	}
 	return nil

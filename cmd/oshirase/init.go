@@ -243,7 +243,8 @@ func nextSteps(opts initOptions) string {
 	}
 	b.WriteString(`  oshirase apply
   oshirase import --incident pay --merchant housing lists/housing.csv
-  oshirase campaign create --incident pay --merchant housing --stage formal
+  oshirase campaign create --incident pay --merchant housing --stage formal --window always
+                                                     # always: this trial at any hour; 9:00 to 20:00 without
   oshirase campaign check ID                         # ID is what create printed
   oshirase campaign preview ID
   oshirase campaign approve ID --by NAME --count N   # twice, by two people

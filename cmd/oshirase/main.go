@@ -47,6 +47,7 @@ func commands(a *app) []*cobra.Command {
 		newInitCommand(a),
 		newApplyCommand(a),
 		newImportCommand(a),
+		newListsCommand(a),
 		newPersonCommand(a),
 		newPolicyCommand(a),
 		newCampaignCommand(a),
@@ -177,6 +178,9 @@ func (a *app) requireFlags(next func(*cobra.Command, []string) error) func(*cobr
 		err := c.ValidateRequiredFlags()
 		if err == nil {
 			err = c.ValidateFlagGroups()
+		}
+		if err == nil {
+			err = emptyFlag(c)
 		}
 		if err != nil {
 			return usageError{err: err, command: c.CommandPath()}

@@ -45,6 +45,13 @@ it with a summary. With --json the lines go to standard error.
 			if o.Rules, err = sink.ParseRules(faults); err != nil {
 				return usageError{err: err, command: cmd.CommandPath()}
 			}
+			for name, n := range map[string]int64{
+				"max-size": o.MaxSize, "max-messages": int64(o.MaxMessages), "max-connections": int64(o.MaxConns), "latency": int64(o.Latency),
+			} {
+				if n < 0 {
+					return usagef("--%s is negative: 0 is none", name)
+				}
+			}
 			if o.User, o.Password, err = sinkAuth(auth); err != nil {
 				return err
 			}

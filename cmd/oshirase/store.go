@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 
 	"oshirase/config"
+	"oshirase/mailer"
 	"oshirase/mailer/campaign"
 	"oshirase/store"
 	"oshirase/store/keyring"
@@ -18,11 +20,12 @@ type reader interface {
 	campaign.Records
 	campaign.Proofs
 	campaign.Previews
+	Lists(ctx context.Context, of mailer.ListFilter) ([]mailer.ListView, error)
 }
 
 // reader opens the ledger to read it, on first use: it changes nothing, but records
-// who is shown personal data. Where there is no ledger yet, an empty one is made, so
-// that a new working folder can be looked at.
+// who is shown personal data. It never makes one: a database path that was mistyped
+// would be an empty ledger, in which nobody is affected.
 func (a *app) reader(ctx context.Context) (reader, error) {
 	if a.db != nil {
 		return a.db, nil
@@ -30,14 +33,11 @@ func (a *app) reader(ctx context.Context) (reader, error) {
 	if a.read != nil {
 		return a.read, nil
 	}
-	o, err := a.storeOptions()
+	o, err := a.ledgerThere()
 	if err != nil {
 		return nil, err
 	}
 	r, err := store.OpenReader(ctx, o)
-	if errors.Is(err, fs.ErrNotExist) {
-		return a.store(ctx)
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -49,16 +49,41 @@ func (a *app) reader(ctx context.Context) (reader, error) {
 	return r, nil
 }
 
-// store opens the ledger of the config on first use; it is closed when the
-// command is over.
+// store opens the ledger of the config on first use, to write; it is closed when the
+// command is over. Only newStore makes one.
 func (a *app) store(ctx context.Context) (*store.DB, error) {
 	if a.db != nil {
 		return a.db, nil
 	}
-	o, err := a.storeOptions()
+	o, err := a.ledgerThere()
 	if err != nil {
 		return nil, err
 	}
+	return a.openStore(ctx, o)
+}
+
+// newStore opens the ledger, and makes it where there is none; it says so.
+func (a *app) newStore(ctx context.Context) (*store.DB, error) {
+	o, err := a.ledgerThere()
+	made := errors.Is(err, fs.ErrNotExist)
+	if made {
+		o, err = a.storeOptions()
+	}
+	if err != nil {
+		return nil, err
+	}
+	db, err := a.openStore(ctx, o)
+	if err == nil && made {
+		to := a.stdout
+		if a.json {
+			to = a.stderr
+		}
+		fmt.Fprintf(to, "新しい台帳を作成しました: %s\n", o.Path)
+	}
+	return db, err
+}
+
+func (a *app) openStore(ctx context.Context, o store.Options) (*store.DB, error) {
 	db, err := store.Open(ctx, o)
 	if err != nil {
 		return nil, err
@@ -69,6 +94,20 @@ func (a *app) store(ctx context.Context) (*store.DB, error) {
 		return db.Close()
 	})
 	return db, nil
+}
+
+// ledgerThere are the options of a ledger that must exist, or fs.ErrNotExist. An
+// empty file is none: something else made it.
+func (a *app) ledgerThere() (store.Options, error) {
+	o, err := a.storeOptions()
+	if err != nil {
+		return o, err
+	}
+	st, err := os.Stat(o.Path)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && st.Mode().IsRegular() && st.Size() == 0 {
+		return o, mailer.NewError(fs.ErrNotExist, "ledger.none", "path", o.Path)
+	}
+	return o, nil // what else is wrong, opening it says better
 }
 
 func (a *app) storeOptions() (store.Options, error) {

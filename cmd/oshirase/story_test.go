@@ -126,7 +126,7 @@ func (s *story) ask(into any, args ...string) {
 // load applies the facts and imports sample lists, or lists in testdata.
 func (s *story) load(incident, merchant string, lists ...string) {
 	s.t.Helper()
-	s.ok("apply")
+	s.ok("apply", "--yes")
 	for _, name := range lists {
 		file := s.path("lists", name)
 		if strings.HasPrefix(name, "testdata/") {
@@ -180,7 +180,7 @@ func (s *story) prepare(incident, merchant string, stage mailer.Stage, args ...s
 	var made struct{ ID string }
 	s.ask(&made, append([]string{"campaign", "create", "--incident", incident, "--merchant", merchant, "--stage", string(stage)}, args...)...)
 	c.id = made.ID
-	s.ask(&c.check, "campaign", "check", c.id)
+	s.ask(&c.check, "campaign", "check", c.id, "--accept-count", "リストの一部のみの配信")
 	for _, by := range []string{"佐藤", "鈴木"} {
 		s.ok("campaign", "approve", c.id, "--by", by, "--count", fmt.Sprint(c.check.Sendable))
 	}

@@ -82,7 +82,7 @@ func TestJSONIsExact(t *testing.T) {
 // TestExportHoldsNoFormulas: customer numbers and replies come from strangers.
 func TestExportHoldsNoFormulas(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "ledger.csv")
-	_, err := writeDeliveries(file, func(fn func(*mailer.DeliveryView) error) error {
+	_, err := fileDeliveries(file, func(fn func(*mailer.DeliveryView) error) error {
 		return fn(&mailer.DeliveryView{
 			Ref: "33333-33333", CustomerID: "=HYPERLINK(\"https://evil.example\")", Email: "+a@mail.example", Relay: "＝1",
 			Text: " @SUM(1)\u202e",

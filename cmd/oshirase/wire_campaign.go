@@ -25,7 +25,10 @@ func (a *app) preparation(ctx context.Context) (*campaign.Preparation, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &campaign.Preparation{Ledger: db, Templates: set, Grouping: grouping, Now: a.now, Words: words.Error, Policy: cfg.Approval.Policy()}, nil
+	return &campaign.Preparation{
+		Ledger: db, Templates: set, Grouping: grouping, Now: a.now, Words: words.Error,
+		Policy: cfg.Approval.Policy(), CountTolerance: cfg.Approval.CountTolerance,
+	}, nil
 }
 
 // previewer wires what shows single notices; it sends none.
@@ -99,7 +102,11 @@ func (a *app) facts(ctx context.Context) (*campaign.Facts, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &campaign.Facts{Ledger: db}, nil
+	set, err := a.notices()
+	if err != nil {
+		return nil, err
+	}
+	return &campaign.Facts{Ledger: db, Templates: set}, nil
 }
 
 // auditing wires what looks whether the ledger is as it was written.

@@ -59,10 +59,18 @@ func (a *Approvals) sheet(ctx context.Context, by mailer.Actor, campaigns []stri
 			err = fmt.Errorf("%s", a.Words(err))
 		}
 		parts[i].SampleErr = err
+		for _, a := range parts[i].Result.AcceptedCounts {
+			parts[i].Remarks = append(parts[i].Remarks, remark(&a))
+		}
 	}
 	return a.Ledger.Sheet(ctx, by, parts, func(p mailer.Policy, members []mailer.Member) string {
 		return approval.Sheet(a.Now(), p, members, parts)
 	})
+}
+
+// remark is a missed count that somebody has accepted, as it stands on the sheet.
+func remark(a *mailer.CountAcceptance) string {
+	return fmt.Sprintf("漏えい区分 %s：申告 %d名、リスト %d名。%s（%s）が了承、理由：%s", a.Exposure, a.Declared, a.Found, a.By, a.Proof.Japanese(), a.Reason)
 }
 
 // sample is the notice of somebody invented whom all of the campaign's exposures concern.

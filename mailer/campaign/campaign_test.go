@@ -97,12 +97,25 @@ func TestCreateFillsIn(t *testing.T) {
 			t.Errorf("%s: it is called %q", tt.name, c.Name)
 		}
 	}
+	merchant(t, w, mailer.WindowSpec{}, 0)
+	night, err := preparation(w).Create(t.Context(), by, campaign.Draft{Incident: "shop", Merchant: "shop", Stage: mailer.StageFormal})
+	must(t, err)
+	if c, err := w.DB.Campaign(t.Context(), night); err != nil || c.Window.Hours != mailer.DefaultHours {
+		t.Errorf("where nobody said when: %+v, %v", c.Window, err)
+	}
+	past := mailertest.Noon.Add(-time.Second)
+	if _, err := preparation(w).Create(t.Context(), by, campaign.Draft{Incident: "shop", Merchant: "shop", Stage: mailer.StageFormal, At: past}); mailer.CodeOf(err) != "campaign.at-past" {
+		t.Errorf("in the past: %v", err)
+	}
+	if _, err := preparation(w).Set(t.Context(), by, night, campaign.Settings{At: &past}); mailer.CodeOf(err) != "campaign.at-past" {
+		t.Errorf("set to the past: %v", err)
+	}
 	id, err := preparation(w).Create(t.Context(), by, campaign.Draft{Incident: "shop", Merchant: "shop", Stage: mailer.StageFormal, Name: "試し"})
 	must(t, err)
 	if c, err := w.DB.Campaign(t.Context(), id); err != nil || c.Name != "試し" {
 		t.Errorf("%+v, %v", c, err)
 	}
-	if acts := w.Acts(mailer.ActCreate); len(acts) != 7 || acts[6].By != by.Name || acts[6].Subject != id {
+	if acts := w.Acts(mailer.ActCreate); len(acts) != 8 || acts[7].By != by.Name || acts[7].Subject != id {
 		t.Errorf("%+v", acts)
 	}
 }
@@ -402,11 +415,11 @@ func TestLookUp(t *testing.T) {
 	w := mailertest.New(t, 2)
 	r := register(w)
 	found, err := r.LookUp(t.Context(), by, mailer.Query{CustomerID: "C002"})
-	if err != nil || len(found) != 1 || found[0].Email != mailertest.Address(2) {
+	if err != nil || len(found.Matches) != 1 || found.Matches[0].Email != mailertest.Address(2) {
 		t.Fatalf("%+v, %v", found, err)
 	}
-	again, err := r.LookUp(t.Context(), by, mailer.Query{Ref: strings.ToLower(strings.ReplaceAll(found[0].Ref, "-", " "))})
-	if err != nil || len(again) != 1 || again[0].Ref != found[0].Ref {
+	again, err := r.LookUp(t.Context(), by, mailer.Query{Ref: strings.ToLower(strings.ReplaceAll(found.Matches[0].Ref, "-", " "))})
+	if err != nil || len(again.Matches) != 1 || again.Matches[0].Ref != found.Matches[0].Ref {
 		t.Errorf("%+v, %v", again, err)
 	}
 	if acts := w.Acts(mailer.ActLookUp); len(acts) != 2 || acts[1].By != by.Name {
@@ -422,7 +435,7 @@ func TestNothingIsShownUnrecorded(t *testing.T) {
 	id, _ := w.Checked(mailer.Campaign{})
 	w.SQL(`CREATE TRIGGER full BEFORE INSERT ON act BEGIN SELECT raise(ABORT, 'no room'); END`)
 	r := register(w)
-	if found, err := r.LookUp(t.Context(), by, mailer.Query{CustomerID: "C002"}); err == nil || found != nil {
+	if found, err := r.LookUp(t.Context(), by, mailer.Query{CustomerID: "C002"}); err == nil || found.Matches != nil {
 		t.Errorf("%+v, %v", found, err)
 	}
 	err := r.Deliveries(t.Context(), by, mailer.DeliveryFilter{Campaign: id}, func(d *mailer.DeliveryView) error {
@@ -458,4 +471,19 @@ func TestDestroyIsConfirmed(t *testing.T) {
 		t.Errorf("%+v", res)
 	}
 	onlyAct(t, w, mailer.ActDestroyKey, "shop")
+}
+
+// TestReasonIsOneLine: it stands on other people's terminals.
+func TestReasonIsOneLine(t *testing.T) {
+	t.Parallel()
+	w := mailertest.New(t, 1)
+	id := w.Created(mailer.Campaign{})
+	for _, reason := range []string{"一行目\n二行目", "\x1b[2J", "右から\u202e左", "見え\u200bない", strings.Repeat("長", 501), "\xff"} {
+		if _, err := preparation(w).Check(t.Context(), by, id, campaign.CheckOptions{AcceptCount: reason}); mailer.CodeOf(err) != "campaign.reason" {
+			t.Errorf("%q: %v", reason, err)
+		}
+	}
+	if acts := w.Acts(mailer.ActCheck); len(acts) > 0 {
+		t.Errorf("%+v", acts)
+	}
 }

@@ -1,11 +1,13 @@
 package campaign
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"oshirase/mailer"
 	"oshirase/mailer/authority"
@@ -19,6 +21,8 @@ type Preparation struct {
 	Templates mailer.Templates
 	Grouping  *mailer.Grouping // nil knows no domain groups
 	Now       func() time.Time
+	// CountTolerance is the share by which a declared count may be missed.
+	CountTolerance float64
 	// Words puts an error into a finding of a check; see check.Check.
 	Words func(error) string
 	// Policy is what the config wishes for approvals. A check takes it over where it may
@@ -39,8 +43,9 @@ type Draft struct {
 	// Certainty is possible or confirmed; empty: both.
 	Certainty mailer.Certainty
 	At        time.Time // zero: started by hand
-	// Window has the merchant's hours or days where its own are empty. Hours that are
-	// always, without days, are so on every day.
+	// Window has the merchant's hours or days where its own are empty, and
+	// mailer.DefaultHours where the merchant has none. Hours that are always, without
+	// days, are so on every day.
 	Window  mailer.WindowSpec
 	PerHour *int // nil: the merchant's; 0 is no limit
 }
@@ -55,8 +60,8 @@ func (d *Draft) Validate() error {
 	default:
 		return mailer.Invalid("campaign.certainty", "certainty", d.Certainty)
 	}
-	if d.PerHour != nil && *d.PerHour < 0 {
-		return mailer.Invalid("campaign.per-hour", "per_hour", *d.PerHour)
+	if d.PerHour != nil && !mailer.ValidPerHour(*d.PerHour) {
+		return mailer.Invalid("campaign.per-hour", "per_hour", *d.PerHour, "most", mailer.MaxPerHour)
 	}
 	if d.Cause != "" && !d.Stage.Repeats() {
 		return mailer.Invalid("campaign.cause", "stage", d.Stage)
@@ -81,6 +86,7 @@ func (d *Draft) window(of mailer.WindowSpec) mailer.WindowSpec {
 	if d.Window.Days != "" {
 		of.Days = d.Window.Days
 	}
+	of.Hours = cmp.Or(of.Hours, mailer.DefaultHours)
 	return of
 }
 
@@ -90,6 +96,9 @@ func (p *Preparation) Create(ctx context.Context, by mailer.Actor, d Draft) (id 
 		return "", err
 	}
 	if by, err = authority.May(ctx, p.Ledger, by, mailer.ActCreate, d.Merchant); err != nil {
+		return "", err
+	}
+	if err := p.toCome(d.At); err != nil {
 		return "", err
 	}
 	m, err := p.Ledger.Merchant(ctx, d.Merchant)
@@ -112,6 +121,14 @@ func (p *Preparation) Create(ctx context.Context, by mailer.Actor, d Draft) (id 
 	return p.Ledger.CreateCampaign(ctx, by, c)
 }
 
+// toCome refuses a start at a time that has passed; zero is none.
+func (p *Preparation) toCome(at time.Time) error {
+	if !at.IsZero() && !at.After(p.Now()) {
+		return mailer.Invalid("campaign.at-past", "at", at.In(mailer.JST))
+	}
+	return nil
+}
+
 // Settings are what of a campaign may change under its approvals; nil leaves as it
 // is.
 type Settings struct {
@@ -122,8 +139,8 @@ type Settings struct {
 
 // Validate says what is wrong with settings whatever the ledger holds.
 func (s *Settings) Validate() error {
-	if s.PerHour != nil && *s.PerHour < 0 {
-		return mailer.Invalid("campaign.per-hour", "per_hour", *s.PerHour)
+	if s.PerHour != nil && !mailer.ValidPerHour(*s.PerHour) {
+		return mailer.Invalid("campaign.per-hour", "per_hour", *s.PerHour, "most", mailer.MaxPerHour)
 	}
 	_, err := mailer.ParseWindow(s.window(mailer.WindowSpec{}))
 	return err
@@ -146,6 +163,9 @@ func (p *Preparation) Set(ctx context.Context, by mailer.Actor, id string, to Se
 		return mailer.Campaign{}, err
 	}
 	by, c, err := mayWith(ctx, p.Ledger, by, mailer.ActSet, id)
+	if err == nil && to.At != nil {
+		err = p.toCome(*to.At)
+	}
 	if err != nil {
 		return mailer.Campaign{}, err
 	}
@@ -165,6 +185,8 @@ type CheckOptions struct {
 	// AllowRepeat also takes people who already got a notice of the stage that said
 	// the same.
 	AllowRepeat bool
+	// AcceptCount is why declared counts may be missed as they are; empty: they may not.
+	AcceptCount string
 	Progress    func(done int64) // called on one goroutine; may be nil
 }
 
@@ -172,15 +194,21 @@ type CheckOptions struct {
 // stores its hash. Any approval given before is void.
 func (p *Preparation) Check(ctx context.Context, by mailer.Actor, id string, o CheckOptions) (mailer.CheckReport, error) {
 	by, _, err := mayWith(ctx, p.Ledger, by, mailer.ActCheck, id)
+	if err == nil && o.AcceptCount != "" {
+		_, _, err = mayWith(ctx, p.Ledger, by, mailer.ActCount, id)
+	}
 	if err != nil {
 		return mailer.CheckReport{}, err
+	}
+	if utf8.RuneCountInString(o.AcceptCount) > maxReason || mailer.CheckLine("accept-count", o.AcceptCount) != nil {
+		return mailer.CheckReport{}, mailer.Invalid("campaign.reason", "most", maxReason)
 	}
 	if err := p.Ledger.KeepPolicy(ctx, by, p.Policy); err != nil && !errors.Is(err, mailer.ErrConflict) {
 		return mailer.CheckReport{}, err
 	}
 	c := check.Check{
 		Store: p.Ledger, Notices: p.Templates, Now: p.Now, Grouping: p.Grouping, Words: p.Words,
-		AllowRepeat: o.AllowRepeat, Progress: o.Progress,
+		AllowRepeat: o.AllowRepeat, Progress: o.Progress, CountTolerance: p.CountTolerance, AcceptCount: o.AcceptCount,
 	}
 	began := time.Now() // and not the clock of the ledger: it is the machine's speed
 	result, err := c.Run(ctx, by, id)
@@ -190,3 +218,7 @@ func (p *Preparation) Check(ctx context.Context, by mailer.Actor, id string, o C
 	took := time.Since(began).Seconds()
 	return mailer.CheckReport{CheckResult: result, Seconds: took, PerSecond: float64(result.Recipients) / took}, nil
 }
+
+// maxReason is how long a reason may be, in characters. It is one visible line: it will
+// stand on other people's terminals.
+const maxReason = 500

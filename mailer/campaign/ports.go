@@ -119,6 +119,7 @@ type Records interface {
 	Snapshots
 	Approvals(ctx context.Context, campaign string) ([]mailer.Approval, error)
 	Findings(ctx context.Context, campaign string) ([]mailer.Finding, error)
+	CountAcceptances(ctx context.Context, campaign string) ([]mailer.CountAcceptance, error)
 	// Status is that of one campaign, or of all with an empty ID, oldest first.
 	Status(ctx context.Context, campaign string) ([]mailer.CampaignStatus, error)
 	// RelayWaits are the relays that are set aside, by name.
@@ -130,14 +131,22 @@ type Records interface {
 	Rate(ctx context.Context) (float64, error)
 	EachDelivery(ctx context.Context, by mailer.Actor, of mailer.DeliveryFilter, fn func(mailer.DeliveryView) error) error
 	Lookup(ctx context.Context, by mailer.Actor, q mailer.Query) ([]mailer.Match, error)
+	// Searched is what a look-up goes through.
+	Searched(ctx context.Context) ([]mailer.Searched, error)
+	// NotSearched are the merchants of whom no list was taken in.
+	NotSearched(ctx context.Context) ([]string, error)
 	EachAct(ctx context.Context, fn func(mailer.Act) error) error
 }
 
 // Incidents is what taking facts over, and ending an incident, needs of the ledger.
 type Incidents interface {
 	authority.Register
-	// Apply takes all over, or none where one has an error.
-	Apply(ctx context.Context, by mailer.Actor, incidents []mailer.Incident, merchants []mailer.Merchant) (mailer.ApplyResult, error)
+	// PlanApply says what ApplyPlanned would come to.
+	PlanApply(ctx context.Context, incidents []mailer.Incident, merchants []mailer.Merchant, same mailer.SameNotices) (mailer.ApplyResult, error)
+	// ApplyPlanned takes all over, or none where one has an error, or where it would
+	// come to something else than shown.
+	ApplyPlanned(ctx context.Context, by mailer.Actor, incidents []mailer.Incident, merchants []mailer.Merchant,
+		same mailer.SameNotices, shown *mailer.ApplyResult) (mailer.ApplyResult, error)
 	// DestroyKey goes on where an earlier call was cut off.
 	DestroyKey(ctx context.Context, by mailer.Actor, d mailer.Destroy) (mailer.Destroyed, error)
 }

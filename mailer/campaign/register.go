@@ -64,6 +64,9 @@ func (r *Register) Show(ctx context.Context, by mailer.Actor, id string) (mailer
 		return mailer.CampaignDetail{}, err
 	}
 	d.Findings = append(d.Findings, findings...)
+	if d.AcceptedCounts, err = r.Ledger.CountAcceptances(ctx, id); err != nil {
+		return mailer.CampaignDetail{}, err
+	}
 	return d, nil
 }
 
@@ -143,24 +146,6 @@ func (r *Register) sender(ctx context.Context, id string) (*mailer.Merchant, err
 	}
 	m, err := r.Ledger.Merchant(ctx, c.Merchant)
 	return &m, err
-}
-
-// LookUp finds a person over all incidents and merchants; a reference number may
-// stand in any form in which it is read out. Who looked, and by what, is committed
-// before anything is returned, with a match or without.
-func (r *Register) LookUp(ctx context.Context, by mailer.Actor, q mailer.Query) ([]mailer.Match, error) {
-	if q.Ref != "" {
-		var err error
-		if q.Ref, err = mailer.ParseRef(q.Ref); err != nil {
-			return nil, err
-		}
-	}
-	who, err := authority.Any(ctx, r.Ledger, by, mailer.ActLookUp)
-	if err != nil {
-		return nil, err
-	}
-	matches, err := r.Ledger.Lookup(ctx, who.Actor, q)
-	return slices.DeleteFunc(matches, func(m mailer.Match) bool { return !who.Sees(m.Merchant) }), err
 }
 
 // Audit calls fn with every act, oldest first.

@@ -29,7 +29,7 @@ type Rule struct {
 // Rules are the rules that a check holds a campaign against.
 var Rules = []Rule{
 	{"no-recipients", mailer.SeverityError, "nobody is selected, or a correction concerns nobody whom the campaign selects"},
-	{"declared-count", mailer.SeverityWarning, "the lists hold more or fewer people of an exposure than the merchant has declared"},
+	{"declared-count", mailer.SeverityError, "the lists hold more or fewer people of an exposure than the merchant has declared; a warning within the tolerance of the config, or once somebody has accepted the difference (`campaign check --accept-count REASON`)"},
 	{"overlap", mailer.SeverityWarning, "another campaign of the stage, checked and not ended, is still to be sent to some of the same people: they get the one that starts first"},
 	{"allow-repeat", mailer.SeverityWarning, "the check took people who were told all of this before, because it was asked to"},
 	{"passed-over", mailer.SeverityInfo, "people get nothing by this campaign: the message says how many, and why"},
@@ -61,6 +61,11 @@ type Check struct {
 	// AllowRepeat also takes people who already got a notice of this stage that
 	// said the same.
 	AllowRepeat bool
+	// CountTolerance is the share of a declared count by which the lists may miss it
+	// before that is an error; zero: none. AcceptCount is why whoever checks accepts
+	// that they do; empty: it is not accepted.
+	CountTolerance float64
+	AcceptCount    string
 	// Grouping finds the domain group of an address; nil knows none.
 	Grouping *mailer.Grouping
 	// Words puts what a part or an address has wrong into words, for a finding; nil
@@ -113,7 +118,10 @@ func (c *Check) Run(ctx context.Context, by mailer.Actor, id string) (mailer.Che
 		if err := c.freeze(ctx, id, r, tally); err != nil {
 			return mailer.CheckResult{}, err
 		}
-		tally.count(&snap)
+		tally.count()
+		if err := c.declared(ctx, by, id, &snap, tally); err != nil {
+			return mailer.CheckResult{}, err
+		}
 		if c.AllowRepeat {
 			tally.repeats()
 		}
@@ -283,9 +291,10 @@ type tally struct {
 	suppressed map[mailer.Suppression]int64
 	exposed    map[string]int64 // recipients by exposure, suppressed or not
 	declared   *int64
-	facts      []byte       // the snapshot, as JSON
-	people     journal.Tree // who is told what
-	leaf       []byte       // a buffer
+	accepted   []mailer.CountAcceptance // counts that are missed, and may be
+	facts      []byte                   // the snapshot, as JSON
+	people     journal.Tree             // who is told what
+	leaf       []byte                   // a buffer
 	findings   []mailer.Finding
 	perRule    map[string]int64
 	errors     int
@@ -329,9 +338,8 @@ func (t *tally) add(r *mailer.Recipient, out *rendered) {
 	t.find(out.findings...)
 }
 
-// count holds the recipients against the declared counts, exposure by exposure:
-// groups overlap, so their sum says little about people.
-func (t *tally) count(snap *mailer.Snapshot) {
+// count says who gets nothing, and finds a campaign to nobody.
+func (t *tally) count() {
 	if t.recipients == 0 {
 		t.find(mailer.Finding{
 			Severity: mailer.SeverityError, Rule: "no-recipients",
@@ -349,39 +357,6 @@ func (t *tally) count(snap *mailer.Snapshot) {
 			Severity: mailer.SeverityInfo, Rule: "passed-over",
 			Message: fmt.Sprintf("%d people, %s: %s", t.suppressed[reason], reason, passedOver[reason]),
 		})
-	}
-	selected := snap.Exposures
-	if len(selected) == 0 {
-		for id := range t.exposed {
-			selected = append(selected, id)
-		}
-		slices.Sort(selected)
-	}
-	var sum int64
-	known := len(selected) > 0
-	for _, id := range selected {
-		n, ok := snap.Merchant.Declared[id]
-		if !ok {
-			known = false
-			continue
-		}
-		sum += n
-		if snap.Certainty != "" {
-			continue // only a part of the group is selected
-		}
-		if listed := t.exposed[id]; listed != n {
-			side := "people may be left out"
-			if listed > n {
-				side = "people who are not affected may be told"
-			}
-			t.find(mailer.Finding{
-				Severity: mailer.SeverityWarning, Rule: "declared-count",
-				Message: fmt.Sprintf("exposure %s: the lists hold %d people, declared are %d: %s", id, listed, n, side),
-			})
-		}
-	}
-	if known {
-		t.declared = &sum
 	}
 }
 
@@ -403,7 +378,7 @@ func (t *tally) result() mailer.CheckResult {
 		t.findings = []mailer.Finding{}
 	}
 	return mailer.CheckResult{
-		Recipients: t.recipients, Sendable: t.sendable, Suppressed: t.suppressed, Declared: t.declared,
+		Recipients: t.recipients, Sendable: t.sendable, Suppressed: t.suppressed, Declared: t.declared, AcceptedCounts: t.accepted,
 		Digest: journal.Digest(t.facts, &t.people).String(), Findings: t.findings,
 	}
 }

@@ -33,6 +33,10 @@ type Freezer interface {
 	// Overlaps counts, by other campaigns of the stage that are checked and not
 	// ended, the queued recipients who are open there too.
 	Overlaps(ctx context.Context, campaign string) (campaigns []string, people []int64, err error)
+	// CountAcceptances are those that were given for the campaign, oldest first.
+	CountAcceptances(ctx context.Context, campaign string) ([]mailer.CountAcceptance, error)
+	// AcceptCounts records that somebody accepts these differences, for a reason.
+	AcceptCounts(ctx context.Context, by mailer.Actor, campaign, reason string, of []mailer.CountAcceptance) error
 	// EndCheck stores what the check came to; with sendable errors absent the
 	// campaign becomes checked, else it stays draft. ErrConflict where anything
 	// the check depends on changed since BeginCheck.

@@ -13,16 +13,19 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"oshirase/mailer"
 	"oshirase/mailer/authority"
 	"oshirase/mailer/list"
+	"oshirase/mailer/outfile"
 )
 
 // Ledger is what taking a list in needs of the store.
 type Ledger interface {
 	authority.Register
 	Incident(ctx context.Context, id string) (mailer.Incident, error)
+	Merchants(ctx context.Context) ([]mailer.Merchant, error)
 	// Import takes rows in, in one transaction; see store.DB.Import.
 	Import(ctx context.Context, by mailer.Actor, o mailer.Import, rows func() (mailer.Row, error)) (mailer.ImportResult, error)
 	// KnownSize reports whether a list of that many bytes was taken in for the
@@ -44,8 +47,8 @@ type Order struct {
 	Encoding           string            // auto, utf-8 or cp932; empty is auto
 	Strict             bool              // take nothing if any row is refused
 	DryRun             bool              // read and report, and change nothing
-	// ErrorsFile is where refused rows go; empty: nowhere. It is there afterwards
-	// also where none was refused.
+	// ErrorsFile is where refused rows go; empty: nowhere. It must not be there
+	// before, and is afterwards, also where none was refused; a dry run writes none.
 	ErrorsFile string
 }
 
@@ -80,6 +83,10 @@ type Result struct {
 	ErrorsOmitted int64         `json:"errors_omitted,omitempty"`
 	DryRun        bool          `json:"dry_run,omitempty"`
 	Shift         *mailer.Shift `json:"shift,omitempty"` // nil: no row could be compared
+	// Elsewhere is the merchant whose list it may be by its people, Named the one whose
+	// list it may be by its name; nil, empty: none. Neither keeps it from being taken.
+	Elsewhere *mailer.Elsewhere `json:"elsewhere,omitempty"`
+	Named     string            `json:"named,omitempty"`
 }
 
 // Refusal is a row that was not taken.
@@ -104,6 +111,14 @@ func (in *Intake) Import(ctx context.Context, by mailer.Actor, o Order) (Result,
 	if err != nil {
 		return Result{}, err
 	}
+	if o.ErrorsFile != "" {
+		if err := outfile.Free(o.ErrorsFile); err != nil {
+			return Result{}, err
+		}
+	}
+	if o.DryRun {
+		o.ErrorsFile = ""
+	}
 	incident, err := in.Ledger.Incident(ctx, o.Incident)
 	if errors.Is(err, mailer.ErrNotFound) {
 		return Result{}, mailer.NotFound("intake.no-incident", "cause", err)
@@ -118,18 +133,46 @@ func (in *Intake) Import(ctx context.Context, by mailer.Actor, o Order) (Result,
 	if in.TempDir != "" {
 		_ = list.Sweep(in.TempDir) // what cannot be removed is no reason not to import
 	}
+	named, err := in.named(ctx, &o)
+	if err != nil {
+		return Result{}, err
+	}
 	if known, found, err := in.known(ctx, &o, &opt); err != nil {
 		return Result{}, err
 	} else if found {
-		return in.again(ctx, by, &o, opt, known)
+		return in.again(ctx, by, &o, opt, known, named)
 	}
 	r, err := list.Open(o.Path, opt)
 	if err != nil {
 		return Result{}, err
 	}
 	defer r.Close()
-	t := &taking{Intake: in, order: &o, how: o.how(&opt), r: r, result: Result{Errors: []Refusal{}, DryRun: o.DryRun}}
+	t := &taking{Intake: in, order: &o, how: o.how(&opt), r: r, result: Result{Errors: []Refusal{}, DryRun: o.DryRun, Named: named}}
 	return t.run(ctx, by)
+}
+
+// named is another merchant whose id stands in the name of the file, where that of the
+// merchant does not.
+func (in *Intake) named(ctx context.Context, o *Order) (string, error) {
+	all, err := in.Ledger.Merchants(ctx)
+	if err != nil {
+		return "", err
+	}
+	words := strings.FieldsFunc(strings.ToLower(filepath.Base(o.Path)), func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < '0' || r > '9')
+	})
+	name := "-" + strings.Join(words, "-") + "-"
+	other := ""
+	for i := range all {
+		switch id := all[i].ID; {
+		case !strings.Contains(name, "-"+id+"-"):
+		case id == o.Merchant:
+			return "", nil
+		default:
+			other = id
+		}
+	}
+	return other, nil
 }
 
 // how says all beside the bytes of the file that decides what its rows mean. The
@@ -160,7 +203,7 @@ func (in *Intake) known(ctx context.Context, o *Order, opt *list.Options) (maile
 }
 
 // again is an import of a list that the ledger knows: all of it is there.
-func (in *Intake) again(ctx context.Context, by mailer.Actor, o *Order, opt list.Options, known mailer.ImportedList) (Result, error) {
+func (in *Intake) again(ctx context.Context, by mailer.Actor, o *Order, opt list.Options, known mailer.ImportedList, named string) (Result, error) {
 	if o.ErrorsFile != "" {
 		if err := in.emptyErrors(o, opt); err != nil {
 			return Result{}, err
@@ -168,7 +211,7 @@ func (in *Intake) again(ctx context.Context, by mailer.Actor, o *Order, opt list
 	}
 	res := Result{
 		List: known.ID, SHA256: known.Info.SHA256, Encoding: known.Info.Encoding, Rows: known.Info.Rows, Duplicates: known.Info.Rows,
-		Errors: []Refusal{}, DryRun: o.DryRun, Shift: shiftOf(known.Info.Shift),
+		Errors: []Refusal{}, DryRun: o.DryRun, Shift: shiftOf(known.Info.Shift), Named: named,
 	}
 	if o.DryRun {
 		res.List = ""
@@ -178,7 +221,7 @@ func (in *Intake) again(ctx context.Context, by mailer.Actor, o *Order, opt list
 	return res, in.Ledger.RecordAct(ctx, by, mailer.ActImport, res.List, detail)
 }
 
-// emptyErrors replaces an errors file of an earlier import by one without rows.
+// emptyErrors writes an errors file without rows.
 func (in *Intake) emptyErrors(o *Order, opt list.Options) error {
 	r, err := list.Open(o.Path, opt)
 	if err != nil {
@@ -206,6 +249,7 @@ type taking struct {
 	how     string
 	r       *list.Reader
 	refused *list.ErrorWriter // nil without an errors file
+	written bool              // the errors file stands in its place
 	failed  error             // of the errors file
 	result  Result
 }
@@ -220,12 +264,10 @@ func (t *taking) run(ctx context.Context, by mailer.Actor) (Result, error) {
 	}
 	err := t.read(ctx, by)
 	if err != nil && !errors.Is(err, ErrStrict) {
-		return Result{}, err
-	}
-	if t.refused != nil {
-		if closeErr := errors.Join(t.failed, t.refused.Close()); closeErr != nil {
-			return Result{}, closeErr
+		if t.written { // before the ledger failed: what it says is not so
+			err = errors.Join(err, os.Remove(t.order.ErrorsFile))
 		}
+		return Result{}, err
 	}
 	t.finish()
 	return t.result, err
@@ -253,6 +295,7 @@ func (t *taking) read(ctx context.Context, by mailer.Actor) error {
 	}, t.next)
 	t.result.Held = res.Held
 	t.result.List, t.result.Imported, t.result.Updated, t.result.Duplicates = res.List, res.Imported, res.Updated, res.Duplicates
+	t.result.Elsewhere = res.Elsewhere
 	return err
 }
 
@@ -271,12 +314,20 @@ func (t *taking) next() (mailer.Row, error) {
 	}
 }
 
-// accept is asked before the transaction is committed.
+// accept is asked before the transaction is committed. The errors file comes first:
+// rows that are neither in the ledger nor in that file would be lost.
 func (t *taking) accept() error {
+	if t.failed == nil && t.refused != nil {
+		t.failed = t.refused.Close()
+		t.written = t.failed == nil
+	}
+	if t.failed != nil {
+		return t.failed
+	}
 	if t.order.Strict && t.result.Rejected > 0 {
 		return ErrStrict
 	}
-	return t.failed
+	return nil
 }
 
 // refuse counts a row that is not taken, and writes it down.

@@ -160,6 +160,66 @@ func TestNoIncident(t *testing.T) {
 	}
 }
 
+// TestErrorsFileReplacesNothing: not the list, not what a link leads to, not what an
+// earlier import wrote; nothing is taken then, and nothing after a dry run either.
+func TestErrorsFileReplacesNothing(t *testing.T) {
+	t.Parallel()
+	w := mailertest.New(t, 0)
+	path := file(t, header, "D1,佐藤 花子,hanako@mail.example,A", "D2,,no-at-sign,A")
+	list := read(t, path)
+	link := filepath.Join(t.TempDir(), "link.csv")
+	must(t, os.Symlink(path, link))
+	o := intake.Order{Path: path, Incident: "shop", Merchant: "shop"}
+	for _, dry := range []bool{false, true} {
+		for _, o.ErrorsFile = range []string{path, link} {
+			o.DryRun = dry
+			if _, err := taker(w.DB).Import(t.Context(), by, o); mailer.CodeOf(err) != "outfile.taken" {
+				t.Errorf("%s: %v", o.ErrorsFile, err)
+			}
+		}
+	}
+	if read(t, path) != list || len(w.Acts(mailer.ActImport)) != 1 { // of New
+		t.Errorf("something was written: %+v", w.Acts(mailer.ActImport))
+	}
+	o.ErrorsFile = filepath.Join(t.TempDir(), "refused.csv")
+	if res, err := taker(w.DB).Import(t.Context(), by, o); err != nil || res.Rejected != 1 {
+		t.Errorf("%+v, %v", res, err)
+	}
+	if _, err := os.Lstat(o.ErrorsFile); err == nil {
+		t.Error("a dry run wrote the errors file")
+	}
+	o.DryRun = false
+	_, err := taker(w.DB).Import(t.Context(), by, o)
+	must(t, err)
+	refused := read(t, o.ErrorsFile)
+	if _, err := taker(w.DB).Import(t.Context(), by, o); mailer.CodeOf(err) != "outfile.taken" || read(t, o.ErrorsFile) != refused {
+		t.Errorf("once more: %v", err)
+	}
+}
+
+// TestErrorsFileTakenMeanwhile: the rows that were refused have nowhere to go, so
+// nothing is taken.
+func TestErrorsFileTakenMeanwhile(t *testing.T) {
+	t.Parallel()
+	w := mailertest.New(t, 0)
+	o := intake.Order{
+		Path: file(t, header, "D1,佐藤 花子,hanako@mail.example,A", "D2,,no-at-sign,A"), Incident: "shop", Merchant: "shop",
+		ErrorsFile: filepath.Join(t.TempDir(), "refused.csv"),
+	}
+	in := taker(w.DB)
+	in.Progress = func(int64, int64) {
+		if _, err := os.Lstat(o.ErrorsFile); err != nil {
+			must(t, os.WriteFile(o.ErrorsFile, []byte("somebody else's"), 0o600))
+		}
+	}
+	if _, err := in.Import(t.Context(), by, o); mailer.CodeOf(err) != "outfile.taken" || read(t, o.ErrorsFile) != "somebody else's" {
+		t.Errorf("%v, %q", err, read(t, o.ErrorsFile))
+	}
+	if n := len(w.Acts(mailer.ActImport)); n != 1 {
+		t.Errorf("%d imports recorded", n)
+	}
+}
+
 // TestErrorsFileThatCannotBeWritten: nothing is taken.
 func TestErrorsFileThatCannotBeWritten(t *testing.T) {
 	t.Parallel()
@@ -210,8 +270,8 @@ func (m *memory) Import(ctx context.Context, by mailer.Actor, o mailer.Import, r
 	return res, err
 }
 
-// TestTheSameListAgain is not read: all of it is there. The act is recorded, and an
-// errors file of before is not left standing.
+// TestTheSameListAgain is not read: all of it is there. The act is recorded, and
+// there is an errors file, without rows.
 func TestTheSameListAgain(t *testing.T) {
 	t.Parallel()
 	w := mailertest.New(t, 0)
@@ -224,7 +284,6 @@ func TestTheSameListAgain(t *testing.T) {
 		t.Fatalf("imported %d times, digest asked for %d times", m.imported, m.looked)
 	}
 	o.ErrorsFile = filepath.Join(t.TempDir(), "refused.csv")
-	must(t, os.WriteFile(o.ErrorsFile, []byte("of before"), 0o600))
 	again, err := taker(m).Import(t.Context(), by, o)
 	must(t, err)
 	if m.imported != 1 || m.looked != 1 {
@@ -235,14 +294,14 @@ func TestTheSameListAgain(t *testing.T) {
 	if diff := cmp.Diff(want, again); diff != "" {
 		t.Error(diff)
 	}
-	if s := read(t, o.ErrorsFile); strings.Contains(s, "of before") || strings.Count(s, "\n") != 1 {
+	if s := read(t, o.ErrorsFile); strings.Count(s, "\n") != 1 {
 		t.Errorf("the errors file:\n%s", s)
 	}
 	acts := w.Acts(mailer.ActImport)
 	if last := acts[len(acts)-1]; len(acts) != 3 || last.By != by.Name || last.Subject != first.List || !strings.Contains(last.Detail, "2 rows") {
 		t.Errorf("%+v", acts)
 	}
-	o.DryRun = true
+	o.DryRun, o.ErrorsFile = true, ""
 	if dry, err := taker(m).Import(t.Context(), by, o); err != nil || dry.List != "" || dry.Duplicates != 2 || len(w.Acts(mailer.ActImport)) != 3 {
 		t.Errorf("%+v, %v", dry, err)
 	}

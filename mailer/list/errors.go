@@ -6,14 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 
 	"golang.org/x/text/encoding/japanese"
 
 	"oshirase/mailer"
+	"oshirase/mailer/outfile"
 )
 
 // Rejected is a row that was refused, with what stood in it.
@@ -69,8 +68,7 @@ func (r *Reader) Refuse(row mailer.Row, field string, reason error) *Rejected {
 // a formula has an apostrophe before it, which a Reader takes away again from a list with
 // these three columns. The file appears under its name when it is closed.
 type ErrorWriter struct {
-	path    string
-	file    *os.File
+	file    *outfile.File // nil once it is closed
 	w       *bufio.Writer
 	columns *columns
 	delim   byte
@@ -81,19 +79,19 @@ type ErrorWriter struct {
 	count   int64
 }
 
-// NewErrorWriter begins the errors file of a list. Nothing stands at path before
-// Close; what stood there is then replaced. say puts a reason into words.
+// NewErrorWriter begins the errors file of a list. Nothing may stand at path, and
+// nothing does before Close. say puts a reason into words.
 func NewErrorWriter(path string, r *Reader, say func(error) string) (_ *ErrorWriter, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("errors file: %w", err)
 		}
 	}()
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // mode 0600: it holds personal data
+	f, err := outfile.Create(path)
 	if err != nil {
 		return nil, err
 	}
-	e := &ErrorWriter{say: say, decode: r.decoder(), path: path, file: f, w: bufio.NewWriter(f), columns: r.columns, delim: r.delim, eol: "\n"}
+	e := &ErrorWriter{say: say, decode: r.decoder(), file: f, w: bufio.NewWriter(f), columns: r.columns, delim: r.delim, eol: "\n"}
 	if r.info.Encoding == XLSX {
 		e.delim, e.eol = ',', "\r\n"
 	}
@@ -198,38 +196,28 @@ func (e *ErrorWriter) value(f []byte) {
 // Count is the number of rows written.
 func (e *ErrorWriter) Count() int64 { return e.count }
 
-// Close finishes the file and puts it in its place, also where no row was refused:
-// a file of an earlier import must not be taken for this one's.
-func (e *ErrorWriter) Close() error {
-	if e.file == nil {
-		return nil
-	}
-	err := errors.Join(e.w.Flush(), e.file.Sync(), e.file.Close())
-	if err == nil {
-		err = os.Rename(e.file.Name(), e.path)
-	}
-	if err != nil {
-		err = errors.Join(fmt.Errorf("errors file: %w", err), e.remove())
-	}
-	e.file = nil
-	return err
-}
+// Close finishes the file and puts it in its place, also where no row was refused.
+func (e *ErrorWriter) Close() error { return e.end(e.w.Flush()) }
 
 // Abort gives the file up; nothing is left of it. It does nothing after Close.
 func (e *ErrorWriter) Abort() error {
-	if e.file == nil {
-		return nil
-	}
-	err := errors.Join(e.file.Close(), e.remove())
-	e.file = nil
-	return err
-}
-
-func (e *ErrorWriter) remove() error {
-	if err := os.Remove(e.file.Name()); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := e.end(errAborted); err != nil && !errors.Is(err, errAborted) {
 		return err
 	}
 	return nil
+}
+
+var errAborted = errors.New("given up")
+
+func (e *ErrorWriter) end(err error) error {
+	if e.file == nil {
+		return nil
+	}
+	if err = e.file.Finish(err); err != nil {
+		err = fmt.Errorf("errors file: %w", err)
+	}
+	e.file = nil
+	return err
 }
 
 var _ io.Closer = (*ErrorWriter)(nil)

@@ -15,13 +15,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"oshirase/mailer"
+	"oshirase/mailer/outfile"
 )
 
 // TLSMode says how a Server speaks TLS.
@@ -153,13 +152,18 @@ func Listen(addr string, opt Options) (*Server, error) {
 // Addr is where the Server listens.
 func (s *Server) Addr() net.Addr { return s.ln.Addr() }
 
-// WriteCA writes the certificate (PEM) that a client has to trust. It fails
-// without TLS.
+// WriteCA writes the certificate (PEM) that a client has to trust, to a file that is
+// not there yet. It fails without TLS.
 func (s *Server) WriteCA(path string) error {
 	if s.ca == nil {
 		return mailer.Conflict("sink.no-ca")
 	}
-	return os.WriteFile(filepath.Clean(path), s.ca.pem, 0o644)
+	f, err := outfile.Create(path)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(s.ca.pem)
+	return f.Finish(errors.Join(err, f.Chmod(0o644)))
 }
 
 // Counts returns what was seen so far.

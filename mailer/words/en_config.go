@@ -23,6 +23,7 @@ var enConfig = map[mailer.Code]phrase{
 	"config.word":     {"{word:q} is not known", "use {allowed:or}"},
 	"config.small":    {"{value} is too small", "write {least} or more"},
 	"config.large":    {"{value} is too large", "write {most} or less"},
+	"config.share":    {"{value} is no share", "write a number from 0 to 1, such as 0.01 for one in a hundred"},
 	"config.short":    {"{value} is too short", `write a duration, such as "30s"`},
 	"config.negative": {"{value} is negative", "write 0s for none"},
 	"config.twice":    {"{name:q} is there twice", "give each a name of its own"},

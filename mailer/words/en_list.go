@@ -85,5 +85,9 @@ var enList = map[mailer.Code]phrase{
 	"list.email":            {text: "e-mail address: {cause}"},
 	"list.many-addresses":   {text: "more than one address in the cell"},
 	"list.postal-code":      {text: "no postal code: are the columns shifted?"},
-	"list.phone":            {text: "no phone number: are the columns shifted?"},
+	"outfile.taken": {
+		"{path} is already there, and is not overwritten", "nothing was done; give another name, such as {free}",
+	},
+
+	"list.phone": {text: "no phone number: are the columns shifted?"},
 }

@@ -73,5 +73,5 @@ var enMailer = map[mailer.Code]phrase{
 	"merchant.date-style": {text: "date_style {style:q}: use western, era or slash"},
 	"merchant.charset":    {text: "charset {charset:q}: use utf-8 or iso-2022-jp"},
 	"merchant.declared":   {text: "{key} is negative"},
-	"merchant.rate":       {text: "{key} is negative: 0 is no limit"},
+	"merchant.rate":       {text: "{key}: use 0 to {most}, 0 being no limit"},
 }

@@ -19,7 +19,7 @@ var enStore = map[mailer.Code]phrase{
 	"ledger.is-directory":  {text: "it is a directory: name a file in it"},
 	"ledger.none": {
 		text: "there is no ledger at {path}",
-		hint: "look at database in the config; a ledger is made by `oshirase apply`",
+		hint: "look at database in the config, and at the folder that you are in; `oshirase apply` makes a new ledger there, an empty one",
 	},
 	"ledger.readers": {
 		text: "the log of the database, where pages stand as they were before, could not be emptied: somebody reads it all the time",
@@ -48,6 +48,7 @@ var enStore = map[mailer.Code]phrase{
 		hint: "if `oshirase rekey` was cut off, or this database is older than it, run it again with the newer key's file; else restore the key's file from the copy that belongs to this master key",
 	},
 	"apply.id":            {text: "\"{id}\" is no id: use lower-case letters, digits and hyphens"},
+	"apply.moved":         {"what this would void is no longer what was shown, and nothing was changed", "run `oshirase apply` again, and look at it"},
 	"apply.exposure-gone": {text: "exposure {exposure} is gone from the facts, but recipients have it: put it back"},
 
 	"campaign.draft":     {text: "cannot {what}: campaign {campaign} is {phase}: run `campaign check` first"},
@@ -86,6 +87,15 @@ var enStore = map[mailer.Code]phrase{
 	"record.no-time":    {text: "record delivery {delivery}: a deferred outcome needs the time of the next attempt"},
 	"record.no-refusal": {text: "record delivery {delivery}: it stays queued only where something refused it"},
 	"record.no-outcome": {text: "record delivery {delivery}: \"{state}\" is no outcome"},
+
+	"list.sent": {
+		text: "list {list} stays: people of it were written to already",
+		hint: "who was told by mistake needs a correction: `oshirase campaign create --stage correction`",
+	},
+	"list.named-later": {
+		text: "list {list} stays: list {later}, which came later, names people whom it brought or changed",
+		hint: "take the later list back first, and import it again afterwards",
+	},
 
 	"row.nobody":           {text: "nothing identifies this person: a customer_id, an e-mail address, or name and postal address is needed"},
 	"row.no-exposure":      {text: "no exposure"},

@@ -53,3 +53,32 @@ func TestKeysDifferInKind(t *testing.T) {
 		t.Error("a customer number is found as a list")
 	}
 }
+
+// TestSimilarIDs: what people get wrong in a customer number does not lead elsewhere.
+func TestSimilarIDs(t *testing.T) {
+	s := sealer(t, 1)
+	for _, alike := range [][]string{
+		{"J10231", "j10231", "Ｊ１０２３１", "J-10231", " J 102 31 ", "j‐10231", "Jー10231", "J010231", "J1-0231", "J 10 231"},
+		{"00420", "420", "0420", "４２０", "4-20"},
+		{"100031", "10-0031", "100 031"},
+		{"000", "0"},
+		{"A-0012", "a12", "A12"},
+		{"会員007", "会員7"},
+	} {
+		for _, id := range alike {
+			if s.SimilarKey(id) != s.SimilarKey(alike[0]) || !SimilarID(id, alike[0]) {
+				t.Errorf("%q is not like %q", id, alike[0])
+			}
+		}
+	}
+	for _, pair := range [][2]string{{"J10231", "J10213"}, {"J10231", "10231"}, {"1002", "102"}, {"A1", "A10"}, {"会員7", "7"}} {
+		if SimilarID(pair[0], pair[1]) || s.SimilarKey(pair[0]) == s.SimilarKey(pair[1]) {
+			t.Errorf("%q is like %q", pair[0], pair[1])
+		}
+	}
+	for _, id := range []string{"", " ", "-"} {
+		if s.SimilarKey(id) != 0 {
+			t.Errorf("%q leads to somebody", id)
+		}
+	}
+}

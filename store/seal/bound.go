@@ -12,10 +12,10 @@ import (
 // sealed. A keyed code over it stands beside, so that the rows of two people, or one
 // of their keys, cannot be exchanged unseen.
 type Row struct {
-	ID                 int64
-	PersonKey          []byte // 16 bytes
-	Email, Phone, Kana int64
-	Sealed             []byte
+	ID                          int64
+	PersonKey                   []byte // 16 bytes
+	Email, Phone, Kana, Similar int64
+	Sealed                      []byte
 }
 
 // Code is a keyed code of a row.
@@ -24,19 +24,20 @@ type Code [16]byte
 // Short is what of a code stands in the row itself.
 func (c Code) Short() int64 { return int64(binary.BigEndian.Uint64(c[:8])) }
 
-// Bind is the code of a recipient's row: a CBC-MAC over four blocks, always as many.
+// Bind is the code of a recipient's row: a CBC-MAC over five blocks, always as many.
 // The last is the tag of what is sealed, which stands for all of it.
 func (k *Keys) Bind(r *Row) (c Code) {
-	var in [4 * aes.BlockSize]byte
+	var in [5 * aes.BlockSize]byte
 	binary.BigEndian.PutUint64(in[0:], uint64(r.ID))
 	binary.BigEndian.PutUint64(in[8:], uint64(r.Email))
 	binary.BigEndian.PutUint64(in[16:], uint64(r.Phone))
 	binary.BigEndian.PutUint64(in[24:], uint64(r.Kana))
-	copy(in[32:48], r.PersonKey)
+	binary.BigEndian.PutUint64(in[32:], uint64(r.Similar))
+	copy(in[48:64], r.PersonKey)
 	if n := len(r.Sealed); n >= aes.BlockSize {
-		copy(in[48:], r.Sealed[n-aes.BlockSize:])
+		copy(in[64:], r.Sealed[n-aes.BlockSize:])
 	}
-	for b := range 4 {
+	for b := range 5 {
 		k.mix(&c, in[aes.BlockSize*b:])
 	}
 	return c
@@ -67,6 +68,21 @@ func (k *Keys) Exposed(recipient, exposure, list int64, said string) (c Code) {
 		copy(in[20:], mac.of([]byte("x"+said)))
 	}
 	in[0] |= 0x80 // so that none begins as a recipient's code does
+	k.mix(&c, in[:aes.BlockSize])
+	k.mix(&c, in[aes.BlockSize:])
+	return c
+}
+
+// Named is the code of a mention: that a list named a recipient whom an earlier one had
+// brought, and what stood there before, sealed (nil: the list said nothing else).
+func (k *Keys) Named(list, recipient int64, was []byte) (c Code) {
+	var in [2 * aes.BlockSize]byte
+	binary.BigEndian.PutUint64(in[0:], uint64(list))
+	binary.BigEndian.PutUint64(in[8:], uint64(recipient))
+	if n := len(was); n >= aes.BlockSize {
+		copy(in[16:], was[n-aes.BlockSize:])
+	}
+	in[0] |= 0x40 // so that none begins as a recipient's or an exposure's code does
 	k.mix(&c, in[:aes.BlockSize])
 	k.mix(&c, in[aes.BlockSize:])
 	return c

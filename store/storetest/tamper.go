@@ -147,6 +147,8 @@ func (s suite) TestVerifyFinds(t *testing.T) {
 
 		{name: "person", do: []string{`UPDATE recipient SET sealed = (SELECT sealed FROM recipient WHERE id = 1) WHERE id = 2`}, want: "person"},
 		{name: "e-mail key", do: []string{`UPDATE recipient SET email_key = 7 WHERE id = 2`}, want: "person"},
+		{name: "key of the customer number as people misread it", do: []string{`UPDATE recipient SET similar_key = 7 WHERE id = 2`}, want: "person"},
+		{name: "person blanked", do: []string{`UPDATE recipient SET person_key = NULL, sealed = x'' WHERE id = 2`}, want: "person"},
 		{name: "two people exchanged", do: []string{
 			`UPDATE recipient SET id = -1 WHERE id = 1`, `UPDATE recipient SET id = 1 WHERE id = 2`, `UPDATE recipient SET id = 2 WHERE id = -1`,
 		}, want: "person"},

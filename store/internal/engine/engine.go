@@ -146,8 +146,9 @@ type Recipient struct {
 	Bound     int64 // keyed code of the row, its id among it
 }
 
-// Blind are the short blind keys of a person; 0: none.
-type Blind struct{ Email, Phone, Kana int64 }
+// Blind are the short blind keys of a person; 0: none. Similar is that of a customer
+// number without what people get wrong in it.
+type Blind struct{ Email, Phone, Kana, Similar int64 }
 
 // Frozen is what deliveries have in common that are frozen together.
 type Frozen struct {

@@ -43,14 +43,14 @@ func (db *DB) EndBulk(ctx context.Context, tx *sqlx.Tx) error {
 // AddRecipients leaves the ids to SQLite: with ids of ours the statement would need a
 // journal of its own. The population is bound once, since each argument is a call into C.
 func (db *DB) AddRecipients(ctx context.Context, tx *sqlx.Tx, incident, merchant int64, rows []engine.Recipient) (int, error) {
-	args := make([]any, 2, 2+6*len(rows))
+	args := make([]any, 2, 2+7*len(rows))
 	args[0], args[1] = incident, merchant
 	for i := range rows {
 		r := &rows[i]
-		args = append(args, r.PersonKey, orNull(r.Blind.Email), orNull(r.Blind.Phone), orNull(r.Blind.Kana), r.Bound, r.Sealed)
+		args = append(args, r.PersonKey, orNull(r.Blind.Email), orNull(r.Blind.Phone), orNull(r.Blind.Kana), orNull(r.Blind.Similar), r.Bound, r.Sealed)
 	}
-	result, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO recipient (incident, merchant, person_key, email_key, phone_key, kana_key, bound, sealed) VALUES `+
-		strings.Repeat(`,(?1,?2,?,?,?,?,?,?)`, len(rows))[1:], args...)
+	result, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO recipient (incident, merchant, person_key, email_key, phone_key, kana_key, similar_key, bound, sealed) VALUES `+
+		strings.Repeat(`,(?1,?2,?,?,?,?,?,?,?)`, len(rows))[1:], args...)
 	if err != nil {
 		return 0, err
 	}

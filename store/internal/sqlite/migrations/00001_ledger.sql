@@ -81,16 +81,20 @@ CREATE TABLE list (
   updated    INTEGER NOT NULL,
   duplicates INTEGER NOT NULL,
   rejected   INTEGER NOT NULL,
+  named      BLOB,             -- sum of the keyed codes of its mentions (store/seal, bound.go): none is missing, invented or changed
   revision   INTEGER NOT NULL, -- of the population once the list was in
   first_id   INTEGER NOT NULL,
   at         INTEGER NOT NULL
 );
 CREATE INDEX list_population ON list (incident, merchant, size);
 
--- Lists that named a recipient whom an earlier one had brought.
+-- Lists that named a recipient whom an earlier one had brought. Where the list said
+-- something else of that person, was is what stood there before, sealed: with it the
+-- list can be taken back.
 CREATE TABLE mention (
   list      INTEGER NOT NULL REFERENCES list DEFERRABLE INITIALLY DEFERRED,
   recipient INTEGER NOT NULL REFERENCES recipient DEFERRABLE INITIALLY DEFERRED,
+  was       BLOB,
   PRIMARY KEY (list, recipient)
 ) WITHOUT ROWID;
 
@@ -98,21 +102,23 @@ CREATE TABLE mention (
 -- is sealed; the keys are blind indexes under the incident's key, and bound to the
 -- merchant. Those of 32 bits only lead to candidates, which are opened and compared.
 -- The reference number is a permutation of the id and needs no column. Purging a
--- person blanks the row and keeps it: nothing is ever numbered anew.
+-- person, or taking back the list that brought it, blanks the row (no keys, nothing
+-- sealed) and keeps it: nothing is ever numbered anew.
 CREATE TABLE recipient (
   id         INTEGER PRIMARY KEY,
   incident   INTEGER NOT NULL REFERENCES incident DEFERRABLE INITIALLY DEFERRED,
   merchant   INTEGER NOT NULL REFERENCES merchant DEFERRABLE INITIALLY DEFERRED,
-  person_key BLOB    NOT NULL, -- 16 bytes
+  person_key BLOB,             -- 16 bytes; NULL where the row is blank
   email_key  INTEGER,          -- 32 bits, as the next two
   phone_key  INTEGER,
   kana_key   INTEGER,
-  bound      INTEGER NOT NULL, -- keyed code of id, keys and sealed: rows cannot be exchanged unseen
+  similar_key INTEGER,         -- of the customer number as people misread it
+  bound      INTEGER NOT NULL, -- keyed code of id, keys and sealed: rows cannot be exchanged unseen; 0 where the row is blank
   sealed     BLOB    NOT NULL
 );
 CREATE UNIQUE INDEX recipient_person ON recipient (person_key);
 CREATE INDEX recipient_email ON recipient (email_key) WHERE email_key IS NOT NULL;
--- None by phone_key and kana_key: a look-up that reads all recipients takes a few
+-- None by phone_key, kana_key and similar_key: a look-up that reads all recipients takes a few
 -- tenths of a second for millions, and two indexes a fifth of every import.
 
 CREATE TABLE recipient_exposure (
@@ -185,6 +191,22 @@ CREATE TABLE finding (
   ref      TEXT    NOT NULL,
   PRIMARY KEY (campaign, n)
 ) WITHOUT ROWID;
+
+-- Differences between declared and found people of an exposure that somebody has
+-- accepted: with any other number a row says nothing.
+CREATE TABLE count_acceptance (
+  code BLOB, -- keyed; see store/code.go
+  num      INTEGER PRIMARY KEY,
+  campaign INTEGER NOT NULL REFERENCES campaign,
+  exposure TEXT    NOT NULL, -- its id
+  declared INTEGER NOT NULL,
+  found    INTEGER NOT NULL,
+  who      TEXT    NOT NULL,
+  proof    TEXT    NOT NULL,
+  reason   TEXT    NOT NULL,
+  at       INTEGER NOT NULL
+);
+CREATE INDEX count_acceptance_campaign ON count_acceptance (campaign);
 
 -- What approvers sign: the text that they read, of one campaign or of several as they
 -- were checked.
