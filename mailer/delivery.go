@@ -123,6 +123,9 @@ type Delivery struct {
 	// Group is the domain group of the address; see Grouping.
 	Group     string
 	Recipient Recipient
+	// Damaged: what the ledger has of the recipient is not as it was written, and
+	// Recipient has the reference number alone. It is not to be sent.
+	Damaged bool
 }
 
 // Lease is a batch of deliveries that one worker may send until a time.

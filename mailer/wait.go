@@ -30,6 +30,7 @@ const (
 	WaitPaused    WaitReason = "paused"
 	WaitHalted    WaitReason = "halted"    // the program paused it, as Halt says
 	WaitVoided    WaitReason = "voided"    // it had been started, and its approval no longer stands
+	WaitAltered   WaitReason = "altered"   // something other than the program changed it in the ledger
 	WaitRefused   WaitReason = "refused"   // a relay refuses us at the domain groups in Groups
 	WaitSender    WaitReason = "sender"    // a relay refuses the sender for now; asked again at Until
 	WaitScheduled WaitReason = "scheduled" // it starts at Until
@@ -71,7 +72,7 @@ type Wait struct {
 // NeedsPerson reports whether nothing but a person ends the wait.
 func (w Wait) NeedsPerson() bool {
 	switch w.Reason {
-	case WaitDecision, WaitPaused, WaitHalted, WaitVoided, WaitRefused, WaitHeld, WaitOverdue:
+	case WaitDecision, WaitPaused, WaitHalted, WaitVoided, WaitAltered, WaitRefused, WaitHeld, WaitOverdue:
 		return true
 	}
 	return false

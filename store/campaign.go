@@ -275,17 +275,23 @@ func (r *Reader) CheckResult(ctx context.Context, campaign string) (res mailer.C
 	return res, found, err
 }
 
-// Snapshot returns what the campaign was checked with.
+// Snapshot returns what the campaign was checked with; mailer.ErrDamaged where somebody
+// else changed the campaign.
 func (r *Reader) Snapshot(ctx context.Context, campaign string) (snap mailer.Snapshot, err error) {
 	defer r.explain(&err, "find snapshot of %s", campaign)
-	var s sql.NullString
-	if err := get(ctx, r.pool(), &s, `SELECT snapshot FROM campaign WHERE id = ?`, campaign); err != nil {
-		return snap, missing(err, "campaign", campaign)
-	}
-	if !s.Valid {
-		return snap, mailer.Conflict("campaign.unchecked", "campaign", campaign)
-	}
-	return snap, unmarshal(s.String, &snap)
+	return snap, r.read(ctx, func(tx *sqlx.Tx) error {
+		var s sql.NullString
+		if err := get(ctx, tx, &s, `SELECT snapshot FROM campaign WHERE id = ?`, campaign); err != nil {
+			return missing(err, "campaign", campaign)
+		}
+		if _, err := r.proved(ctx, tx, controlRow{"campaign", `id = ?`, []any{campaign}}); err != nil {
+			return err
+		}
+		if !s.Valid {
+			return mailer.Conflict("campaign.unchecked", "campaign", campaign)
+		}
+		return unmarshal(s.String, &snap)
+	})
 }
 
 // campaignKey is what never changes of a campaign.

@@ -242,7 +242,9 @@ func (db *DB) openBatch(ctx context.Context, campaign string, k campaignKey, key
 		d.FirstAt = fromMS(firstAt)
 		d.Token, d.MessageName = db.names.Token(d.ID), db.names.MessageName(d.ID)
 		copy(d.Hash[:], hash)
-		if d.Recipient, err = db.openRecipient(k, keys, exposures, &rec); err != nil {
+		if d.Recipient, err = db.openRecipient(k, keys, exposures, &rec); errors.Is(err, mailer.ErrDamaged) {
+			d.Damaged, d.Recipient = true, mailer.Recipient{ID: rec.ID, Ref: db.names.Ref(rec.ID)}
+		} else if err != nil {
 			return nil, err
 		}
 		if told != nil && !bytes.Equal(told, last.text) {

@@ -30,7 +30,7 @@ var exitCodes = []struct {
 	{exitFailed, "failed"},
 	{exitUsage, "wrong usage: nothing was done"},
 	{exitCheck, "a check found errors"},
-	{exitPerson, "a person is needed: something is paused, voided, held, unknown or overdue"},
+	{exitPerson, "a person is needed: something is paused, voided, held, unknown or overdue, or the ledger is not as it was written"},
 	{exitInterrupted, "interrupted, with work left"},
 }
 
@@ -98,7 +98,7 @@ func exitCode(err error) int {
 	if _, ok := errors.AsType[checkError](err); ok {
 		return exitCheck
 	}
-	if _, ok := errors.AsType[personError](err); ok {
+	if _, ok := errors.AsType[personError](err); ok || errors.Is(err, mailer.ErrRestored) || errors.Is(err, mailer.ErrDamaged) {
 		return exitPerson
 	}
 	if _, ok := errors.AsType[interruptedError](err); ok || errors.Is(err, context.Canceled) {

@@ -81,11 +81,25 @@ func (s *session) work(ctx context.Context, b *backlog) (bool, error) {
 		s.goesOn(b)
 		return false, nil
 	}
+	if errors.Is(err, mailer.ErrDamaged) {
+		s.altered(b, err)
+		return false, nil
+	}
 	if err != nil {
 		return false, fmt.Errorf("campaign %s: %w", c.ID, err)
 	}
 	b.work = w
 	return true, nil
+}
+
+// altered notes that a campaign is not as the program wrote it: nothing of it is sent,
+// and the others go on.
+func (s *session) altered(b *backlog, err error) {
+	if b.idleUntil.IsZero() {
+		s.log.Error("campaign is not as it was written: nothing of it is sent", "campaign", b.ID, "error", err)
+	}
+	b.idleUntil = s.Options.Now().Add(heldAgain)
+	s.waits(b, mailer.Wait{Reason: mailer.WaitAltered})
 }
 
 // claim leases the next deliveries of a campaign and queues them; with nothing
@@ -131,6 +145,9 @@ func (s *session) claim(ctx context.Context, b *backlog) (verdict, error) {
 	switch {
 	case errors.Is(err, mailer.ErrNotRunning):
 		s.goesOn(b)
+		return nothingIsDue, nil
+	case errors.Is(err, mailer.ErrDamaged):
+		s.altered(b, err)
 		return nothingIsDue, nil
 	case err != nil:
 		return nothingIsDue, err

@@ -20,19 +20,22 @@ const (
 	reviewShare = 20
 )
 
-// differs holds a delivery whose notice is not what was approved.
-func (s *session) differs(j *job, cause error) {
+// errDamaged is a delivery of which the ledger does not have who it is for.
+var errDamaged = &mailer.Error{Kind: mailer.ErrDamaged, Code: "send.damaged"}
+
+// keepBack holds a delivery that cannot be what was approved.
+func (s *session) keepBack(j *job, why mailer.Held, cause error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	d := j.delivery
-	switch err := s.Ledger.Hold(ctx, d.Campaign, d.ID, d.Epoch, mailer.HeldChanged); {
+	switch err := s.Ledger.Hold(ctx, d.Campaign, d.ID, d.Epoch, why); {
 	case errors.Is(err, mailer.ErrLeaseLost):
 		return // another one has it, or it is held already
 	case err != nil:
 		s.fail(fmt.Errorf("hold a delivery of campaign %s: %w", d.Campaign, err))
 		return
 	}
-	s.log.Warn("notice is not what was approved", "campaign", d.Campaign, "ref", d.Recipient.Ref, "why", cause)
+	s.log.Warn("a delivery is held", "held", why, "campaign", d.Campaign, "ref", d.Recipient.Ref, "error", cause)
 	s.mu.Lock()
 	s.different[d.Campaign]++
 	n := s.different[d.Campaign]

@@ -75,7 +75,7 @@ func TestManyNoticesDiffer(t *testing.T) {
 	r.Notices = otherwise{w.set, "C005 C006 C007"}
 	w.run(r)
 	c := w.phase(id, mailer.PhasePaused)
-	if !strings.HasPrefix(c.Reason, "3 notices differ from the approved ones, and are held (") {
+	if !strings.HasPrefix(c.Reason, "3 notices are not what was approved, or cannot be read, and are held (") {
 		t.Errorf("the reason is %q", c.Reason)
 	}
 	held, err := w.db.Held(t.Context(), id)
@@ -153,6 +153,30 @@ func TestTwoCampaignsAtOnce(t *testing.T) {
 		must(t, err)
 		if c[mailer.StateRejected] != 1 { // the second campaign tried whom the first did not reach
 			t.Errorf("counts %v", c)
+		}
+	}
+}
+
+// TestDamagedRowIsHeld: one row that is not as it was written holds one delivery, and
+// everybody else is told; several pause the campaign.
+func TestDamagedRowIsHeld(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		rows  string
+		phase mailer.Phase
+	}{{"(2)", mailer.PhaseRunning}, {"(2, 3, 4)", mailer.PhasePaused}} {
+		w := newWorld(t, 30)
+		id := w.started(mailer.Campaign{})
+		w.SQL(`UPDATE recipient SET sealed = zeroblob(60) WHERE id IN ` + tt.rows)
+		w.run(w.runner(w.db))
+		w.phase(id, tt.phase)
+		held, err := w.db.Held(t.Context(), id)
+		must(t, err)
+		if want := int64(strings.Count(tt.rows, ",") + 1); held[mailer.HeldDamaged] != want {
+			t.Errorf("%s: held %v, want %d", tt.rows, held, want)
+		}
+		if tt.phase == mailer.PhaseRunning {
+			w.onceEach(29)
 		}
 	}
 }

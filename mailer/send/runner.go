@@ -270,6 +270,9 @@ var messages = sync.Pool{New: func() any { return new(mailer.Message) }}
 // message renders the notice of a delivery, holds it against what was approved,
 // and composes it.
 func (w *work) message(d *mailer.Delivery, now time.Time) (mailer.Address, *mailer.Message, error) {
+	if d.Damaged {
+		return mailer.Address{}, nil, errDamaged
+	}
 	to, err := mailer.ParseAddress(d.Recipient.Email)
 	if err != nil {
 		return to, nil, differs(err)

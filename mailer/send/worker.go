@@ -194,7 +194,10 @@ func (w *worker) prepared(j *job) bool {
 	case err == nil:
 		return true
 	case errors.Is(err, mailer.ErrRenderedDifferently):
-		w.s.differs(j, err)
+		w.s.keepBack(j, mailer.HeldChanged, err)
+		w.s.queue.done(j)
+	case errors.Is(err, mailer.ErrDamaged):
+		w.s.keepBack(j, mailer.HeldDamaged, err)
 		w.s.queue.done(j)
 	default:
 		// Our own composing refuses it: nobody but us has to do with that.

@@ -8,7 +8,9 @@ var enSend = map[mailer.Code]phrase{
 	"send.relay-twice":    {"two relays are named {relay}", ""},
 	"send.relay-negative": {"relay {relay}: connections, weight and times must not be negative", ""},
 	"send.differs":        {"notice differs from the approved one", ""},
-	"send.many-differ":    {"{count} notices differ from the approved ones, and are held", ""},
+	"send.many-differ":    {"{count} notices are not what was approved, or cannot be read, and are held", ""},
+
+	"send.damaged": {"what the ledger has of this person is not as it was written", "run `oshirase verify`: it names all that does not fit"},
 
 	// Why the program paused a campaign.
 	"halt.sender": {

@@ -40,6 +40,8 @@ func Wait(w mailer.Wait, lang Language) string {
 		return "paused by the program: " + haltEnglish(w.Halt)
 	case mailer.WaitVoided:
 		return "its approval is void: check it, have it approved, and start it again"
+	case mailer.WaitAltered:
+		return "it was changed in the ledger by something other than this program: nothing of it is sent (oshirase verify)"
 	case mailer.WaitRefused:
 		return "a relay refuses us" + inBrackets(w.Reply, " (", ")") + " at " + strings.Join(w.Groups, ", ") + ": held until the next run, or campaign pause and resume"
 	case mailer.WaitSender:
@@ -88,6 +90,8 @@ func waitJapanese(w mailer.Wait) string {
 		return "自動で一時停止しました: " + haltJapanese(w.Halt)
 	case mailer.WaitVoided:
 		return "承認が無効になりました（確認と承認をやり直してください）"
+	case mailer.WaitAltered:
+		return "台帳が本プログラム以外により変更されています。送信しません（oshirase verify）"
 	case mailer.WaitRefused:
 		return "中継サーバが当方を拒否したため保留しています" + reply + groupsJapanese(w.Groups)
 	case mailer.WaitSender:
