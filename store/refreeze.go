@@ -90,6 +90,9 @@ func (c *change) freezeAgain(ctx context.Context, row *campaignRow, id int64, f 
 // dropUnfrozen cancels what was marked and is not of the campaign any more.
 func (c *change) dropUnfrozen(ctx context.Context, row *campaignRow) error {
 	m := move{Step: engine.Step{From: mailer.StateQueued, To: mailer.StateCancelled, Kind: mailer.EventCancel, At: millis(c.db.now())}}
-	_, err := c.moveAll(ctx, row, m, ` AND held = ?`, string(holdRefreeze))
+	if _, err := c.moveAll(ctx, row, m, ` AND held = ?`, string(holdRefreeze)); err != nil {
+		return err
+	}
+	_, err := do(ctx, c, `UPDATE delivery SET held = '' WHERE campaign = ? AND held <> '' AND held = ?`, row.Num, string(holdRefreeze))
 	return err
 }

@@ -84,9 +84,10 @@ func newListsRemoveCommand(a *app) *cobra.Command {
 		Short: "Take an imported list back",
 		Long: `remove takes a list back as if it had never been imported: people whom it alone brought
 are gone, and of people whom earlier lists had brought stands again what was said there.
-Campaigns that select any of them are void. It is refused once a notice to any of them
-began to be handed over, and where a later list builds upon it. The act is recorded;
-reference numbers of people who are gone are never given to others.`,
+Campaigns that were to tell any who are gone are void; what is still to be sent to the
+others is held (resolve --held). It is refused once a notice to any of them began to be
+handed over, and where a later list builds upon it. The act is recorded; reference
+numbers of people who are gone are never given to others.`,
 		Example: "  oshirase lists remove l-20261201-7f3a --by 佐藤",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -106,6 +107,9 @@ reference numbers of people who are gone are never given to others.`,
 			}
 			a.printVoids(res.Voids, "無効になった配信")
 			a.printf("リスト %s を取り消しました（対象者 %s名を削除、%s名を元に戻しました）。\n", res.List, number(res.People), number(res.Restored))
+			if res.Held > 0 {
+				a.printf("元に戻した方への未送信の通知 %s件を保留しました（resolve --held で決めてください）。\n", number(res.Held))
+			}
 			return nil
 		},
 	}

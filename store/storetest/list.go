@@ -276,6 +276,37 @@ func (s suite) TestRemoveLateList(t *testing.T) {
 	}
 }
 
+// TestRemoveListAfterRefusals: a relay's refusal of us told nobody anything. What happened
+// stays told of, and the check anew tells those who are left.
+func (s suite) TestRemoveListAfterRefusals(t *testing.T) {
+	ctx := context.Background()
+	e := s.open(t)
+	e.apply()
+	e.load("shop", "first", people(2))
+	second, _ := e.load("shop", "second", people(4)[2:])
+	id := e.create(mailer.Campaign{})
+	e.run(id)
+	l := claim(t, e.DB, id, 4)
+	var refused []mailer.Record
+	for i := range l.Deliveries {
+		refused = append(refused, refusal(&l.Deliveries[i], mailer.AtRcpt, ""))
+	}
+	for _, err := range e.Record(ctx, refused...) {
+		must(t, err)
+	}
+	must(t, e.Release(ctx, l.Epoch))
+	res, err := e.RemoveList(ctx, tester, second.List)
+	must(t, err)
+	if res.People != 2 || len(res.Voids) != 1 {
+		t.Errorf("%+v", res)
+	}
+	e.verifyLedger()
+	if res := e.check(id, nil); res.Sendable != 2 {
+		t.Errorf("%d are frozen anew", res.Sendable)
+	}
+	e.wantCounts(e.DB, id, mailer.Counts{mailer.StateQueued: 2, mailer.StateCancelled: 2})
+}
+
 // TestRemoveListTampered: what somebody else changed is not made good by taking a list
 // back, and verify finds it: neither what it keeps for that, nor people whom it brought.
 func (s suite) TestRemoveListTampered(t *testing.T) {
