@@ -66,19 +66,6 @@ func (s suite) TestNothingPersonalOnDisk(t *testing.T) {
 	}
 }
 
-// TestSealedPersonIsBound: a sealed person that was moved to another row does not open.
-func (s suite) TestSealedPersonIsBound(t *testing.T) {
-	ctx := context.Background()
-	e := s.open(t)
-	id := e.campaign(2)
-	e.damaged = true
-	_, err := e.sql().Exec(`UPDATE recipient SET sealed = (SELECT sealed FROM recipient WHERE id = 1) WHERE id = 2`)
-	must(t, err)
-	_, err = e.Claim(ctx, id, t0, t0.Add(1e9), 2, nil)
-	wantErr(t, err, mailer.ErrDamaged, "recipient.damaged")
-	e.wantCounts(e.DB, id, mailer.Counts{mailer.StateQueued: 2}) // given back at once
-}
-
 // TestHistoryIsAppendOnly: nobody who has but the database changes what happened.
 func (s suite) TestHistoryIsAppendOnly(t *testing.T) {
 	ctx := context.Background()
