@@ -444,3 +444,15 @@ func (b *buffered) Read(p []byte) (int, error) {
 	b.n -= n
 	return n, nil
 }
+
+// locked is a reader for many at once.
+type locked struct {
+	mu sync.Mutex
+	r  io.Reader
+}
+
+func (l *locked) Read(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.r.Read(p)
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"io"
 	"sync"
 	"time"
 
@@ -24,7 +23,6 @@ type ownChain struct {
 	head   journal.Head // of what is committed
 	known  bool         // false: a commit failed, and the head has to be looked for
 	leaf   []byte       // a buffer
-	random io.Reader    // nonces of sealed replies
 	common bool         // the chain is the one of all handles that claim nothing
 }
 

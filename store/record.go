@@ -27,8 +27,15 @@ type committer struct {
 	turn sync.Mutex // held by the leader that commits
 }
 
+// pending is a record with what is sealed of its reply; that is done by whoever
+// records, so that a batch does not wait for it.
+type pending struct {
+	*mailer.Record
+	raw []byte // nil: nothing was said
+}
+
 type batch struct {
-	records []*mailer.Record
+	records []pending
 	errs    []error
 	done    chan struct{}
 }
@@ -54,6 +61,14 @@ func (db *DB) Record(ctx context.Context, records ...mailer.Record) []error {
 		}
 		return errs
 	}
+	sealed, err := db.seal(ctx, records)
+	if err != nil {
+		db.explain(&err, "record")
+		for i := range errs {
+			errs[i] = err
+		}
+		return errs
+	}
 	c := &db.commits
 	c.mu.Lock()
 	b := c.open
@@ -63,9 +78,7 @@ func (db *DB) Record(ctx context.Context, records ...mailer.Record) []error {
 		c.open = b
 	}
 	from := len(b.records)
-	for i := range records {
-		b.records = append(b.records, &records[i])
-	}
+	b.records = append(b.records, sealed...)
 	if len(b.records) >= maxBatch {
 		c.open = nil
 	}
@@ -109,7 +122,7 @@ func (c *committer) close(b *batch) {
 // running and every delivery to be in the state that its record implies; the
 // statement fails where that is not so, and only then rows are read to sort out
 // whose record is late.
-func (db *DB) commit(records []*mailer.Record) []error {
+func (db *DB) commit(records []pending) []error {
 	ctx := context.Background() // without Done, the driver needs no goroutine per statement
 	errs := make([]error, len(records))
 	err := db.commitImplied(ctx, records, errs)
@@ -130,7 +143,7 @@ func (db *DB) commit(records []*mailer.Record) []error {
 
 // commitImplied is a transaction of one statement: it begins, writes and commits
 // without coming back in between, which matters since batches follow one another.
-func (db *DB) commitImplied(ctx context.Context, records []*mailer.Record, errs []error) error {
+func (db *DB) commitImplied(ctx context.Context, records []pending, errs []error) error {
 	j := &db.journal
 	j.Lock()
 	defer j.Unlock()
@@ -161,7 +174,7 @@ func (db *DB) commitImplied(ctx context.Context, records []*mailer.Record, errs 
 }
 
 // commitRead reads phases and states first.
-func (c *change) commitRead(ctx context.Context, records []*mailer.Record, errs []error) error {
+func (c *change) commitRead(ctx context.Context, records []pending, errs []error) error {
 	db := c.db
 	keys, err := db.campaignsOf(ctx, c, records)
 	if err != nil {
@@ -213,7 +226,7 @@ func implied(_ campaignKey, r *mailer.Record, to mailer.State) (mailer.State, er
 
 // readStates reads the deliveries of all records; the stater it returns follows
 // them through the batch.
-func (c *change) readStates(ctx context.Context, records []*mailer.Record) (stater, error) {
+func (c *change) readStates(ctx context.Context, records []pending) (stater, error) {
 	type at struct {
 		ID, Campaign int64
 		State        mailer.State
@@ -284,7 +297,7 @@ func goal(r *mailer.Record, phase mailer.Phase) (mailer.State, error) {
 
 // campaignsOf returns the keys of the campaigns of a batch; one that does not
 // exist has none.
-func (db *DB) campaignsOf(ctx context.Context, h handle, records []*mailer.Record) (map[string]campaignKey, error) {
+func (db *DB) campaignsOf(ctx context.Context, h handle, records []pending) (map[string]campaignKey, error) {
 	keys := make(map[string]campaignKey, 1)
 	last := ""
 	for i, r := range records {
@@ -344,11 +357,10 @@ func (a *alike) kind(wanted mailer.State) mailer.EventKind {
 // group gathers records that are alike; a record that may not be written has its
 // error instead. The order is that of each one's first record: one delivery may
 // come twice, late after unknown.
-func (db *DB) group(ctx context.Context, h handle, records []*mailer.Record, errs []error, keys map[string]campaignKey,
+func (db *DB) group(ctx context.Context, h handle, records []pending, errs []error, keys map[string]campaignKey,
 	phaseOf func(campaignKey) mailer.Phase, state stater,
 ) ([]*move, error) {
 	now := db.now()
-	seals := replySealer{db: db, h: h}
 	groups := make(map[alike]*move, 8)
 	var order []*move
 	for i, r := range records {
@@ -358,12 +370,12 @@ func (db *DB) group(ctx context.Context, h handle, records []*mailer.Record, err
 			continue
 		}
 		phase := phaseOf(k)
-		to, err := goal(r, phase)
+		to, err := goal(r.Record, phase)
 		if err != nil {
 			errs[i] = err
 			continue
 		}
-		from, err := state(k, r, to)
+		from, err := state(k, r.Record, to)
 		if err != nil {
 			errs[i] = err
 			continue
@@ -391,27 +403,15 @@ func (db *DB) group(ctx context.Context, h handle, records []*mailer.Record, err
 			groups[a] = m
 			order = append(order, m)
 		}
-		row, err := seals.row(ctx, k, r, to, now)
-		if err != nil {
-			return nil, err
-		}
+		row := rowOf(&r, to, now)
 		m.Rows, m.At = append(m.Rows, row), row.At
 	}
 	return order, nil
 }
 
-// replySealer seals what relays said to the records of one batch.
-type replySealer struct {
-	db       *DB
-	h        handle
-	incident int64 // whose keys these are
-	keys     *seal.Keys
-	plain    []byte
-}
-
-// row is a record as one row of a step.
-func (s *replySealer) row(ctx context.Context, k campaignKey, r *mailer.Record, to mailer.State, now time.Time) (row engine.Row, err error) {
-	row.ID = r.Delivery
+// rowOf is a record as one row of a step.
+func rowOf(r *pending, to mailer.State, now time.Time) (row engine.Row) {
+	row.ID, row.Raw = r.Delivery, r.raw
 	o, at := r.Outcome, r.At
 	if o != nil && !o.At.IsZero() {
 		at = o.At
@@ -420,36 +420,55 @@ func (s *replySealer) row(ctx context.Context, k campaignKey, r *mailer.Record, 
 		at = now
 	}
 	row.At = millis(at)
-	if o == nil {
-		return row, nil
-	}
 	switch {
+	case o == nil:
 	case o.State == mailer.StateDeferred:
 		row.NextAt = o.NextAt.UnixMilli()
 	case to == mailer.StateDeferred:
 		row.NextAt = row.At
 	}
-	if o.Text != "" || o.Raw != "" {
-		row.Raw, err = s.seal(ctx, k.incident, r.Delivery, o)
-	}
-	return row, err
+	return row
 }
 
-// seal seals what a relay said, bound to the delivery: it may name people. Where the
+// seal seals what relays said, bound to the deliveries: it may name people. Where the
 // incident's key is gone it is not kept.
-func (s *replySealer) seal(ctx context.Context, incident, delivery int64, o *mailer.Outcome) (sealed []byte, err error) {
-	if s.incident != incident {
-		if s.keys, err = s.db.keysOrNone(ctx, s.h, incident); err != nil {
+func (db *DB) seal(ctx context.Context, records []mailer.Record) ([]pending, error) {
+	out := make([]pending, len(records))
+	var plain []byte
+	for i := range records {
+		r := &records[i]
+		out[i].Record = r
+		if r.Outcome == nil || r.Outcome.Text == "" && r.Outcome.Raw == "" {
+			continue
+		}
+		keys, err := db.replyKeys(ctx, r.Campaign)
+		if errors.Is(err, mailer.ErrNotFound) || err == nil && keys == nil {
+			continue
+		}
+		if err != nil {
 			return nil, err
 		}
-		s.incident = incident
+		plain = appendReply(plain[:0], r.Outcome)
+		var aad [32]byte
+		if out[i].raw, err = keys.SealBound(db.nonces, plain, appendReplyAAD(aad[:0], r.Delivery)); err != nil {
+			return nil, err
+		}
 	}
-	if s.keys == nil {
-		return nil, nil
+	return out, nil
+}
+
+// replyKeys are the keys of a campaign's incident; nil: they are destroyed. They are not
+// asked for again where they are at hand: under a key that was destroyed meanwhile nobody
+// can read what is sealed.
+func (db *DB) replyKeys(ctx context.Context, campaign string) (*seal.Keys, error) {
+	k, err := db.campaignKey(ctx, db.pool(), campaign)
+	if err != nil {
+		return nil, err
 	}
-	s.plain = appendReply(s.plain[:0], o)
-	var aad [32]byte
-	return s.keys.SealBound(s.db.journal.random, s.plain, appendReplyAAD(aad[:0], delivery))
+	if at, ok := db.keys.Load(k.incident); ok {
+		return at.(*openedKeys).Keys, nil
+	}
+	return db.keysOrNone(ctx, db.pool(), k.incident)
 }
 
 // maxRaw is how much of a reply is kept as it came, in bytes.

@@ -92,6 +92,7 @@ type DB struct {
 	*Reader
 	journal  ownChain
 	commits  committer
+	nonces   io.Reader // of sealed replies
 	heads    heads
 	trust    trust
 	bulkRows int64 // see Options
@@ -110,7 +111,7 @@ func Open(ctx context.Context, o Options) (db *DB, err error) {
 		return nil, err
 	}
 	r.witness = db.actAlone
-	db.journal.random = newBuffered(r.random)
+	db.nonces = &locked{r: newBuffered(r.random)}
 	db.journal.common, db.journal.head.Chain = true, commonChain
 	db.heads.db, db.heads.elsewhere = db, o.Checkpoints
 	r.onClose(&closer{db: db})

@@ -75,7 +75,7 @@ func letters(s string) bool {
 		}
 		switch {
 		case r >= 'A' && r <= 'Z', r >= 'a' && r <= 'z', r >= 0x3041 && r <= 0x3096, r >= 0x30A1 && r <= 0x30FA,
-			r >= 0x3400 && r <= 0x9FFF, r >= 0x20000 && r <= 0x323AF:
+			r >= 0x3400 && r <= 0x9FFF, r >= 0xF900 && r <= 0xFAFF, r >= 0x20000 && r <= 0x323AF:
 		default:
 			return false
 		}

@@ -28,7 +28,7 @@ func init() { cobra.EnableCommandSorting = false }
 // until the heap is as large as it may become; GOGC and GOMEMLIMIT say otherwise.
 const (
 	gcPercent   = 400
-	memoryLimit = 24 << 20 // bytes; kept to where that is possible
+	memoryLimit = 32 << 20 // bytes; kept to where that is possible
 )
 
 func main() {

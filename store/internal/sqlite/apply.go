@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"strconv"
@@ -15,7 +14,7 @@ import (
 )
 
 // stepRow is a row of the view step in hot.sql.
-const stepRow = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+const stepRow = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 // stepColumns is how many columns it has.
 var stepColumns = strings.Count(stepRow, "?")
@@ -46,7 +45,7 @@ func (db *DB) Apply(ctx context.Context, tx *sqlx.Tx, steps []*engine.Step, entr
 		args = appendStep(args, s)
 	}
 	if e := entry; e != nil {
-		args = append(args, 0, "", 0, "", "", "entry", false, false, 0, e.At, e.Code, "", 0, "", e.Leaves, e.Prev, e.Hash, e.Root, e.Chain, e.N)
+		args = append(args, 0, "", 0, "", "", "entry", false, false, 0, e.At, e.Code, "", 0, "", e.Leaves, e.Prev, e.Hash, e.Root, "", e.Chain, e.N)
 	}
 	query := `INSERT INTO temp.step VALUES ` + stepRow + strings.Repeat(", "+stepRow, rows-1)
 	if tx != nil {
@@ -84,7 +83,7 @@ func (db *DB) applyRare(ctx context.Context, tx *sqlx.Tx, steps []*engine.Step) 
 
 func appendStep(args []any, s *engine.Step) []any {
 	ids := make([]byte, 0, 9*len(s.Rows)+1)
-	var nextAt, events []byte
+	var nextAt, events, raws []byte
 	for i := range s.Rows {
 		r := &s.Rows[i]
 		ids = strconv.AppendInt(append(ids, ','), r.ID, 10)
@@ -96,9 +95,10 @@ func appendStep(args []any, s *engine.Step) []any {
 		}
 		events = append(appendKey(events, r.ID), '"')
 		events = strconv.AppendInt(events, min(max(r.At, 1e12), 1e13-1), 10) // 13 digits: 2001 to 2286
-		events = appendLeaf(events, r.Leaf)
+		events = appendDigits(events, r.Leaf)
 		if r.Raw != nil {
-			events = hex.AppendEncode(append(events, 'x'), r.Raw)
+			events = appendDigits(appendDigits(append(events, 'x'), len(raws)+1), len(r.Raw))
+			raws = append(raws, r.Raw...)
 		} else {
 			events = appendJSONText(append(events, 't'), r.Text)
 		}
@@ -110,7 +110,7 @@ func appendStep(args []any, s *engine.Step) []any {
 		ids = append(ids, '[')
 	}
 	return append(args, s.Campaign, string(s.Phase), s.Lease, string(s.From), string(s.To), string(s.Kind), s.Tried, s.Counted, s.Chunk, s.At,
-		s.Relay, string(s.Point), s.Code, s.Enhanced, len(s.Rows), string(append(ids, ']')), closed(nextAt), closed(events), s.Chain, s.Entry)
+		s.Relay, string(s.Point), s.Code, s.Enhanced, len(s.Rows), string(append(ids, ']')), closed(nextAt), closed(events), raws, s.Chain, s.Entry)
 }
 
 // appendKey begins the next member of a JSON object that has a number as key.
@@ -123,10 +123,10 @@ func appendKey(b []byte, key int64) []byte {
 	return append(strconv.AppendInt(b, key, 10), '"', ':')
 }
 
-// appendLeaf appends the number of a leaf in eight digits.
-func appendLeaf(b []byte, n int) []byte {
+// appendDigits appends a number in eight digits: of a leaf, or a place among replies.
+func appendDigits(b []byte, n int) []byte {
 	if n < 0 || n > 99_999_999 {
-		panic(fmt.Sprintf("leaf %d", n)) // no statement has as many rows
+		panic(fmt.Sprintf("%d has more than eight digits", n)) // no statement has as many rows
 	}
 	for p := 10_000_000; p > 0; p /= 10 {
 		b = append(b, byte('0'+n/p%10))

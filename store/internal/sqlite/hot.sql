@@ -14,9 +14,10 @@
 CREATE TEMP VIEW step (
   campaign, phase, lease, was, state, kind, tried, counted, chunk, at, relay, point, code, enhanced,
   n, ids,                -- how many deliveries, and their IDs (JSON array)
-  next_at, events,       -- JSON objects by ID: next_at; at (13 digits) ‖ leaf (8 digits) ‖ t and text, or x and the sealed reply (hex)
+  next_at, events,       -- JSON objects by ID: next_at; at (13 digits) ‖ leaf (8 digits) ‖ t and text, or x and where in raws the reply is
+  raws,                  -- sealed replies, one behind another
   chain, entry           -- of the journal; a row with kind entry is that entry itself (see below)
-) AS SELECT 0, '', 0, '', '', '', 0, 0, 0, 0, '', '', 0, '', 0, '', '', '', 0, 0;
+) AS SELECT 0, '', 0, '', '', '', 0, 0, 0, 0, '', '', 0, '', 0, '', '', '', '', 0, 0;
 
 -- An intent: the chunk must be leased under the epoch still.
 CREATE TEMP TRIGGER step_intent INSTEAD OF INSERT ON step WHEN NEW.state = 'sending' BEGIN
@@ -52,7 +53,7 @@ CREATE TEMP TRIGGER step_move INSTEAD OF INSERT ON step WHEN NEW.state <> 'sendi
   SELECT d.id, (SELECT coalesce(max(n), 0) + 1 FROM event e WHERE e.delivery = d.id), d.merchant,
          CAST(substr(j.value, 1, 13) AS INTEGER), NEW.kind, NEW.state, d.attempts, NEW.relay, NEW.point, NEW.code, NEW.enhanced,
          CASE substr(j.value, 22, 1) WHEN 't' THEN substr(j.value, 23) ELSE '' END,
-         CASE substr(j.value, 22, 1) WHEN 'x' THEN unhex(substr(j.value, 23)) END, NEW.chain, NEW.entry, CAST(substr(j.value, 14, 8) AS INTEGER)
+         CASE substr(j.value, 22, 1) WHEN 'x' THEN substr(NEW.raws, CAST(substr(j.value, 23, 8) AS INTEGER), CAST(substr(j.value, 31, 8) AS INTEGER)) END, NEW.chain, NEW.entry, CAST(substr(j.value, 14, 8) AS INTEGER)
   FROM json_each(NEW.events) j CROSS JOIN delivery d ON d.id = CAST(j.key AS INTEGER)
   WHERE NEW.kind <> '';
   INSERT INTO campaign_tick (campaign, slot, accepted, first_at, last_at)
@@ -73,8 +74,8 @@ END;
 -- kept back.
 CREATE TEMP VIEW rare (
   campaign, phase, lease, was, state, kind, tried, counted, chunk, at, relay, point, code, enhanced,
-  n, ids, held, events, chain, entry
-) AS SELECT 0, '', 0, '', '', '', 0, 0, 0, 0, '', '', 0, '', 0, '', '', '', 0, 0;
+  n, ids, held, events, raws, chain, entry
+) AS SELECT 0, '', 0, '', '', '', 0, 0, 0, 0, '', '', 0, '', 0, '', '', '', '', 0, 0;
 
 -- A delivery is kept back: it is queued, and in no chunk.
 CREATE TEMP TRIGGER rare_hold INSTEAD OF INSERT ON rare WHEN NEW.kind = 'hold' BEGIN
@@ -87,7 +88,7 @@ CREATE TEMP TRIGGER rare_hold INSTEAD OF INSERT ON rare WHEN NEW.kind = 'hold' B
   SELECT d.id, (SELECT coalesce(max(n), 0) + 1 FROM event e WHERE e.delivery = d.id), d.merchant,
          CAST(substr(j.value, 1, 13) AS INTEGER), NEW.kind, NEW.state, d.attempts, NEW.relay, NEW.point, NEW.code, NEW.enhanced,
          CASE substr(j.value, 22, 1) WHEN 't' THEN substr(j.value, 23) ELSE '' END,
-         CASE substr(j.value, 22, 1) WHEN 'x' THEN unhex(substr(j.value, 23)) END, NEW.chain, NEW.entry, CAST(substr(j.value, 14, 8) AS INTEGER)
+         CASE substr(j.value, 22, 1) WHEN 'x' THEN substr(NEW.raws, CAST(substr(j.value, 23, 8) AS INTEGER), CAST(substr(j.value, 31, 8) AS INTEGER)) END, NEW.chain, NEW.entry, CAST(substr(j.value, 14, 8) AS INTEGER)
   FROM json_each(NEW.events) j CROSS JOIN delivery d ON d.id = CAST(j.key AS INTEGER);
   UPDATE campaign_count SET n = n + CASE state WHEN NEW.state THEN NEW.n ELSE -NEW.n END
   WHERE campaign = NEW.campaign AND state IN (NEW.was, NEW.state) AND NEW.was <> NEW.state;
