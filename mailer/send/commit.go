@@ -160,9 +160,14 @@ func (w *worker) recorded(s *settled, err error) {
 		w.s.fail(err)
 	}
 	if s.out.State != mailer.StateAccepted && (s.out.Held == "" || s.out.Code != 0 || s.out.Text != "") { // that its group or domain is held was said once
-		w.s.log.Info("not accepted", "campaign", d.Campaign, "ref", d.Recipient.Ref, "state", s.out.State,
-			"point", s.out.Point, "code", s.out.Code, "enhanced", s.out.Enhanced, "relay", s.out.Relay, "text", s.out.Text,
-			"refuses_us", s.out.Advice.RefusesUs)
+		attrs := []any{
+			"campaign", d.Campaign, "ref", d.Recipient.Ref, "state", s.out.State, "point", s.out.Point,
+			"code", s.out.Code, "enhanced", s.out.Enhanced, "relay", s.out.Relay, "refuses_us", s.out.Advice.RefusesUs,
+		}
+		if s.out.Code == 0 { // what a relay says may name people; it stands sealed in the ledger
+			attrs = append(attrs, "error", s.out.Text)
+		}
+		w.s.log.Info("not accepted", attrs...)
 	}
 }
 

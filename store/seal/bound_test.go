@@ -2,7 +2,10 @@ package seal
 
 import (
 	"bytes"
+	"errors"
 	"testing"
+
+	"oshirase/mailer"
 )
 
 // TestBind: each part of a row has its place in the code.
@@ -45,5 +48,34 @@ func TestNamed(t *testing.T) {
 			t.Errorf("%s has the code of %s", name, other)
 		}
 		codes[code] = name
+	}
+}
+
+// TestOpenRow: a row that is not the one of its code does not open.
+func TestOpenRow(t *testing.T) {
+	s := sealer(t, 1)
+	p := mailer.Person{CustomerID: "C1", Name: "髙﨑 一子", Email: "a@mail.example"}
+	row := Row{ID: 7, PersonKey: s.PersonKey(&p), Email: s.EmailKey(p.Email)}
+	var err error
+	row.Sealed, err = s.Seal(&p, row.PersonKey)
+	must(t, err)
+	bound := s.keys.Bind(&row).Short()
+	if got, err := s.keys.OpenRow(&row, bound, s.incident, s.merchant); err != nil || got.Name != p.Name {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	row.ID++
+	if _, err := s.keys.OpenRow(&row, bound, s.incident, s.merchant); !errors.Is(err, mailer.ErrDamaged) {
+		t.Errorf("in another row: %v", err)
+	}
+}
+
+// TestSalt: of each recipient and campaign its own, and of each incident.
+func TestSalt(t *testing.T) {
+	k := sealer(t, 1).keys
+	other, err := Derive(bytes.Repeat([]byte{8}, 32))
+	must(t, err)
+	salt := k.Salt(1, 2)
+	if salt == k.Salt(2, 1) || salt == k.Salt(1, 3) || salt == other.Salt(1, 2) || salt != k.Salt(1, 2) {
+		t.Error("salts are not what they should be")
 	}
 }
