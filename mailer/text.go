@@ -99,9 +99,6 @@ func Cell(s string) string {
 // UTF-8; key names the text in the error.
 func CheckLine(key, s string) error { return checkText(key, s, false) }
 
-// CheckProse is CheckLine for text that may have several lines.
-func CheckProse(key, s string) error { return checkText(key, s, true) }
-
 func checkText(key, s string, lines bool) error {
 	if !utf8.ValidString(s) {
 		return Invalid("text.utf8", "key", key)
@@ -128,8 +125,8 @@ var proseKeys = []string{
 	"outline", "text", "measure", "monitoring", "delay", "reissue_fee", "prevention", "wrong", "right", "question", "answers", "postal_address",
 }
 
-// checkTexts holds every text of some facts to CheckLine, or to CheckProse where it
-// may have several lines. Keys are those of the file.
+// checkTexts holds every text of some facts to CheckLine, but for line ends where it may
+// have several lines. Keys are those of the file.
 func checkTexts(facts any) error {
 	var errs []error
 	var walk func(key, last string, v reflect.Value)

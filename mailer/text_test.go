@@ -21,10 +21,10 @@ func TestHidden(t *testing.T) {
 			t.Errorf("U+%04X is taken", r)
 		}
 	}
-	if err := CheckProse("outline", "一。\r\n二。\n\t三。"); err != nil {
+	if err := checkText("outline", "一。\r\n二。\n\t三。", true); err != nil {
 		t.Error(err)
 	}
-	if err := CheckProse("outline", "一。\u2028二。"); CodeOf(err) != "text.hidden" {
+	if err := checkText("outline", "一。\u2028二。", true); CodeOf(err) != "text.hidden" {
 		t.Error(err)
 	}
 }

@@ -3,7 +3,6 @@ package journal
 import (
 	"crypto/ed25519"
 	"encoding/base64"
-	"encoding/hex"
 	"fmt"
 	"strings"
 
@@ -37,17 +36,6 @@ func PublicKey(origin string, key ed25519.PublicKey) (string, error) {
 		return "", fmt.Errorf("%w: %w", ErrCheckpoint, err)
 	}
 	return vkey, nil
-}
-
-// Fingerprint is what of a public key people can compare: the first sixteen
-// hexadecimal digits of what stands behind the last plus, in groups of four.
-func Fingerprint(vkey string) string {
-	b, err := base64.StdEncoding.DecodeString(vkey[strings.LastIndex(vkey, "+")+1:])
-	if err != nil || len(b) < 9 {
-		return ""
-	}
-	h := hex.EncodeToString(b[1:9])
-	return h[:4] + " " + h[4:8] + " " + h[8:12] + " " + h[12:]
 }
 
 // OpenCheckpoint reads a signed checkpoint that must be signed by the key; anything
