@@ -20,6 +20,7 @@ type Event struct {
 	Code     int       `json:"code,omitempty"`
 	Enhanced string    `json:"enhanced,omitempty"`
 	Text     string    `json:"text,omitempty"`
+	Damaged  bool      `json:"damaged,omitempty"` // the text is not as it was written, and left out
 }
 
 // EventKind is what kind of thing happened to a delivery.
@@ -60,8 +61,9 @@ type DeliveryView struct {
 	Email      string      `json:"email,omitempty"`
 	State      State       `json:"state"`
 	Suppressed Suppression `json:"suppressed,omitempty"`
-	Held       Held        `json:"held,omitempty"` // why it is kept back, while queued
-	Exposures  []string    `json:"exposures"`      // that the notice names
+	Held       Held        `json:"held,omitempty"`    // why it is kept back, while queued
+	Damaged    bool        `json:"damaged,omitempty"` // the person or the reply is not as it was written, and left out
+	Exposures  []string    `json:"exposures"`         // that the notice names
 	Attempts   int         `json:"attempts"`
 	FirstAt    time.Time   `json:"first_at,omitzero"` // of the first attempt
 	NextAt     time.Time   `json:"next_at,omitzero"`  // of a deferred delivery
@@ -83,7 +85,7 @@ func (d *DeliveryView) Reply() string {
 // DeliveryColumns are the columns of a table of deliveries; see Cells.
 var DeliveryColumns = []string{
 	"ref", "customer_id", "email", "state", "suppressed", "exposures", "attempts", "first_at",
-	"next_at", "last_at", "relay", "point", "code", "enhanced", "text", "message_id", "held",
+	"next_at", "last_at", "relay", "point", "code", "enhanced", "text", "message_id", "held", "damaged",
 }
 
 // Cells is one row under DeliveryColumns: times in RFC 3339 and UTC, what is absent
@@ -93,9 +95,13 @@ func (d *DeliveryView) Cells() []string {
 	if d.Code != 0 {
 		code = strconv.Itoa(d.Code)
 	}
+	damaged := ""
+	if d.Damaged {
+		damaged = "true"
+	}
 	return []string{
 		d.Ref, d.CustomerID, d.Email, string(d.State), string(d.Suppressed), strings.Join(d.Exposures, " "), strconv.Itoa(d.Attempts),
-		rfc3339(d.FirstAt), rfc3339(d.NextAt), rfc3339(d.LastAt), d.Relay, string(d.Point), code, d.Enhanced, d.Text, d.MessageID, string(d.Held),
+		rfc3339(d.FirstAt), rfc3339(d.NextAt), rfc3339(d.LastAt), d.Relay, string(d.Point), code, d.Enhanced, d.Text, d.MessageID, string(d.Held), damaged,
 	}
 }
 
@@ -195,6 +201,8 @@ type Match struct {
 	Sender   string `json:"sender"` // name of the merchant
 	Ref      string `json:"ref"`
 	Person          // empty where the incident's key is destroyed
+	// Damaged: the person is not as it was written, and left out.
+	Damaged bool `json:"damaged,omitempty"`
 	// Similar: the customer number is another one than was asked for, written
 	// almost alike.
 	Similar   bool            `json:"-"`

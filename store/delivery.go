@@ -31,7 +31,9 @@ func (r *eventRow) event(keys *seal.Keys, delivery int64) (mailer.Event, error) 
 		return e, nil
 	}
 	var err error
-	e.Text, _, err = openReply(keys, delivery, r.Raw)
+	if e.Text, _, err = openReply(keys, delivery, r.Raw); errors.Is(err, mailer.ErrDamaged) {
+		e.Damaged, err = true, nil
+	}
 	return e, err
 }
 
@@ -82,7 +84,9 @@ const selectDelivery = `
 	FROM delivery d JOIN campaign k ON k.num = d.campaign JOIN merchant m ON m.num = k.merchant JOIN recipient r ON r.id = d.recipient ` + joinLeased + `
 	LEFT JOIN event e ON e.delivery = d.id AND e.n = (SELECT max(n) FROM event l WHERE l.delivery = d.id AND l.kind IN ('attempt', 'refusal', 'hold')) `
 
-// delivery opens a row; keys is nil where the incident's key is destroyed.
+// delivery opens a row; keys is nil where the incident's key is destroyed. A person or
+// a reply that is not as it was written is left out and said to be damaged, so that
+// one row hides no other.
 func (r *Reader) delivery(row *deliveryRow, keys *seal.Keys) (mailer.DeliveryView, error) {
 	d := mailer.DeliveryView{
 		ID: row.ID, Campaign: row.Campaign, Merchant: row.Merchant, Ref: r.names.Ref(row.Recipient),
@@ -94,7 +98,8 @@ func (r *Reader) delivery(row *deliveryRow, keys *seal.Keys) (mailer.DeliveryVie
 		return d, err
 	}
 	if keys != nil && !row.blank() {
-		if d.Person, err = keys.OpenRow(row.row(row.Recipient), row.Bound, row.IncidentNum, row.MerchantNum); err != nil {
+		d.Person, err = keys.OpenRow(row.row(row.Recipient), row.Bound, row.IncidentNum, row.MerchantNum)
+		if d.Damaged = errors.Is(err, mailer.ErrDamaged); err != nil && !d.Damaged {
 			return d, fmt.Errorf("recipient %s: %w", d.Ref, err)
 		}
 		d.CustomerID, d.Email = d.Person.CustomerID, d.Person.Email
@@ -102,9 +107,13 @@ func (r *Reader) delivery(row *deliveryRow, keys *seal.Keys) (mailer.DeliveryVie
 	if row.LastAt.Valid {
 		d.LastAt, d.Relay, d.Point = fromMS(row.LastAt), row.Relay.String, mailer.Point(row.Point.String)
 		d.Code, d.Enhanced = int(row.Code.Int64), row.Enhanced.String
-		d.Text, _, err = openReply(keys, row.ID, row.Raw)
+		if d.Text, _, err = openReply(keys, row.ID, row.Raw); errors.Is(err, mailer.ErrDamaged) {
+			d.Damaged = true
+		} else if err != nil {
+			return d, err
+		}
 	}
-	return d, err
+	return d, nil
 }
 
 // EachDelivery calls fn with every delivery of a campaign that the filter admits, in

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -250,10 +251,11 @@ func (r *Reader) findShort(ctx context.Context, of *shortTerm) (out []recipientA
 			continue
 		}
 		person, err := row.open(k, row.Incident, row.Merchant)
-		if err != nil {
+		damaged := errors.Is(err, mailer.ErrDamaged)
+		if err != nil && !damaged {
 			return nil, "", err
 		}
-		if of.same(&person) {
+		if damaged || of.same(&person) { // who cannot be read may be who is asked for
 			out = append(out, row)
 		}
 	}
@@ -281,7 +283,8 @@ func (r *Reader) match(ctx context.Context, rec *recipientAt) (m mailer.Match, e
 			return err
 		}
 		if keys != nil {
-			if m.Person, err = rec.open(keys, rec.Incident, rec.Merchant); err != nil {
+			m.Person, err = rec.open(keys, rec.Incident, rec.Merchant)
+			if m.Damaged = errors.Is(err, mailer.ErrDamaged); err != nil && !m.Damaged {
 				return err
 			}
 		}

@@ -165,6 +165,9 @@ func (a *app) printDeliveries(each eachDelivery) error {
 		if addr, err := mailer.ParseAddress(v.Email); err == nil {
 			to = addr.Mask()
 		}
+		if v.Damaged {
+			to = "（記録の破損）"
+		}
 		st := v.State.Japanese()
 		if v.Suppressed != "" {
 			st += "（" + v.Suppressed.Japanese() + "）"

@@ -112,6 +112,9 @@ func (a *app) printMatch(m *mailer.Match) {
 	t.add("お問い合わせ番号", m.Ref)
 	t.add("加盟店", fmt.Sprintf("%s（%s）", m.Sender, m.Merchant))
 	t.add("事案", fmt.Sprintf("%s（%s）", m.Title, m.Incident))
+	if m.Damaged {
+		t.add("個人情報", "記録が壊れているか書き換えられているため、表示できません（管理者は oshirase verify で確認してください）")
+	}
 	t.addKnown("会員番号", m.CustomerID)
 	t.addKnown("氏名", m.Name)
 	t.addKnown("メールアドレス", m.Email)

@@ -152,7 +152,11 @@ func plan(c *mailer.Campaign) string {
 	if c.PerHour > 0 {
 		pace = "1時間あたり" + number(int64(c.PerHour)) + "通"
 	}
-	return strings.Join([]string{start, "時間帯 " + plain(cmp.Or(c.Window.Hours, "既定")), "曜日 " + plain(cmp.Or(string(c.Window.Days), "毎日")), pace}, "、")
+	hours := cmp.Or(c.Window.Hours, "既定")
+	if hours == "always" {
+		hours = "終日"
+	}
+	return strings.Join([]string{start, "時間帯 " + plain(hours), "曜日 " + plain(cmp.Or(string(c.Window.Days), "毎日")), pace}, "、")
 }
 
 func findings(all []mailer.Finding) (out []string) {

@@ -205,7 +205,11 @@ func (s *session) waits(b *backlog, why mailer.Wait) {
 	}
 	s.mu.Unlock()
 	if why.Reason != old.Reason && why.Reason != mailer.WaitPace && why.Reason != mailer.WaitTurn {
-		s.log.Info("campaign waits", "campaign", b.ID, "why", why.Reason, "until", why.Until)
+		args := []any{"campaign", b.ID, "why", why.Reason}
+		if !why.Until.IsZero() {
+			args = append(args, "until", why.Until)
+		}
+		s.log.Info("campaign waits", args...)
 	}
 }
 
