@@ -5,7 +5,7 @@ import "oshirase/mailer"
 // enPerson is what is refused of who acts, of persons, approvals and their policy.
 var enPerson = map[mailer.Code]phrase{
 	"person.unknown": {
-		`nobody is registered as "{by}"`, "say who you are with --by ID (`oshirase person list`); an admin registers people with `oshirase person add`",
+		`nobody is registered as "{by}"`, "say who you are with --by ID; an admin registers people with `oshirase person add`",
 	},
 	"person.no-role":  {"{by} may not do this ({action}): it takes the role {roles:or}", "ask somebody in that role"},
 	"person.merchant": {`{by} acts for other merchants than "{merchant}"`, ""},
