@@ -20,7 +20,7 @@ import (
 // sealed cannot be looked at. Memory does not grow with the ledger.
 func (r *Reader) Verify(ctx context.Context, o mailer.VerifyOptions) (res mailer.Verification, err error) {
 	defer r.explain(&err, "verify")
-	v := &verifier{r: r, progress: o.Progress, perRule: map[string]int{}}
+	v := &verifier{r: r, progress: o.Progress, perRule: map[string]int{}, accepted: map[string]int64{}}
 	err = r.read(ctx, func(tx *sqlx.Tx) error {
 		v.tx = tx
 		known, err := v.knownHeads(ctx, o.Checkpoints)
@@ -29,7 +29,7 @@ func (r *Reader) Verify(ctx context.Context, o mailer.VerifyOptions) (res mailer
 		}
 		for _, look := range []func(context.Context) error{
 			func(ctx context.Context) error { return v.journal(ctx, known) },
-			v.control, v.approvals, v.deliveries, v.counts, v.chunks, v.digests, v.people,
+			v.schema, v.control, v.approvals, v.deliveries, v.counts, v.chunks, v.digests, v.people,
 		} {
 			if err := look(ctx); err != nil {
 				return err
@@ -53,7 +53,8 @@ type verifier struct {
 	found    []mailer.Discrepancy
 	perRule  map[string]int
 
-	knownControl journal.Head // of a checkpoint; without a number: none is known
+	accepted     map[string]int64 // by campaign: messages, as events have it
+	knownControl journal.Head     // of a checkpoint; without a number: none is known
 }
 
 func (v *verifier) find(rule, where, format string, args ...any) {
@@ -61,6 +62,15 @@ func (v *verifier) find(rule, where, format string, args ...any) {
 	if v.perRule[rule] <= mailer.MaxDiscrepancies {
 		v.found = append(v.found, mailer.Discrepancy{Rule: rule, Where: where, Detail: fmt.Sprintf(format, args...)})
 	}
+}
+
+// schema holds the tables, indexes and triggers against those that this program makes.
+func (v *verifier) schema(ctx context.Context) error {
+	altered, err := v.r.eng.Altered(ctx, v.tx)
+	for _, what := range altered {
+		v.find("schema", what, "it is missing, or the program did not make it so")
+	}
+	return err
 }
 
 // row counts one row that was looked at.

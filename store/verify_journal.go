@@ -67,7 +67,7 @@ func (v *verifier) openLeaves(ctx context.Context) (ls leaves, err error) {
 		scan  func(*sqlx.Rows) (leafRow, error)
 	}{
 		{`SELECT e.chain, e.entry, e.leaf, e.delivery, e.n, coalesce(c.id, '') AS campaign, e.kind, e.state, e.at, e.relay, e.point, e.code, e.enhanced,
-			e.text, e.raw, e.raw_sum, coalesce(d.recipient, 0) AS recipient
+			e.text, e.raw, e.raw_sum, coalesce(d.recipient, 0) AS recipient, coalesce(c.merchant = e.merchant, 0) AS merchant
 			FROM event e LEFT JOIN delivery d ON d.id = e.delivery LEFT JOIN campaign c ON c.num = d.campaign ORDER BY e.chain, e.entry, e.leaf`, v.scanEvent},
 		{`SELECT chain, entry, leaf, id, at, who, proof, action, subject, detail FROM act ORDER BY chain, entry, leaf`, scanAct},
 		{`SELECT chain, entry, leaf, version, sum FROM control ORDER BY chain, entry, leaf`, scanControl},
@@ -90,9 +90,10 @@ func (v *verifier) openLeaves(ctx context.Context) (ls leaves, err error) {
 func (v *verifier) scanEvent(rows *sqlx.Rows) (l leafRow, err error) {
 	var e journal.Event
 	var n, recipient int64
+	var merchant bool
 	var raw, sum sql.RawBytes
 	if err := rows.Scan(&l.Chain, &l.Entry, &l.Leaf, &e.Delivery, &n, &e.Campaign, &e.Kind, &e.State, &e.At, &e.Relay, &e.Point, &e.Code, &e.Enhanced,
-		&e.Text, &raw, &sum, &recipient); err != nil {
+		&e.Text, &raw, &sum, &recipient, &merchant); err != nil {
 		return l, err
 	}
 	copy(e.Reply[:], sum) // a purge blanked the reply
@@ -102,8 +103,14 @@ func (v *verifier) scanEvent(rows *sqlx.Rows) (l leafRow, err error) {
 	var room [512]byte
 	l.hash = journal.LeafHash(e.AppendLeaf(room[:0]))
 	l.what = v.event(e.Campaign, recipient, e.Delivery, n)
-	if e.Campaign == "" {
+	switch {
+	case e.Campaign == "":
 		v.find("event", l.what, "there is no such delivery")
+	case !merchant:
+		v.find("event", l.what, "it is counted for another merchant")
+	}
+	if e.Kind == string(mailer.EventAttempt) && e.State == string(mailer.StateAccepted) {
+		v.accepted[e.Campaign]++
 	}
 	return l, nil
 }

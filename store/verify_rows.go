@@ -177,6 +177,9 @@ func (v *verifier) counts(ctx context.Context) error {
 			v.find("count", "campaign "+k.Campaign, "%d are counted as %s, and none is", n, k.State)
 		}
 	}
+	if err := v.ticks(ctx); err != nil {
+		return err
+	}
 	var orphans int64
 	if err := get(ctx, v.tx, &orphans, `SELECT count(*) FROM delivery d WHERE NOT EXISTS (SELECT 1 FROM campaign c WHERE c.num = d.campaign)
 		OR NOT EXISTS (SELECT 1 FROM recipient r WHERE r.id = d.recipient)`); err != nil {
@@ -188,30 +191,81 @@ func (v *verifier) counts(ctx context.Context) error {
 	return nil
 }
 
-// chunks looks whether each delivery that waits can be claimed.
-func (v *verifier) chunks(ctx context.Context) error {
+// ticks holds what the rates and times of status are made of against what happened.
+func (v *verifier) ticks(ctx context.Context) error {
 	var rows []struct {
 		Campaign string
 		N        int64
 	}
 	if err := find(ctx, v.tx, &rows, `
-		SELECT c.id AS campaign, count(*) AS n FROM delivery d JOIN campaign c ON c.num = d.campaign
-		WHERE d.state = 'queued' AND d.held = '' AND NOT EXISTS (SELECT 1 FROM chunk k WHERE k.id = d.chunk AND k.campaign = d.campaign AND k.grp = d.grp)
-		GROUP BY c.id`); err != nil {
+		SELECT c.id AS campaign, coalesce(sum(t.accepted), 0) AS n FROM campaign c LEFT JOIN campaign_tick t ON t.campaign = c.num GROUP BY c.id`); err != nil {
 		return err
 	}
 	for _, r := range rows {
-		v.find("chunk", "campaign "+r.Campaign, "%d queued deliveries lie in no chunk: nobody sends them", r.N)
+		if n := v.accepted[r.Campaign]; n != r.N {
+			v.find("count", "campaign "+r.Campaign, "%d messages are counted as accepted by the clock, and %d were", r.N, n)
+		}
 	}
-	rows = rows[:0]
-	if err := find(ctx, v.tx, &rows, `
-		SELECT c.id AS campaign, count(*) AS n FROM chunk k JOIN campaign c ON c.num = k.campaign
-		WHERE k.lease IS NULL AND k.n <> (SELECT count(*) FROM delivery d WHERE d.campaign = k.campaign AND d.state = 'queued' AND d.held = '' AND d.chunk = k.id)
-		GROUP BY c.id`); err != nil {
+	return nil
+}
+
+// chunks looks whether each delivery that waits can be claimed: it lies in a chunk, and
+// that names it.
+func (v *verifier) chunks(ctx context.Context) error {
+	listed := map[int64]int64{}
+	for after := int64(0); ; {
+		var page []struct {
+			ID, Campaign, N int64
+			Name, Grp       string
+			Deliveries      string
+			Free, Gone      bool
+		}
+		if err := find(ctx, v.tx, &page, `
+			SELECT k.id, k.campaign, coalesce(c.id, '') AS name, k.grp, k.n, k.deliveries, k.lease IS NULL AS free,
+			       k.lease IS NOT NULL AND l.id IS NULL AS gone
+			FROM chunk k LEFT JOIN campaign c ON c.num = k.campaign LEFT JOIN lease l ON l.id = k.lease WHERE k.id > ? ORDER BY k.id LIMIT ?`, after, pageRows); err != nil {
+			return err
+		}
+		for _, k := range page {
+			after = k.ID
+			where := fmt.Sprintf("campaign %s, chunk %d", k.Name, k.ID)
+			if k.Gone {
+				v.find("chunk", where, "nobody has the lease it is under: nobody sends it")
+			}
+			var ids []int64
+			if err := unmarshal(k.Deliveries, &ids); err != nil {
+				v.find("chunk", where, "it does not name its deliveries")
+				continue
+			}
+			var n int64
+			cond, arg := v.r.eng.In("d.id", ids)
+			if err := get(ctx, v.tx, &n, `SELECT count(*) FROM delivery d WHERE `+cond+`
+				AND d.campaign = ? AND d.chunk = ? AND d.grp = ? AND d.state = 'queued' AND d.held = ''`, arg, k.Campaign, k.ID, k.Grp); err != nil {
+				return err
+			}
+			if k.Free && n != k.N {
+				v.find("chunk", where, "%d queued deliveries are counted, and it has %d", k.N, n)
+			}
+			listed[k.Campaign] += n
+			v.row()
+		}
+		if len(page) < pageRows {
+			break
+		}
+	}
+	var waiting []struct {
+		Campaign, N int64
+		ID          string
+	}
+	if err := find(ctx, v.tx, &waiting, `
+		SELECT c.num AS campaign, c.id, count(*) AS n FROM delivery d JOIN campaign c ON c.num = d.campaign
+		WHERE d.state = 'queued' AND d.held = '' GROUP BY c.num, c.id`); err != nil {
 		return err
 	}
-	for _, r := range rows {
-		v.find("chunk", "campaign "+r.Campaign, "%d chunks have other deliveries than they count", r.N)
+	for _, w := range waiting {
+		if n := listed[w.Campaign]; n != w.N {
+			v.find("chunk", "campaign "+w.ID, "%d deliveries are queued, and chunks have %d of them: nobody sends the others", w.N, n)
+		}
 	}
 	return nil
 }

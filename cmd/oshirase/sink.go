@@ -29,8 +29,9 @@ func newSinkCommand(a *app) *cobra.Command {
 		Long: `sink is an SMTP receiver to try things out with. It takes every message, and keeps
 it as an .eml file where --dir is given. It passes nothing on: nobody gets mail from
 it. With --auth-file, or USER:PASSWORD in OSHIRASE_SINK_AUTH, it asks for AUTH: what
-stands in a command line, every user of the machine can read. One line is printed per message, with the address masked; SIGINT or SIGTERM ends
-it with a summary. With --json the lines go to standard error.
+stands in a command line, every user of the machine can read. One line is printed per
+message, with the address masked; SIGINT or SIGTERM ends it with a summary. With --json
+the lines go to standard error.
 
 ` + sink.Syntax,
 		Example: `  oshirase sink --dir mail

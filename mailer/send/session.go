@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -163,6 +165,9 @@ func (s *session) housekeep(ctx context.Context) error {
 		return nil
 	}
 	s.recovered = now
+	// The ledger may have been locked for longer than a lease: this session's are not
+	// of a dead worker.
+	s.keepLeases(ctx)
 	_, err := s.Ledger.Recover(ctx, now, s.Options.Resend) // it logs what it took back
 	return err
 }
@@ -176,19 +181,18 @@ func (s *session) renew(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
+			s.keepLeases(ctx)
 		}
-		s.mu.Lock()
-		epochs := make([]int64, 0, len(s.active))
-		for e := range s.active {
-			epochs = append(epochs, e)
-		}
-		s.mu.Unlock()
-		if len(epochs) == 0 {
-			continue
-		}
-		if err := s.Ledger.Renew(ctx, epochs, s.Options.Now().Add(s.Options.Lease)); err != nil && ctx.Err() == nil {
-			s.log.Warn("leases not renewed", "err", err)
-		}
+	}
+}
+
+// keepLeases renews the leases that are held.
+func (s *session) keepLeases(ctx context.Context) {
+	s.mu.Lock()
+	epochs := slices.Collect(maps.Keys(s.active))
+	s.mu.Unlock()
+	if err := s.Ledger.Renew(ctx, epochs, s.Options.Now().Add(s.Options.Lease)); err != nil && ctx.Err() == nil {
+		s.log.Warn("leases not renewed", "err", err)
 	}
 }
 

@@ -123,6 +123,8 @@ func (s suite) TestVerifyFinds(t *testing.T) {
 			`DELETE FROM event WHERE chain =` + worker, `DELETE FROM act WHERE chain =` + worker, `DELETE FROM entry WHERE chain =` + worker,
 			`DELETE FROM chain WHERE id <> 'ledger'`,
 		}, want: "short"},
+		{name: "merchant of an event", do: []string{`UPDATE event SET merchant = merchant + 1 WHERE` + inMiddle + `AND leaf = 0`}, want: "event"},
+		{name: "accepted by the clock", do: []string{`UPDATE campaign_tick SET accepted = accepted + 1`}, want: "count"},
 
 		{name: "accepted is queued again", do: []string{
 			`UPDATE delivery SET state = 'queued', chunk = 1 WHERE id = (SELECT id FROM delivery WHERE state = 'accepted' LIMIT 1)`,
@@ -186,6 +188,54 @@ func (s suite) TestVerifyFinds(t *testing.T) {
 				t.Errorf("found %+v, want %s", found, tt.want)
 			}
 		})
+	}
+}
+
+// TestVerifyFindsNobodySends: a delivery that waits and that no chunk names is never
+// claimed, and nothing else says so.
+func (s suite) TestVerifyFindsNobodySends(t *testing.T) {
+	for _, q := range []string{
+		`UPDATE chunk SET deliveries = '[' || (SELECT min(id) FROM delivery) || ']'`,
+		`UPDATE chunk SET deliveries = '[' || (SELECT min(id) FROM delivery) || ']', n = 1`,
+		`UPDATE chunk SET deliveries = '[' || deliveries || ']'`,
+		`UPDATE delivery SET chunk = 7`,
+		`UPDATE chunk SET grp = 'elsewhere'`,
+		`UPDATE chunk SET campaign = 7`,
+		`UPDATE chunk SET lease = 7`,
+		`DELETE FROM chunk`,
+	} {
+		e := s.open(t)
+		e.campaign(4)
+		e.verifyLedger(e.checkpoint())
+		e.damaged = true
+		_, err := e.sql().Exec(q)
+		must(t, err)
+		if found := e.verify(); !slices.ContainsFunc(found, func(d mailer.Discrepancy) bool { return d.Rule == "chunk" }) {
+			t.Errorf("%s: found %+v", q, found)
+		}
+	}
+}
+
+// TestVerifyFindsSchema: what keeps the past from being changed cannot be taken away
+// unseen, and nothing can be put beside it.
+func (s suite) TestVerifyFindsSchema(t *testing.T) {
+	e := s.open(t)
+	e.campaign(1)
+	e.verifyLedger(e.checkpoint())
+	for _, q := range []string{`DROP INDEX delivery_recipient`, `CREATE TABLE theirs (x INTEGER)`} {
+		e := s.open(t)
+		e.campaign(1)
+		e.damaged = true
+		_, err := e.sql().Exec(q)
+		must(t, err)
+		if found := e.verify(); len(found) != 1 || found[0].Rule != "schema" {
+			t.Errorf("%s: found %+v", q, found)
+		}
+	}
+	s.Unguard(t, e.sql())
+	e.damaged = true
+	if found := e.verify(); len(found) == 0 || found[0].Rule != "schema" {
+		t.Errorf("unguarded: found %+v", found)
 	}
 }
 
@@ -258,9 +308,9 @@ func (s suite) TestJournalGoesOn(t *testing.T) {
 		if now := entries(); now != before {
 			t.Errorf("%d entries after a commit that failed, %d before", now, before)
 		}
+		mend()
 		e.verifyLedger()
 		e.recount()
-		mend()
 		must(t, tt.do())
 		if now := entries(); now != before+1 {
 			t.Errorf("%d entries after the next commit, %d before", now, before)

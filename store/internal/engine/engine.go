@@ -61,6 +61,9 @@ type Engine interface {
 	// Holds names the files of the database, logs and free pages too, in which any 16
 	// bytes in a row of one of the secrets stand.
 	Holds(ctx context.Context, secrets [][]byte) (where []string, err error)
+	// Altered names the tables, indexes and triggers that are missing, or are not as this
+	// program makes them.
+	Altered(ctx context.Context, q sqlx.QueryerContext) (what []string, err error)
 	// Lock waits until this handle alone holds a lock of a name; it goes with the process.
 	Lock(ctx context.Context, name string) (unlock func(), err error)
 	// Backup copies the ledger, as it is at one moment, to a file that is not there yet,

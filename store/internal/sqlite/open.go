@@ -200,11 +200,7 @@ func checkModes(path string) error {
 // migrate brings the schema up to date. Processes that open a new ledger at
 // once take turns.
 func (db *DB) migrate(ctx context.Context) error {
-	sub, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return err
-	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, db.w.DB, sub)
+	p, err := migrator(db.w.DB)
 	if err != nil {
 		return err
 	}
@@ -226,6 +222,14 @@ func (db *DB) migrate(ctx context.Context) error {
 		db.log.Info("schema migrated", "version", m.Source.Version)
 	}
 	return nil
+}
+
+func migrator(to *sql.DB) (*goose.Provider, error) {
+	sub, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	return goose.NewProvider(goose.DialectSQLite3, to, sub)
 }
 
 var errOldSchema = &mailer.Error{Code: "ledger.old-schema"}
