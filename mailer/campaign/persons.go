@@ -63,9 +63,15 @@ func (p *Persons) End(ctx context.Context, by mailer.Actor, id string) (mailer.A
 	return p.amend(ctx, by, mailer.ActPerson, mailer.Amendment{Kind: mailer.AmendEnd, Member: &mailer.Member{ID: id}})
 }
 
-// SetPolicy has the policy that the config wishes come into force.
+// SetPolicy has the policy that the config wishes come into force; ErrConflict where it
+// is.
 func (p *Persons) SetPolicy(ctx context.Context, by mailer.Actor) (mailer.Amendment, error) {
 	wished := p.Policy
+	if now, err := p.InForce(ctx, by); err != nil {
+		return mailer.Amendment{}, err
+	} else if now == wished {
+		return mailer.Amendment{}, mailer.Conflict("policy.same")
+	}
 	return p.amend(ctx, by, mailer.ActPolicy, mailer.Amendment{Kind: mailer.AmendPolicy, Policy: &wished})
 }
 

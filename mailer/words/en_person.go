@@ -38,6 +38,7 @@ var enPerson = map[mailer.Code]phrase{
 
 	"policy.people": {"{people} people cannot approve: 1 is the least", ""},
 	"policy.proof":  {`proof "{proof}": use signature or name`, ""},
+	"policy.same":   {"the policy of the config is in force already", ""},
 	"policy.differs": {
 		"the config asks for another approval policy ({config}) than the one in force ({force})",
 		"set [approval] in the config back, or have two approvers sign the change: `oshirase policy set`",
