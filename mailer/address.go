@@ -42,15 +42,17 @@ func ParseAddress(s string) (Address, error) {
 	if err := checkDomain(domain); err != nil {
 		return Address{}, err
 	}
-	a := Address{Local: local, Domain: strings.ToLower(domain)}
-	mailbox := a.Mailbox()
-	if len(mailbox)-len(domain)-1 > maxLocal {
+	wire := len(local) // of the local part as it goes on the wire
+	if !dotString(local) {
+		wire = len(escapeLocal(local)) + len(`""`)
+	}
+	if wire > maxLocal {
 		return Address{}, Invalid("address.local-long", "max", maxLocal)
 	}
-	if len(mailbox) > maxMailbox {
+	if wire+len("@")+len(domain) > maxMailbox {
 		return Address{}, Invalid("address.long", "max", maxMailbox)
 	}
-	return a, nil
+	return Address{Local: local, Domain: strings.ToLower(domain)}, nil
 }
 
 // addressCharacters refuses what no part of an address may hold.
@@ -76,7 +78,7 @@ func splitAddress(s string) (local, domain string, err error) {
 	if s[0] == '"' {
 		return splitQuoted(s)
 	}
-	if strings.ContainsAny(s, "<>") {
+	if strings.IndexByte(s, '<') >= 0 || strings.IndexByte(s, '>') >= 0 {
 		return "", "", Invalid("address.display-name")
 	}
 	at := strings.IndexByte(s, '@')
@@ -145,8 +147,9 @@ func checkDomain(d string) error {
 	case strings.IndexByte(d, '.') < 0:
 		return Invalid("address.no-dot")
 	}
-	var label string
+	numeric := false // the last label
 	for rest, more := d, true; more; {
+		var label string
 		label, rest, more = strings.Cut(rest, ".")
 		switch {
 		case label == "":
@@ -156,13 +159,16 @@ func checkDomain(d string) error {
 		case label[0] == '-' || label[len(label)-1] == '-':
 			return Invalid("address.hyphen")
 		}
+		numeric = true
 		for i := 0; i < len(label); i++ {
-			if c := label[i]; c != '-' && !isAlnum(c) {
+			c := label[i]
+			if c != '-' && !isAlnum(c) {
 				return Invalid("address.domain-character", "character", rune(c))
 			}
+			numeric = numeric && '0' <= c && c <= '9'
 		}
 	}
-	if strings.Trim(label, "0123456789") == "" { // no top-level domain is numeric (RFC 3696)
+	if numeric { // no top-level domain is (RFC 3696)
 		return Invalid("address.literal")
 	}
 	return nil
@@ -197,9 +203,14 @@ func isAlnum(c byte) bool {
 }
 
 // isAtext is atext of RFC 5322 section 3.2.3.
-func isAtext(c byte) bool {
-	return isAlnum(c) || strings.IndexByte("!#$%&'*+-/=?^_`{|}~", c) >= 0
-}
+func isAtext(c byte) bool { return atext[c] }
+
+var atext = func() (set [256]bool) {
+	for c := range set {
+		set[c] = isAlnum(byte(c)) || strings.IndexByte("!#$%&'*+-/=?^_`{|}~", byte(c)) >= 0
+	}
+	return set
+}()
 
 // dotString reports whether a local part may stand without quotes.
 func dotString(s string) bool {

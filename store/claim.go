@@ -230,15 +230,18 @@ func (db *DB) openBatch(ctx context.Context, campaign string, k campaignKey, key
 		text []byte
 		told []mailer.Told
 	}
+	// What a row is read into is the same for all: whatever is kept of it is copied.
+	var rec recipientRow
+	var firstAt sql.NullInt64
+	var hash, told, personKey, sealed sql.RawBytes
+	var d mailer.Delivery
 	for rows.Next() {
-		var rec recipientRow
-		var firstAt sql.NullInt64
-		var hash, told sql.RawBytes
-		d := mailer.Delivery{Campaign: campaign, Epoch: epoch}
+		d = mailer.Delivery{Campaign: campaign, Epoch: epoch}
 		if err := rows.Scan(&d.ID, &d.Attempts, &firstAt, &hash, &told, &d.Group, &rec.ID,
-			&rec.PersonKey, &rec.EmailKey, &rec.PhoneKey, &rec.KanaKey, &rec.SimilarKey, &rec.Bound, &rec.Sealed, &rec.Exposures); err != nil {
+			&personKey, &rec.EmailKey, &rec.PhoneKey, &rec.KanaKey, &rec.SimilarKey, &rec.Bound, &sealed, &rec.Exposures); err != nil {
 			return nil, err
 		}
+		rec.PersonKey, rec.Sealed = personKey, sealed
 		d.FirstAt = fromMS(firstAt)
 		d.Token, d.MessageName = db.names.Token(d.ID), db.names.MessageName(d.ID)
 		copy(d.Hash[:], hash)

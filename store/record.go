@@ -61,7 +61,8 @@ func (db *DB) Record(ctx context.Context, records ...mailer.Record) []error {
 		}
 		return errs
 	}
-	sealed, err := db.seal(ctx, records)
+	var few [4]pending // copied into the batch
+	sealed, err := db.seal(ctx, few[:0], records)
 	if err != nil {
 		db.explain(&err, "record")
 		for i := range errs {
@@ -431,13 +432,12 @@ func rowOf(r *pending, to mailer.State, now time.Time) (row engine.Row) {
 }
 
 // seal seals what relays said, bound to the deliveries: it may name people. Where the
-// incident's key is gone it is not kept.
-func (db *DB) seal(ctx context.Context, records []mailer.Record) ([]pending, error) {
-	out := make([]pending, len(records))
-	var plain []byte
+// incident's key is gone it is not kept. The result begins with dst.
+func (db *DB) seal(ctx context.Context, dst []pending, records []mailer.Record) ([]pending, error) {
+	var buf []byte // of what is bound, and what is sealed
 	for i := range records {
 		r := &records[i]
-		out[i].Record = r
+		dst = append(dst, pending{Record: r})
 		if r.Outcome == nil || r.Outcome.Text == "" && r.Outcome.Raw == "" {
 			continue
 		}
@@ -448,13 +448,17 @@ func (db *DB) seal(ctx context.Context, records []mailer.Record) ([]pending, err
 		if err != nil {
 			return nil, err
 		}
-		plain = appendReply(plain[:0], r.Outcome)
-		var aad [32]byte
-		if out[i].raw, err = keys.SealBound(db.nonces, plain, appendReplyAAD(aad[:0], r.Delivery)); err != nil {
+		if buf == nil {
+			buf = make([]byte, 0, 256) // most replies are shorter
+		}
+		buf = appendReplyAAD(buf[:0], r.Delivery)
+		bound := len(buf)
+		buf = appendReply(buf, r.Outcome)
+		if dst[len(dst)-1].raw, err = keys.SealBound(db.nonces, buf[bound:], buf[:bound]); err != nil {
 			return nil, err
 		}
 	}
-	return out, nil
+	return dst, nil
 }
 
 // replyKeys are the keys of a campaign's incident; nil: they are destroyed. They are not

@@ -75,7 +75,7 @@ func (s *segment) own(r *mailer.Recipient) (string, bool) {
 	switch s.slot {
 	case nameSlot:
 		name := nameOf(r)
-		if name == "" || addressed(name) == name {
+		if name == "" || isAddressed(name) {
 			return "", false
 		}
 		return name, true

@@ -28,12 +28,19 @@ var addresses = []string{"様", "さま", "殿", "御中", "先生", "各位"}
 
 func addressed(name string) string {
 	name = strings.TrimSpace(name)
-	for _, a := range addresses {
-		if strings.HasSuffix(name, a) {
-			return name
-		}
+	if isAddressed(name) {
+		return name
 	}
 	return name + "様"
+}
+
+func isAddressed(name string) bool {
+	for _, a := range addresses {
+		if strings.HasSuffix(name, a) {
+			return true
+		}
+	}
+	return false
 }
 
 func join(sep string, s ...string) string {

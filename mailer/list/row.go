@@ -233,7 +233,7 @@ func checkValue(s string, field int) error {
 			return errScientific
 		}
 	case fieldName, fieldNameKana:
-		if strings.ContainsAny(s, "@＠") {
+		if strings.IndexByte(s, '@') >= 0 || strings.Contains(s, "＠") {
 			return errEmailAsName
 		}
 	}

@@ -285,10 +285,11 @@ func (w *work) message(d *mailer.Delivery, now time.Time) (mailer.Address, *mail
 		return to, nil, differs(nil)
 	}
 	m := messages.Get().(*mailer.Message)
-	data, err := w.composer.Compose(m.Data, w.env.Header(to, &n, d.MessageName, now), &n)
+	h := w.env.Header(to, &n, d.MessageName, now)
+	data, err := w.composer.Compose(m.Data, h, &n)
 	if err != nil {
 		return to, nil, err
 	}
-	*m = mailer.Message{Sender: w.env.Sender(d.Token), Recipient: to.Mailbox(), Data: data}
+	*m = mailer.Message{Sender: w.env.Sender(d.Token), Recipient: h.To, Data: data}
 	return to, m, nil
 }

@@ -39,7 +39,8 @@ func appendBase64Lines(dst, text []byte) []byte {
 				uint64(base64Pairs[v>>28&0xfff])<<32|
 				uint64(base64Pairs[v>>16&0xfff])<<48)
 		}
-		base64.StdEncoding.Encode(line[base64Line/6*8:], src[base64Line/6*6:])
+		v := uint32(src[base64Line-3])<<16 | uint32(src[base64Line-2])<<8 | uint32(src[base64Line-1])
+		binary.LittleEndian.PutUint32(line[base64Line/6*8:], uint32(base64Pairs[v>>12])|uint32(base64Pairs[v&0xfff])<<16)
 		line[len(line)-2], line[len(line)-1] = '\r', '\n'
 		text, out = text[base64Line:], out[len(line):]
 	}

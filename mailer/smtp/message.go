@@ -31,26 +31,41 @@ func inspect(m *mailer.Message) (shape, error) {
 	if len(d) < 2 || d[len(d)-1] != '\n' {
 		return sh, mailer.Invalid("smtp.message-end")
 	}
-	lines := 0
-	for ; len(d) > 0; lines++ {
-		lf := bytes.IndexByte(d, '\n')
-		if lf < 1 || d[lf-1] != '\r' {
-			return sh, errLineEnd
-		}
-		if lf-1 > maxLine {
-			return sh, mailer.Invalid("smtp.message-line", "octets", lf-1, "most", maxLine)
-		}
-		if d[0] == '.' {
-			sh.dots = true
-		}
-		d = d[lf+1:]
+	lines, dots, err := walk(d, true)
+	if err == nil && lines != bytes.Count(d, []byte{'\n'}) { // some were passed over
+		lines, dots, err = walk(d, false)
+	}
+	if err != nil {
+		return sh, err
 	}
 	// Each line ends in CRLF: any further CR stands alone.
-	if bytes.Count(m.Data, []byte{'\r'}) != lines {
+	if bytes.Count(d, []byte{'\r'}) != lines {
 		return sh, errLineEnd
 	}
+	sh.dots = dots
 	sh.eightBit = !ascii(m.Data)
 	return sh, nil
+}
+
+// walk goes from line to line and refuses those that end otherwise than by CRLF or are too
+// long. Most lines are as long as the one before: guessing looks for the end there first,
+// and may pass over ends before it.
+func walk(d []byte, guess bool) (lines int, dots bool, err error) {
+	lf := 0
+	for ; len(d) > 0; lines++ {
+		if !guess || lf >= len(d) || d[lf] != '\n' {
+			lf = bytes.IndexByte(d, '\n')
+		}
+		if lf < 1 || d[lf-1] != '\r' {
+			return lines, dots, errLineEnd
+		}
+		if lf-1 > maxLine {
+			return lines, dots, mailer.Invalid("smtp.message-line", "octets", lf-1, "most", maxLine)
+		}
+		dots = dots || d[0] == '.'
+		d = d[lf+1:]
+	}
+	return lines, dots, nil
 }
 
 var errLineEnd = mailer.Invalid("smtp.message-crlf")

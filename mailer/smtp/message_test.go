@@ -81,6 +81,23 @@ func TestInspectLineEnds(t *testing.T) {
 	}
 }
 
+// TestInspectDots: a dot at the head of a line is seen, also where the line before was as
+// long as several.
+func TestInspectDots(t *testing.T) {
+	for data, want := range map[string]bool{
+		"1234567890\r\nab\r\n.cde\r\n\r\n": true, // the third line ends where the first would
+		"1234567890\r\nab\r\ncd.e\r\n\r\n": false,
+		"1234567890\r\n.234567890\r\n":     true,
+		"1234567890\r\nabcdefg.\r\nh\r\n":  false,
+		".\r\n":                            true,
+	} {
+		sh, err := inspect(&mailer.Message{Recipient: "a@x.example", Data: []byte(data)})
+		if err != nil || sh.dots != want {
+			t.Errorf("%q: dots %t, %v", data, sh.dots, err)
+		}
+	}
+}
+
 // FuzzValidUTF8 holds validUTF8 against the standard library.
 func FuzzValidUTF8(f *testing.F) {
 	for _, s := range []string{
