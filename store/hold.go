@@ -71,6 +71,16 @@ func (c *change) putBack(ctx context.Context, by mailer.Actor, row *campaignRow,
 	}
 }
 
+// onlyRef is a further condition on deliveries: of one reference number, or with an
+// empty one of all.
+func (r *Reader) onlyRef(ref string) (condition string, args []any, err error) {
+	if ref == "" {
+		return "", nil, nil
+	}
+	recipient, err := r.names.ParseRef(ref)
+	return ` AND recipient = ?`, []any{recipient}, err
+}
+
 // Requeue has deliveries sent again that were rejected, have expired, or (from queued)
 // are held: that of one reference number, or all with an empty one. Their deadline
 // begins anew, what was approved is what is sent, and a campaign that was finished is
@@ -80,13 +90,9 @@ func (db *DB) Requeue(ctx context.Context, by mailer.Actor, campaign string, fro
 	if from != mailer.StateRejected && from != mailer.StateExpired && from != mailer.StateQueued {
 		return 0, mailer.Invalid("requeue.state", "state", from)
 	}
-	only, args := "", []any(nil)
-	if ref != "" {
-		recipient, err := db.names.ParseRef(ref)
-		if err != nil {
-			return 0, err
-		}
-		only, args = ` AND recipient = ?`, []any{recipient}
+	only, args, err := db.onlyRef(ref)
+	if err != nil {
+		return 0, err
 	}
 	err = db.write(ctx, func(c *change) error {
 		row, err := findCampaign(ctx, c, campaign)

@@ -134,13 +134,9 @@ func (db *DB) Resolve(ctx context.Context, by mailer.Actor, campaign string, as 
 	if as != mailer.StateAccepted && as != mailer.StateQueued {
 		return 0, mailer.Invalid("resolve.as", "as", as)
 	}
-	only, args := "", []any(nil)
-	if ref != "" {
-		recipient, err := db.names.ParseRef(ref)
-		if err != nil {
-			return 0, err
-		}
-		only, args = ` AND recipient = ?`, []any{recipient}
+	only, args, err := db.onlyRef(ref)
+	if err != nil {
+		return 0, err
 	}
 	err = db.write(ctx, func(c *change) error {
 		row, err := findCampaign(ctx, c, campaign)
