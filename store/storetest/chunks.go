@@ -250,7 +250,7 @@ func (m *chunkMachine) renew(t *rapid.T) {
 
 func (m *chunkMachine) wait(t *rapid.T) {
 	m.now = m.now.Add(time.Duration(rapid.IntRange(1, 45).Draw(t, "seconds")) * time.Second)
-	m.e.clock.t = m.now
+	m.e.clock.set(m.now)
 }
 
 // lapse has dead leases taken back.
@@ -428,7 +428,7 @@ func (m *chunkMachine) drain() {
 		return
 	}
 	m.now = m.now.Add(24 * time.Hour)
-	m.e.clock.t = m.now
+	m.e.clock.set(m.now)
 	_, err := m.db().Recover(ctx, m.now, true)
 	m.must(err)
 	_, err = m.db().Resolve(ctx, tester, m.id, mailer.StateQueued, "")

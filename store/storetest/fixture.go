@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,10 +21,17 @@ import (
 // t0 is when the tests begin.
 var t0 = time.Date(2026, 11, 23, 3, 0, 0, 0, time.UTC)
 
-// clock is a clock that tests move.
-type clock struct{ t time.Time }
+// clock is a clock that tests move, while handles read it.
+type clock struct{ t atomic.Pointer[time.Time] }
 
-func (c *clock) Now() time.Time { return c.t }
+func newClock(t time.Time) *clock {
+	c := new(clock)
+	c.set(t)
+	return c
+}
+
+func (c *clock) Now() time.Time  { return *c.t.Load() }
+func (c *clock) set(t time.Time) { c.t.Store(&t) }
 
 func masterKey(n byte) []byte {
 	key := make([]byte, 32)
@@ -70,7 +78,7 @@ func (s suite) openWith(tb testing.TB, o store.Options) *env {
 // newEnv is a ledger that no handle has opened.
 func (s suite) newEnv(tb testing.TB, o store.Options) *env {
 	tb.Helper()
-	e := &env{s: s, tb: tb, path: filepath.Join(tb.TempDir(), "ledger.db"), clock: &clock{t0}, options: o}
+	e := &env{s: s, tb: tb, path: filepath.Join(tb.TempDir(), "ledger.db"), clock: newClock(t0), options: o}
 	e.options.Path, e.options.MasterKey, e.options.Now = e.path, masterKey(1), e.clock.Now
 	return e
 }
@@ -191,7 +199,7 @@ func (e *env) check(id string, suppress func(*mailer.Recipient) string) mailer.C
 	rev, err := e.BeginCheck(ctx, tester, id)
 	must(e.tb, err)
 	res := mailer.CheckResult{Suppressed: map[mailer.Suppression]int64{}}
-	snap := mailer.Snapshot{Stage: mailer.StageFormal, NoticeOn: mailer.DateOf(e.clock.t), AllowRepeat: e.repeat}
+	snap := mailer.Snapshot{Stage: mailer.StageFormal, NoticeOn: mailer.DateOf(e.clock.Now()), AllowRepeat: e.repeat}
 	var tree journal.Tree
 	must(e.tb, e.Recipients(ctx, id, func(page []mailer.Recipient) error {
 		var rows []mailer.Frozen

@@ -165,7 +165,7 @@ func (s suite) TestRemoveListRefused(t *testing.T) {
 	// Claimed is not sent; an intent is, and so is what was refused at the envelope.
 	id := e.create(mailer.Campaign{Exposures: []string{"A"}})
 	e.run(id)
-	e.clock.t = e.clock.t.Add(time.Second)
+	e.clock.set(e.clock.Now().Add(time.Second))
 	lease := claim(t, e.DB, id, 5)
 	if l := e.list(second.List); !l.Removable {
 		t.Errorf("claimed: %+v", l)
@@ -192,7 +192,7 @@ func (s suite) TestRemoveListOfTheChanged(t *testing.T) {
 	must(t, e.Record(ctx, intent(&d[0]))[0])
 	must(t, e.Record(ctx, outcome(&d[0], mailer.StateAccepted, mailer.AtDot))[0])
 	must(t, e.Pause(ctx, tester, id, ""))
-	e.clock.t = e.clock.t.Add(time.Hour)
+	e.clock.set(e.clock.Now().Add(time.Hour))
 	rows := people(2)
 	rows[0].Name, rows[1].Name = "別人 一", "別人 二"
 	second, _ := e.load("shop", "second", rows)

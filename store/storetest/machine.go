@@ -71,7 +71,7 @@ func (m *machine) db() *store.DB { return m.handles[rapid.IntRange(0, 1).Draw(m.
 
 func (m *machine) tick(d time.Duration) {
 	m.now = m.now.Add(d)
-	m.e.clock.t = m.now
+	m.e.clock.set(m.now)
 }
 
 // try fails on any error but the expected ones.

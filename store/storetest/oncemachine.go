@@ -217,7 +217,7 @@ func (m *onceMachine) release(t *rapid.T) {
 // arrived.
 func (m *onceMachine) recover(t *rapid.T) {
 	m.now = m.now.Add(2 * time.Minute)
-	m.e.clock.t = m.now
+	m.e.clock.set(m.now)
 	_, err := m.db().Recover(context.Background(), m.now, false)
 	m.ok(err)
 	for id, d := range m.intended {

@@ -39,12 +39,12 @@ func (s suite) TestPersons(t *testing.T) {
 	_, err = e.amend(mailer.AmendEnd, boss)
 	wantErr(t, err, mailer.ErrConflict, "person.last-admin")
 
-	e.clock.t = e.clock.t.Add(time.Hour)
+	e.clock.set(e.clock.Now().Add(time.Hour))
 	narrower := *desk
 	narrower.Merchants = []string{"shop"}
 	_, err = e.amend(mailer.AmendReplace, &narrower)
 	must(t, err)
-	e.clock.t = e.clock.t.Add(time.Hour)
+	e.clock.set(e.clock.Now().Add(time.Hour))
 	_, err = e.amend(mailer.AmendEnd, desk)
 	must(t, err)
 	all, err := e.Members(ctx)

@@ -205,7 +205,7 @@ func (s suite) TestRate(t *testing.T) {
 	ctx := context.Background()
 	e := s.open(t)
 	id := e.campaign(30)
-	e.clock.t = t0.Truncate(10 * time.Second).Add(5 * time.Second)
+	e.clock.set(t0.Truncate(10 * time.Second).Add(5 * time.Second))
 	want := func(rate float64, when string) {
 		t.Helper()
 		if got, err := e.Rate(ctx); err != nil || got != rate {
@@ -216,15 +216,15 @@ func (s suite) TestRate(t *testing.T) {
 	l := claim(t, e.DB, id, 30)
 	for i := range l.Deliveries {
 		r := outcome(&l.Deliveries[i], mailer.StateAccepted, mailer.AtDot)
-		r.Outcome.At = e.clock.t
+		r.Outcome.At = e.clock.Now()
 		must(t, errors.Join(e.Record(ctx, intent(&l.Deliveries[i]))[0], e.Record(ctx, r)[0]))
 	}
 	want(2, "30 in 15 seconds")
-	e.clock.t = e.clock.t.Add(5 * time.Second)
+	e.clock.set(e.clock.Now().Add(5 * time.Second))
 	want(3, "in the ten seconds before")
-	e.clock.t = e.clock.t.Add(10 * time.Second)
+	e.clock.set(e.clock.Now().Add(10 * time.Second))
 	want(0, "too long ago")
-	e.clock.t = e.clock.t.Add(-15 * time.Second)
+	e.clock.set(e.clock.Now().Add(-15 * time.Second))
 	must(t, e.Pause(ctx, tester, id, "enough"))
 	want(0, "paused")
 }

@@ -146,7 +146,7 @@ func (s suite) TestWorkerProcess(t *testing.T) {
 		return // run as a test of its own it has nothing to show
 	}
 	ctx := context.Background()
-	db, err := s.Open(t, store.Options{Path: path, MasterKey: masterKey(1), Now: (&clock{t0}).Now})
+	db, err := s.Open(t, store.Options{Path: path, MasterKey: masterKey(1), Now: newClock(t0).Now})
 	must(t, err)
 	d := claim(t, db, os.Getenv("STORE_CAMPAIGN"), 5).Deliveries
 	for _, err := range db.Record(ctx, intent(&d[0]), intent(&d[1])) {

@@ -95,12 +95,12 @@ func (s suite) TestLateRefusal(t *testing.T) {
 	for _, err := range e.Record(ctx, intent(&d[0]), intent(&d[1])) {
 		must(t, err)
 	}
-	e.clock.t = t0.Add(2 * time.Minute)
-	_, err := e.Recover(ctx, e.clock.t, false)
+	e.clock.set(t0.Add(2 * time.Minute))
+	_, err := e.Recover(ctx, e.clock.Now(), false)
 	must(t, err)
 	must(t, e.Record(ctx, refusal(&d[0], mailer.AtDot, ""))[0])
 	e.wantCounts(e.DB, id, mailer.Counts{mailer.StateDeferred: 1, mailer.StateUnknown: 1, mailer.StateQueued: 1})
-	l, err = e.Claim(ctx, id, e.clock.t, e.clock.t.Add(time.Minute), 3, nil)
+	l, err = e.Claim(ctx, id, e.clock.Now(), e.clock.Now().Add(time.Minute), 3, nil)
 	must(t, err)
 	if len(l.Deliveries) != 2 {
 		t.Errorf("%d due", len(l.Deliveries))

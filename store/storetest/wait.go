@@ -64,7 +64,7 @@ func (s suite) TestWaits(t *testing.T) {
 		t.Errorf("of a campaign that nobody sends: %+v", g)
 	}
 
-	e.clock.t = t0.Add(15 * time.Second)
+	e.clock.set(t0.Add(15 * time.Second))
 	if g := e.groups(id); len(g) != 1 || len(g[0].Waits) != 2 {
 		t.Errorf("after the rest: %+v", g)
 	}
@@ -83,7 +83,7 @@ func (s suite) TestWaits(t *testing.T) {
 	if len(relays) != 1 || relays[0].Name != "main" || !relays[0].Until.Equal(relay.Until) || relays[0].Reply != "no" {
 		t.Errorf("%+v", relays)
 	}
-	e.clock.t = t0.Add(25 * time.Second)
+	e.clock.set(t0.Add(25 * time.Second))
 	if relays, err = e.RelayWaits(ctx); err != nil || len(relays) != 1 || !relays[0].Until.IsZero() {
 		t.Errorf("being tried again: %+v, %v", relays, err)
 	}
@@ -97,7 +97,7 @@ func (s suite) TestWaits(t *testing.T) {
 	}
 
 	must(t, a.SetWaits(ctx, 1, lapse, []mailer.Wait{limit}))
-	e.clock.t = lapse
+	e.clock.set(lapse)
 	if g := e.groups(id); len(g) > 0 {
 		t.Errorf("of a worker that stands still: %+v", g)
 	}

@@ -5,26 +5,14 @@ import (
 	"database/sql"
 	"errors"
 	"slices"
+	"sync"
 
 	"github.com/jmoiron/sqlx"
 )
 
-// Altered makes an empty database in memory and compares.
+// Altered compares with an empty ledger.
 func (db *DB) Altered(ctx context.Context, q sqlx.QueryerContext) (what []string, err error) {
-	fresh, err := sql.Open("sqlite3", ":memory:")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, fresh.Close()) }()
-	fresh.SetMaxOpenConns(1) // each connection would be a database of its own
-	p, err := migrator(fresh)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := p.Up(ctx); err != nil {
-		return nil, err
-	}
-	want, err := schema(ctx, sqlx.NewDb(fresh, "sqlite3"))
+	want, err := emptySchema()
 	if err != nil {
 		return nil, err
 	}
@@ -45,6 +33,25 @@ func (db *DB) Altered(ctx context.Context, q sqlx.QueryerContext) (what []string
 	slices.Sort(what)
 	return what, nil
 }
+
+// emptySchema is that of an empty ledger, which it makes in memory, once.
+var emptySchema = sync.OnceValues(func() (all map[string]string, err error) {
+	ctx := context.Background()
+	fresh, err := sql.Open("sqlite3", ":memory:")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, fresh.Close()) }()
+	fresh.SetMaxOpenConns(1) // each connection would be a database of its own
+	p, err := migrator(fresh)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := p.Up(ctx); err != nil {
+		return nil, err
+	}
+	return schema(ctx, sqlx.NewDb(fresh, "sqlite3"))
+})
 
 // schema has the text of each table, index, trigger and view, by its kind and name;
 // what SQLite keeps for itself is left out.
