@@ -201,8 +201,10 @@ func (m *onceMachine) told(d *mailer.Delivery) {
 
 func (m *onceMachine) refuse(t *rapid.T) {
 	d := m.draw(t)
-	if _, sent := m.intended[d.ID]; sent {
-		t.Skip("on the wire")
+	_, sent := m.intended[d.ID]
+	_, unsure := m.unsure[d.ID]
+	if sent || unsure {
+		t.Skip("on the wire, or was")
 	}
 	r := outcome(d, rapid.SampledFrom([]mailer.State{mailer.StateDeferred, mailer.StateRejected}).Draw(t, "state"), mailer.AtRcpt)
 	r.At, r.Outcome.At, r.Outcome.NextAt = m.now, m.now, m.now
