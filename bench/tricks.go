@@ -48,7 +48,7 @@ var tricks = []trick{
 		name: "one call",
 		ways: "a batch of records is one statement outside a transaction; or a call each for begin, statement and commit (BenchmarkStatement shows the view with its trigger)",
 		pkg:  "store", bench: "^BenchmarkRecord/50$", n: 60_000,
-		plain: []edit{{`err = db\.eng\.Apply\(ctx, nil, steps, entry\)`, "err = db.eng.Write(ctx, func(tx *sqlx.Tx) error { return db.eng.Apply(ctx, tx, steps, entry) })"}, {`"oshirase/store/seal"\n\)\n\n// Group commit`, "\"oshirase/store/seal\"\n\n\t\"github.com/jmoiron/sqlx\"\n)\n\n// Group commit"}},
+		plain: []edit{{`err = db\.eng\.Apply\(ctx, nil, steps, entry\)`, "err = db.eng.Write(ctx, func(tx *sqlx.Tx) error { return db.eng.Apply(ctx, tx, steps, entry) })"}, {`\n\)\n\n// Group commit`, "\n\n\t\"github.com/jmoiron/sqlx\"\n)\n\n// Group commit"}},
 	},
 	{
 		name: "sorted indexes",
